@@ -1,0 +1,78 @@
+"""Internal to `hfstyle.images`: sizes of tensors. B batch · C channels · H, W image size."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from hfstyle._decode import ImageError
+
+
+def resize(rgb: Tensor, size: int | tuple[int, int], *, mode: str = "bicubic") -> Tensor:
+    """(3, H, W) or (B, 3, H, W) in [0, 1] to another size, antialiased, in [0, 1].
+
+    size: pixels of the short side (the other keeps the proportions, at least 1), or (H, W).
+    mode: "bicubic" or "bilinear". Any number of channels is resized. The input itself is returned
+    when the size is already right. Raises ImageError for a size below 1 or another shape.
+    """
+    if rgb.dim() not in (3, 4) or 0 in rgb.shape:
+        raise ImageError(f"rgb has shape {tuple(rgb.shape)}, expected (3, H, W) or (B, 3, H, W)")
+    height, width = rgb.shape[-2:]
+    if isinstance(size, int):
+        if size < 1:
+            raise ImageError(f"size is {size}; give at least 1 px")
+        scale = size / min(height, width)
+        size = (round(height * scale), round(width * scale))
+    if min(size) < 1:
+        raise ImageError(f"size is {size}; give at least 1 px")
+    if size == (height, width):
+        return rgb
+    batch = rgb if rgb.dim() == 4 else rgb[None]
+    resized = F.interpolate(
+        batch.float(), size=size, mode=mode, antialias=True, align_corners=False
+    ).clamp_(0, 1)
+    return resized.to(rgb.dtype).reshape(*rgb.shape[:-2], *size)
+
+
+def pad_to_multiple(x: Tensor, multiple: int, minimum: int = 1) -> tuple[Tensor, tuple[int, int]]:
+    """Pads (B, C, H, W) on the right and below until both sides are multiples of `multiple`.
+
+    Both sides reach at least `minimum` px. The padding mirrors the picture without repeating its
+    edge (as torch's "reflect"), back and forth as often as needed; a side of 1 px is repeated.
+    Returns the padded tensor and (H, W) for `crop_back`. x itself if nothing is missing.
+    Raises ImageError for another shape, or a multiple or minimum below 1.
+    """
+    if x.dim() != 4 or 0 in x.shape:
+        raise ImageError(f"x has shape {tuple(x.shape)}, expected (B, C, H, W) with pixels")
+    if multiple < 1 or minimum < 1:
+        raise ImageError(f"multiple is {multiple} and minimum is {minimum}; give at least 1")
+    height, width = x.shape[-2:]
+    down = -(-max(height, minimum) // multiple) * multiple - height
+    right = -(-max(width, minimum) // multiple) * multiple - width
+    if down == right == 0:
+        return x, (height, width)
+    if down < height and right < width:
+        return F.pad(x, (0, right, 0, down), mode="reflect"), (height, width)
+    rows = _mirror(height, height + down).to(x.device)
+    columns = _mirror(width, width + right).to(x.device)
+    return x.index_select(2, rows).index_select(3, columns), (height, width)
+
+
+def crop_back(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """The top left (H, W) of (B, C, H', W'): undoes `pad_to_multiple`. A view.
+
+    Raises ImageError if x is smaller than `size`.
+    """
+    height, width = size
+    if x.shape[-2] < height or x.shape[-1] < width:
+        raise ImageError(f"x is {tuple(x.shape)}, smaller than the {height} x {width} px to keep")
+    return x[..., :height, :width]
+
+
+def _mirror(length: int, padded: int) -> Tensor:
+    """Indices 0 ... length-1 ... 0 ... of `padded` steps: (padded,) int64."""
+    if length == 1:
+        return torch.zeros(padded, dtype=torch.int64)
+    steps = torch.arange(padded) % (2 * (length - 1))
+    return torch.minimum(steps, 2 * (length - 1) - steps)

@@ -1,0 +1,344 @@
+"""Every way a picture enters or leaves. Inside, pictures are RGB float32 in [0, 1], sRGB.
+
+B batch · C channels · H, W image size
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, TypeAlias
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, features
+from torch import Tensor
+
+from hfstyle import _decode
+from hfstyle._arrays import array_strips, channels_last, describe
+from hfstyle._decode import ImageError, Strip
+from hfstyle._geometry import crop_back, pad_to_multiple, resize
+
+__all__ = [
+    "MAX_IMAGE_PIXELS",
+    "ImageError",
+    "ImageInput",
+    "Picture",
+    "crop_back",
+    "list_images",
+    "load_image",
+    "pad_to_multiple",
+    "resize",
+    "save_image",
+    "to_numpy",
+    "to_pil",
+]
+
+# 2.4 GB once decoded to float32; the largest phone cameras give 200 megapixels.
+MAX_IMAGE_PIXELS: int = 200_000_000
+
+ImageInput: TypeAlias = (
+    Image.Image | np.ndarray | Tensor | str | os.PathLike[str] | bytes | IO[bytes]
+)
+
+WHITE = (1.0, 1.0, 1.0)
+
+_READ_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".avif", ".heic", ".heif"}
+    | {".tif", ".tiff", ".gif", ".bmp", ".dib", ".ico", ".tga", ".jp2", ".j2k"}
+    | {".ppm", ".pgm", ".pbm", ".pnm"}
+)
+_WRITE_FORMATS = {
+    ".png": "PNG",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".webp": "WEBP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+} | ({".avif": "AVIF"} if features.check("avif") else {})
+_LONGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383, "AVIF": 65_535}
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A decoded picture, upright.
+
+    rgb: (3, H, W) float32 in [0, 1], sRGB, on the CPU, sharing memory with nothing.
+    alpha: (1, H, W) float32 in [0, 1], 1 is opaque; None if there is none or it was flattened.
+        With alpha, rgb is not multiplied by it.
+    name: the path, or what the picture was given as.
+    exif: what may be kept of its EXIF data in a copy (no orientation, no thumbnail), or None.
+    """
+
+    rgb: Tensor
+    alpha: Tensor | None
+    name: str
+    exif: bytes | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) in pixels."""
+        return self.rgb.shape[-2], self.rgb.shape[-1]
+
+
+def load_image(
+    source: ImageInput,
+    *,
+    keep_alpha: bool = False,
+    background: Sequence[float] = WHITE,
+    max_pixels: int | None = MAX_IMAGE_PIXELS,
+    name: str | None = None,
+) -> Picture:
+    """Any picture as upright RGB in [0, 1].
+
+    source: one of
+        a path, bytes or binary file of an encoded picture (its first frame, if it moves);
+        a Pillow image of any mode (its current frame);
+        a numpy array (H, W), (H, W, 1 | 2 | 3 | 4) or (1, H, W, C), uint8, uint16 or float in [0, 1];
+        a torch tensor (1 | 2 | 3 | 4, H, W) or (1, C, H, W), uint8, uint16 or float in [0, 1].
+        One channel is grey, two are grey and alpha, four are red, green, blue and alpha.
+    keep_alpha: return alpha beside the colours instead of flattening it over `background`.
+    background: red, green, blue in [0, 1].
+    max_pixels: limit of H * W, checked before decoding; None for none.
+    name: what to call the picture in errors and in `Picture.name`; default: its path or type.
+
+    EXIF orientation is applied and ICC profiles, CMYK and Lab are converted to sRGB. Grey of 16 bits
+    and floating point grey keep their precision; colour of 16 bits is read as 8, as Pillow gives it.
+
+    Raises ImageError for whatever is not a usable picture: missing, empty, truncated, of unknown
+    format, type or shape, without pixels or with too many, with NaN or values out of range.
+    """
+    name = name if name is not None else describe(source)
+    over = _check_background(background)
+    if max_pixels is not None and max_pixels < 1:
+        raise ImageError(f"max_pixels is {max_pixels}; give at least 1, or None for no limit")
+
+    orientation, exif = 1, None
+    strips: Iterator[Strip]
+    if isinstance(source, (np.ndarray, Tensor)):
+        pixels = channels_last(source, name)
+        height, width, channels = pixels.shape
+        _decode.check_size(name, width, height, max_pixels)
+        strips, has_alpha = array_strips(pixels, name), channels in (2, 4)
+    else:
+        if isinstance(source, Image.Image):
+            image = source
+            _decode.decode_pil(image, name, max_pixels)
+        elif isinstance(source, (str, os.PathLike, bytes)) or hasattr(source, "read"):
+            image = _decode.decode_file(source, name, max_pixels)
+        else:
+            raise ImageError(
+                f"{name} is not a picture; give a path, bytes, a binary file, a Pillow image, "
+                "a numpy array or a torch tensor"
+            )
+        width, height = image.size
+        orientation, exif = _decode.orientation_of(image), _decode.portable_exif(image)
+        strips, has_alpha = _decode.pil_strips(image, name), _decode.has_alpha(image)
+
+    size = (width, height) if orientation >= 5 else (height, width)
+    try:
+        rgb = np.empty((3, *size), dtype=np.float32)
+        alpha = np.empty((1, *size), dtype=np.float32) if has_alpha and keep_alpha else None
+    except MemoryError as error:
+        raise ImageError(
+            f"{name} is {width} x {height} px and needs {12e-9 * width * height:.1f} GB of memory "
+            "as float32; make it smaller"
+        ) from error
+    rgb_rows = _decode.as_stored(rgb, orientation)
+    alpha_rows = None if alpha is None else _decode.as_stored(alpha, orientation)
+    for strip in strips:
+        color, rows = strip.color, slice(strip.top, strip.top + len(strip.color))
+        if strip.alpha is not None and alpha_rows is not None:
+            alpha_rows[:, rows] = strip.alpha.transpose(2, 0, 1)
+        elif strip.alpha is not None:
+            color = np.clip(color * strip.alpha + over * (1 - strip.alpha), 0.0, 1.0)
+        rgb_rows[:, rows] = color.transpose(2, 0, 1)  # grey becomes three channels here
+    return Picture(
+        rgb=torch.from_numpy(rgb),
+        alpha=None if alpha is None else torch.from_numpy(alpha),
+        name=name,
+        exif=exif,
+    )
+
+
+def to_pil(rgb: Tensor, alpha: Tensor | None = None) -> Image.Image:
+    """(3, H, W) float in [0, 1] to a Pillow image RGB; with alpha (1, H, W) in [0, 1], to RGBA.
+
+    Values are rounded to the nearest of 256 levels; those outside [0, 1] are clipped.
+    Raises ImageError for another shape or type, or NaN.
+    """
+    planes = [_plane_stack(rgb, 3, "rgb")]
+    if alpha is not None:
+        planes.append(_plane_stack(alpha, 1, "alpha"))
+        if alpha.shape[-2:] != rgb.shape[-2:]:
+            raise ImageError(
+                f"alpha is {tuple(alpha.shape)} but rgb is {tuple(rgb.shape)}; "
+                "give both the same height and width"
+            )
+    height, width = rgb.shape[-2:]
+    levels = np.empty((height, width, 3 if alpha is None else 4), dtype=np.uint8)
+    for top, bottom in _decode.strip_bounds(height, width):
+        part = torch.cat([plane[:, top:bottom].float().cpu() for plane in planes])  # (C, h, W)
+        if torch.isnan(part).any():
+            raise ImageError("rgb or alpha contains NaN; the picture cannot be shown")
+        part = part.clamp(0, 1).mul(255).round().to(torch.uint8)
+        levels[top:bottom] = part.permute(1, 2, 0).numpy()  # (h, W, C)
+    return Image.fromarray(levels)
+
+
+def to_numpy(rgb: Tensor) -> np.ndarray:
+    """(3, H, W) or (B, 3, H, W) float to (H, W, 3) or (B, H, W, 3) float32, values unchanged."""
+    if rgb.dim() not in (3, 4) or rgb.shape[-3] != 3:
+        raise ImageError(f"rgb has shape {tuple(rgb.shape)}, expected (3, H, W) or (B, 3, H, W)")
+    pixels = rgb.detach().movedim(-3, -1).to("cpu", torch.float32)
+    return np.array(pixels.numpy(), order="C")  # (..., H, W, 3)
+
+
+def save_image(
+    image: Image.Image,
+    path: str | os.PathLike[str],
+    *,
+    quality: int = 95,
+    overwrite: bool = True,
+    exif: bytes | None = None,
+    background: Sequence[float] = WHITE,
+) -> None:
+    """Writes a picture in the format of the suffix: .png .jpg .jpeg .webp .tif .tiff (.avif).
+
+    A reader never sees half a picture: it is written beside the target and then takes its name.
+    quality: 1 ... 100, of JPEG, WebP and AVIF. JPEG has full colour resolution from 90 on.
+    exif: metadata to embed, as in `Picture.exif`; None for none.
+    background: what alpha is flattened over where the format has none (JPEG).
+    Modes other than grey, RGB and RGBA are converted to 8-bit sRGB first.
+    Raises ImageError for an unknown suffix, a size the format cannot hold, a target that exists
+    (without `overwrite`) or cannot be written.
+    """
+    target = Path(path)
+    format_name = _WRITE_FORMATS.get(target.suffix.lower())
+    if format_name is None:
+        raise ImageError(
+            f"{target} has the suffix {target.suffix!r}; pictures can be written as "
+            + ", ".join(_WRITE_FORMATS)
+        )
+    if not 1 <= quality <= 100:
+        raise ImageError(f"quality is {quality}; give 1 to 100")
+    _decode.check_size("the picture to save", *image.size, None)
+    limit = _LONGEST_SIDE.get(format_name, 2**31 - 1)
+    if max(image.size) > limit:
+        raise ImageError(
+            f"{target}: {image.width} x {image.height} px do not fit into {format_name}, whose "
+            f"longest side is {limit} px; write .png or .tif"
+        )
+    if target.is_dir():
+        raise ImageError(f"{target} is a folder; give the path of a file")
+    if not overwrite and target.exists():
+        raise ImageError(f"{target} exists already; choose another name or allow overwriting")
+
+    options: dict[str, Any] = {"icc_profile": image.info.get("icc_profile")}
+    if format_name != "PNG":
+        options["quality"] = quality
+    if format_name == "JPEG":
+        options["subsampling"] = 0 if quality >= 90 else 2
+    elif format_name == "TIFF":
+        options = {"icc_profile": options["icc_profile"], "compression": "tiff_adobe_deflate"}
+    if exif is not None:
+        options["exif"] = exif
+    ready = _savable(image, format_name, background)
+    if ready.mode != image.mode and image.mode not in ("RGBA", "LA"):
+        options["icc_profile"] = None  # it was converted to sRGB
+    _write_atomically(ready, target, format_name, options, overwrite)
+
+
+def list_images(folder: str | os.PathLike[str], recursive: bool = False) -> list[Path]:
+    """The picture files in a folder, by suffix, sorted by path; hidden ones are left out.
+
+    recursive: also those in its subfolders (links to folders are not followed).
+    Raises ImageError if the folder does not exist, is a file or cannot be read.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        what = "is a file" if root.exists() else "does not exist"
+        raise ImageError(f"{root} {what}; give an existing folder")
+
+    def fail(error: OSError) -> None:
+        raise ImageError(f"{error.filename} cannot be read: {error.strerror}") from error
+
+    found = []
+    for parent, folders, files in os.walk(root, onerror=fail):
+        folders[:] = [f for f in folders if recursive and not f.startswith(".")]
+        for file in files:
+            if Path(file).suffix.lower() in _READ_SUFFIXES and not file.startswith("."):
+                found.append(Path(parent, file))
+    return sorted(found)
+
+
+def _check_background(background: Sequence[float]) -> np.ndarray:
+    over = np.asarray(background, dtype=np.float32)
+    if over.shape != (3,) or not ((over >= 0) & (over <= 1)).all():
+        raise ImageError(f"background is {background}; give red, green and blue, each in [0, 1]")
+    return over
+
+
+def _plane_stack(x: Tensor, channels: int, argument: str) -> Tensor:
+    if x.dim() != 3 or x.shape[0] != channels or 0 in x.shape or not x.is_floating_point():
+        raise ImageError(
+            f"{argument} is {x.dtype} of shape {tuple(x.shape)}, expected float ({channels}, H, W)"
+        )
+    return x.detach()
+
+
+def _savable(image: Image.Image, format_name: str, background: Sequence[float]) -> Image.Image:
+    """`image` upright, in a mode that the format can hold."""
+    over = _check_background(background)
+    if image.mode not in ("L", "LA", "RGB", "RGBA") or "transparency" in image.info:
+        picture = load_image(image, keep_alpha=True, max_pixels=None, name="the picture to save")
+        image = to_pil(picture.rgb, picture.alpha)
+    elif _decode.orientation_of(image) != 1:
+        image = ImageOps.exif_transpose(image)
+    if image.mode == "LA":
+        image = image.convert("RGBA")
+    if format_name == "JPEG" and image.mode == "RGBA":
+        flat = Image.new("RGB", image.size, tuple(round(255 * float(c)) for c in over))
+        flat.paste(image, mask=image.getchannel("A"))
+        return flat
+    return image
+
+
+def _write_atomically(
+    image: Image.Image, target: Path, format_name: str, options: dict[str, Any], overwrite: bool
+) -> None:
+    final = Path(os.path.realpath(target))  # through a link, not in its place
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{final.name[:80]}.", dir=final.parent)
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                image.save(stream, format=format_name, **options)
+            os.chmod(temporary, _permissions(final))
+            if overwrite:
+                os.replace(temporary, final)
+            else:
+                os.link(temporary, final)  # unlike a rename, fails if it has come to exist
+        finally:
+            if os.path.exists(temporary):
+                os.unlink(temporary)
+    except FileNotFoundError as error:
+        raise ImageError(
+            f"{target}: the folder {final.parent} does not exist; create it"
+        ) from error
+    except FileExistsError as error:
+        raise ImageError(f"{target} exists already; choose another name") from error
+    except Exception as error:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise ImageError(f"{target} cannot be written: {reason}; check rights and space") from error
+
+
+def _permissions(path: Path) -> int:
+    """Those of the file that is replaced, or of a new file."""
+    if path.exists():
+        return path.stat().st_mode & 0o777
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
