@@ -1,0 +1,396 @@
+"""Endless, shuffled streams of random crops of training pictures.
+
+Which picture and which crop item `k` of a stream is depends on the seed, the process and `k` alone,
+so a run can stop and go on anywhere (streamed data sets excepted: see StreamedPictures).
+
+Letters: K crops per picture · S side of a crop · H, W picture size.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import IterableDataset, get_worker_info
+
+from training.sources import DataError, HubStream, PictureSource, decode_picture
+
+__all__ = [
+    "CropStream",
+    "DecodedPictures",
+    "EpochOrder",
+    "PictureStream",
+    "StreamedPictures",
+    "Zoom",
+    "draw_regions",
+    "make_stream",
+]
+
+logger = logging.getLogger(__name__)
+
+_LOGGED_SKIPS = 20  # names of skipped pictures that are logged one by one
+
+Zoom = tuple[float, float | None]
+
+
+def _draw_region(
+    height: int, width: int, size: int, zoom: Zoom, rng: np.random.Generator
+) -> tuple[int, int, int]:
+    """A random square (top, left, side): side log-uniform in size·[zoom], at most the picture."""
+    short = min(height, width)
+    low = min(max(1.0, size * zoom[0]), short)
+    high = short if zoom[1] is None else min(size * zoom[1], short)
+    side = round(low * (max(high, low) / low) ** rng.random())
+    return int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1)), side
+
+
+def draw_regions(
+    height: int, width: int, size: int, zoom: Zoom, crops: int, rng: np.random.Generator
+) -> list[tuple[int, int, int]]:
+    """Random squares; each after the first is the one of four draws that overlaps least."""
+    regions = [_draw_region(height, width, size, zoom, rng)]
+    while len(regions) < crops:
+        draws = [_draw_region(height, width, size, zoom, rng) for _ in range(4)]
+        regions.append(min(draws, key=lambda draw: sum(_overlap(draw, r) for r in regions)))
+    return regions
+
+
+def _overlap(a: tuple[int, int, int], b: tuple[int, int, int]) -> float:
+    """The share of the smaller square that the other one covers, in [0, 1]."""
+    rows = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
+    columns = min(a[1] + a[2], b[1] + b[2]) - max(a[1], b[1])
+    return max(rows, 0) * max(columns, 0) / min(a[2], b[2]) ** 2
+
+
+def _cut(picture: np.ndarray, region: tuple[int, int, int], size: int, flip: bool) -> np.ndarray:
+    """The square `region` of an (H, W, 3) picture as (3, S, S) uint8, resized with antialias."""
+    top, left, side = region
+    crop = picture[top : top + side, left : left + side]
+    if side != size:
+        image = Image.fromarray(np.ascontiguousarray(crop))
+        crop = np.asarray(image.resize((size, size), Image.Resampling.BICUBIC))
+    if flip:
+        crop = crop[:, ::-1]
+    return np.ascontiguousarray(crop.transpose(2, 0, 1))
+
+
+class EpochOrder:
+    """Which picture item `k` of a process is: a new permutation each epoch, dealt to processes."""
+
+    def __init__(self, count: int, seed: int, rank: int, world_size: int) -> None:
+        if not 0 <= rank < world_size:
+            raise DataError(f"rank {rank} is not in 0 ... {world_size - 1} (world size).")
+        self.count, self.seed, self.rank, self.world_size = count, seed, rank, world_size
+        # Every process gets as many; up to world_size - 1 pictures sit out an epoch, others the
+        # next. With fewer pictures than processes all processes see all pictures.
+        self.shared = count < world_size
+        self.per_epoch = count if self.shared else count // world_size
+        self._cache: tuple[int, np.ndarray] = (-1, np.empty(0, dtype=np.int64))
+
+    def epoch(self, epoch: int) -> np.ndarray:
+        """The pictures of this process in `epoch`, in order: (per_epoch,) int64."""
+        cached, order = self._cache
+        if cached != epoch:
+            salt = self.rank if self.shared else 0
+            order = np.random.default_rng((self.seed, epoch, salt)).permutation(self.count)
+            if not self.shared:
+                order = order[self.rank :: self.world_size][: self.per_epoch]
+            self._cache = (epoch, order)
+        return order
+
+    def index(self, k: int) -> int:
+        epoch, position = divmod(k, self.per_epoch)
+        return int(self.epoch(epoch)[position])
+
+
+class CropStream(Protocol):
+    """What a BatchLoader needs: `crops(k, ...)` -> (K, 3, S, S) uint8."""
+
+    def crops(
+        self, k: int, size: int, crops: int = 1, zoom: Zoom = (1.0, None), salt: int = 0
+    ) -> np.ndarray: ...
+
+
+class PictureStream(IterableDataset):  # type: ignore[type-arg]
+    """An endless, shuffled stream of random crops of pictures that are decoded once.
+
+    Each epoch shows every picture once, in an order from `seed`, and no picture in two processes.
+    A picture that cannot be decoded is logged, counted in `skipped` (once), and replaced by the
+    next of the same process.
+
+    Args:
+        source: from :func:`open_pictures`.
+        seed: of order and crops. Item `k` depends on (seed, rank, world_size, k) alone.
+        rank, world_size: of this process.
+        resolution_limit: px; pictures are kept with a short side of at most this.
+        memory_limit: bytes of decoded pictures kept; those beyond it are decoded on each use.
+        size, crops, zoom: of the crops that iterating yields; see :meth:`crops`.
+    """
+
+    def __init__(
+        self,
+        source: PictureSource,
+        *,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+        resolution_limit: int | None = 320,
+        memory_limit: int = 8 * 2**30,
+        size: int = 256,
+        crops: int = 1,
+        zoom: Zoom = (1.0, None),
+    ) -> None:
+        if len(source) == 0:
+            raise DataError(f"{source.name} holds no pictures.")
+        self.source, self.seed, self.rank, self.world_size = source, seed, rank, world_size
+        self.resolution_limit, self.memory_limit = resolution_limit, memory_limit
+        self.size, self.number_of_crops, self.zoom = size, crops, zoom
+        self.position = 0  # items that iterating has yielded
+        self._order = EpochOrder(len(source), seed, rank, world_size)
+        self._store = DecodedPictures(source, resolution_limit, memory_limit)
+
+    def with_seed(self, seed: int) -> PictureStream:
+        """The same pictures (decoded once for both) in another order."""
+        twin = PictureStream(
+            self.source,
+            seed=seed,
+            rank=self.rank,
+            world_size=self.world_size,
+            resolution_limit=self.resolution_limit,
+            memory_limit=self.memory_limit,
+            size=self.size,
+            crops=self.number_of_crops,
+            zoom=self.zoom,
+        )
+        twin._store = self._store
+        return twin
+
+    @property
+    def skipped(self) -> int:
+        """Pictures found to be unreadable so far."""
+        return self._store.skipped
+
+    @property
+    def epoch_length(self) -> int:
+        """Items per epoch of this process."""
+        return self._order.per_epoch
+
+    def preload(self, threads: int = 1) -> None:
+        """Decodes the pictures now, as many as fit in `memory_limit`, not each on its first use."""
+        with ThreadPoolExecutor(max(1, threads)) as pool:
+            list(pool.map(self._store.preload, range(len(self.source))))
+
+    def picture(self, k: int) -> np.ndarray:
+        """Picture of item `k`: (H, W, 3) uint8. Raises DataError if no picture can be decoded."""
+        epoch, position = divmod(k, self._order.per_epoch)
+        order = self._order.epoch(epoch)
+        for step in range(len(order)):
+            picture = self._store.get(int(order[(position + step) % len(order)]))
+            if picture is not None:
+                return picture
+        raise DataError(f"none of the {len(order)} pictures of {self.source.name} can be decoded.")
+
+    def crops(
+        self, k: int, size: int, crops: int = 1, zoom: Zoom = (1.0, None), salt: int = 0
+    ) -> np.ndarray:
+        """Random crops of item `k`: (K, 3, S, S) uint8, each flipped with probability 1/2.
+
+        The side of the region that becomes a crop is log-uniform between ``size * zoom[0]`` and
+        ``size * zoom[1]`` px (None: the short side), never more than the short side, so a picture
+        smaller than `size` is enlarged. Further crops come from other places of the picture as far
+        as it is large enough. `salt` makes other crops of the same item.
+        """
+        if size < 1 or crops < 1:
+            raise DataError(f"size {size} and crops {crops} must be at least 1.")
+        picture = self.picture(k)
+        rng = np.random.default_rng((self.seed, salt, k * self.world_size + self.rank))
+        return _random_crops(picture, size, crops, zoom, rng)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        """Endless (K, 3, S, S) uint8, from `position` on; workers of a DataLoader take turns.
+
+        In such a worker `position` counts on a copy; BatchLoader keeps the state in this process.
+        """
+        worker = get_worker_info()
+        turn, turns = (worker.id, worker.num_workers) if worker is not None else (0, 1)
+        while True:
+            item = self.crops(self.position + turn, self.size, self.number_of_crops, self.zoom)
+            self.position += turns
+            yield torch.from_numpy(item)
+
+    def state_dict(self) -> dict[str, int]:
+        return {"position": self.position}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.position = int(state["position"])
+
+
+def _random_crops(
+    picture: np.ndarray, size: int, crops: int, zoom: Zoom, rng: np.random.Generator
+) -> np.ndarray:
+    regions = draw_regions(picture.shape[0], picture.shape[1], size, zoom, crops, rng)
+    flips = rng.random(crops) < 0.5
+    return np.stack(
+        [
+            _cut(picture, region, size, bool(flip))
+            for region, flip in zip(regions, flips, strict=True)
+        ]
+    )
+
+
+class DecodedPictures:
+    """Decoded pictures by index, kept up to a memory limit; safe to use from several threads."""
+
+    def __init__(self, source: PictureSource, limit: int | None, memory_limit: int) -> None:
+        self.source, self.limit, self.memory_limit = source, limit, memory_limit
+        self.bytes_held = 0
+        self._held: dict[int, np.ndarray] = {}
+        self._bad: set[int] = set()
+        self._lock = threading.Lock()
+
+    @property
+    def skipped(self) -> int:
+        return len(self._bad)
+
+    def preload(self, index: int) -> None:
+        if self.bytes_held < 0.99 * self.memory_limit:
+            self.get(index)
+
+    def get(self, index: int) -> np.ndarray | None:
+        """(H, W, 3) uint8, or None if the picture cannot be decoded."""
+        picture = self._held.get(index)
+        if picture is not None or index in self._bad:
+            return picture  # (H, W, 3)
+        try:
+            picture = _read(self.source, index, self.limit)
+        except DataError as error:
+            with self._lock:
+                if index not in self._bad:
+                    self._bad.add(index)
+                    _log_skip(len(self._bad), error)
+            return None
+        with self._lock:
+            if index not in self._held and self.bytes_held + picture.nbytes <= self.memory_limit:
+                self._held[index] = picture
+                self.bytes_held += picture.nbytes
+        return picture
+
+
+def _read(source: PictureSource, index: int, limit: int | None) -> np.ndarray:
+    try:
+        raw = source[index]
+    except Exception as error:  # a damaged row must not end the run
+        raise DataError(f"{source.name} item {index}: {type(error).__name__}: {error}") from error
+    return decode_picture(raw, limit)
+
+
+def _log_skip(count: int, error: Exception) -> None:
+    if count <= _LOGGED_SKIPS:
+        logger.warning("skipped picture %d: %s", count, error)
+    if count == _LOGGED_SKIPS:
+        logger.warning("further skipped pictures are counted, not named")
+
+
+def make_stream(
+    source: PictureSource | HubStream,
+    *,
+    seed: int = 0,
+    rank: int = 0,
+    world_size: int = 1,
+    resolution_limit: int | None = 320,
+) -> PictureStream | StreamedPictures:
+    """The stream of crops that fits the source: in memory, or through a reservoir if streamed."""
+    place = {"seed": seed, "rank": rank, "world_size": world_size}
+    if isinstance(source, HubStream):
+        return StreamedPictures(source, **place, resolution_limit=resolution_limit)
+    return PictureStream(source, **place, resolution_limit=resolution_limit)
+
+
+class StreamedPictures:
+    """Random crops from a streamed Hub dataset, through a reservoir of decoded pictures.
+
+    Each draw takes a random picture of the reservoir and refills its place from the stream. The
+    order depends on the seed and, with several threads, on which asks first. Resuming is not exact:
+    it starts another pass (:meth:`restart`), whose shards are shuffled otherwise, so that it does
+    not show the same pictures again. Other arguments are those of :class:`PictureStream`.
+
+    Args:
+        buffer_size: decoded pictures in the reservoir, about 0.4 MB each at 320 px.
+    """
+
+    def __init__(
+        self,
+        source: HubStream,
+        *,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+        resolution_limit: int | None = 320,
+        buffer_size: int = 512,
+    ) -> None:
+        self.source, self.seed, self.rank, self.world_size = source, seed, rank, world_size
+        self.resolution_limit, self.buffer_size = resolution_limit, buffer_size
+        if buffer_size < 1:
+            raise DataError(f"buffer size {buffer_size} must be at least 1.")
+        self.skipped = 0
+        self._lock = threading.Lock()
+        self._buffer: list[np.ndarray] = []
+        self._pictures = self._read_forever(epoch=0)
+
+    def with_seed(self, seed: int) -> StreamedPictures:
+        """Another stream of the same data set, in another order."""
+        return StreamedPictures(
+            self.source,
+            seed=seed,
+            rank=self.rank,
+            world_size=self.world_size,
+            resolution_limit=self.resolution_limit,
+            buffer_size=self.buffer_size,
+        )
+
+    def restart(self, epoch: int) -> None:
+        """Empties the reservoir and begins pass `epoch` (alike in all processes)."""
+        with self._lock:
+            self._buffer, self._pictures = [], self._read_forever(epoch)
+
+    def _read_forever(self, epoch: int) -> Iterator[np.ndarray]:
+        while True:
+            good = 0
+            for raw in self.source.iterate(self.seed, epoch, self.rank, self.world_size):
+                try:
+                    picture = decode_picture(raw, self.resolution_limit)
+                except DataError as error:
+                    self.skipped += 1
+                    _log_skip(self.skipped, error)
+                    continue
+                good += 1
+                yield picture
+            if good == 0:
+                raise DataError(f"a pass over {self.source.name} gave no picture.")
+            epoch += 1
+
+    def crops(
+        self, k: int, size: int, crops: int = 1, zoom: Zoom = (1.0, None), salt: int = 0
+    ) -> np.ndarray:
+        """Crops of the next picture, (K, 3, S, S) uint8; `k` seeds the draw."""
+        rng = np.random.default_rng((self.seed, salt, k * self.world_size + self.rank))
+        with self._lock:
+            # Two in, one out: the first batch comes soon and the reservoir fills while training.
+            for _ in range(2):
+                if len(self._buffer) < self.buffer_size:
+                    self._buffer.append(next(self._pictures))
+            slot = int(rng.integers(len(self._buffer)))
+            picture = self._buffer[slot]
+            if len(self._buffer) == self.buffer_size:
+                self._buffer[slot] = next(self._pictures)
+            else:
+                self._buffer[slot] = self._buffer[-1]
+                self._buffer.pop()
+        return _random_crops(picture, size, crops, zoom, rng)
