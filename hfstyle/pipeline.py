@@ -1,0 +1,476 @@
+"""`StyleTransferPipeline`: pictures in, pictures out.
+
+B batch · H, W image size · h, w size at which the network runs · D style width · T style tokens · E token width
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, Literal, Self, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hfstyle._detail import restore_detail
+from hfstyle._presets import STYLES_FOLDER, Presets, download_styles, local_folder
+from hfstyle.images import (
+    WHITE,
+    ImageError,
+    ImageInput,
+    Picture,
+    crop_back,
+    load_image,
+    pad_to_multiple,
+    resize,
+    to_pil,
+)
+from hfstyle.models.generator import StyleGenerator
+from hfstyle.style import StyleCode, normalise_weights
+
+__all__ = [
+    "DEFAULT_STYLE_SIZE",
+    "MINIMUM_SIDE",
+    "StyleTransferOutput",
+    "StyleTransferPipeline",
+]
+
+DEFAULT_STYLE_SIZE: Final = 256
+"""Short side in pixels at which a style is looked at: the size of the training's style crops."""
+MINIMUM_SIDE: Final = 16
+"""Least height and width of a content picture, in pixels."""
+
+_STYLE_SIZES: Final = (64, 4096)
+_MINIMUM_RESOLUTION: Final = 64
+_LONGEST_STYLE: Final = 4  # long side in short sides; of a hand scroll the middle is looked at
+_CACHED_STYLES: Final = 64
+
+StyleInput: TypeAlias = ImageInput | Picture | StyleCode
+Output: TypeAlias = Literal["pil", "np", "pt"]
+
+
+@dataclass
+class StyleTransferOutput:
+    """What the pipeline returns.
+
+    images: for each content picture, in order and of its size,
+        "pil": a list of PIL pictures, RGB, or RGBA where alpha was kept;
+        "np": (B, H, W, 3) float32 in [0, 1], or a list of (H, W, 3) if the pictures differ in size;
+        "pt": (B, 3, H, W) float32 in [0, 1] on the CPU, or a list of (3, H, W) if they differ in size.
+        Where alpha was kept, a picture has 4 channels.
+    """
+
+    images: Any
+
+
+class StyleTransferPipeline:
+    """Paint pictures in the style of other pictures.
+
+    The generator becomes the pipeline's own: it is put into evaluation mode and channels-last memory, and its style
+    encoder stays in float32 whatever the `dtype`, so that a style has one code.
+
+    Args:
+        generator: the networks.
+        presets: named style codes made by this generator's encoder.
+
+    Example:
+        >>> pipe = StyleTransferPipeline.from_pretrained()
+        >>> pipe("photo.jpg", "painting.jpg", strength=0.8).images[0].save("out.png")
+    """
+
+    def __init__(
+        self, generator: StyleGenerator, presets: Mapping[str, StyleCode] | None = None
+    ) -> None:
+        self.generator = generator.eval()
+        self.generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.generator.encoder.float()
+        self.presets: Mapping[str, StyleCode] = {} if presets is None else presets
+        """Style codes that came with the model, by name; read from their files when first used."""
+        self._encoder = generator.encoder_fingerprint()
+        self._codes: OrderedDict[bytes, StyleCode] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        pretrained_model_name_or_path: str | os.PathLike[str] | None = None,
+        *,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        local_files_only: bool = False,
+        cache_dir: str | os.PathLike[str] | None = None,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str | None = None,
+    ) -> Self:
+        """Load networks and presets.
+
+        Args:
+            pretrained_model_name_or_path: a folder with config.json and model.safetensors, or a Hub id "user/model";
+                None loads the weights that come with hfstyle.
+            revision: branch, tag or commit of the Hub repository.
+            token: Hub token; True uses the one saved by `hf auth login`.
+            local_files_only: never use the network, only the cache.
+            cache_dir: of Hub downloads.
+            dtype: float32 or bfloat16; float16 on CUDA only.
+            device: where to run; None is the CPU.
+
+        Raises:
+            FileNotFoundError: a folder that does not exist or lacks a file.
+            ValueError: weights that do not fit (each tensor is named), an unusable `dtype` or `device`.
+            huggingface_hub.errors.HfHubHTTPError, LocalEntryNotFoundError: no such repository or revision, no network.
+        """
+        _check_device(device, dtype)
+        model = pretrained_model_name_or_path
+        folder = local_folder(model)
+        cache = None if cache_dir is None else str(cache_dir)
+        generator = StyleGenerator.from_pretrained(
+            str(model if folder is None else folder),
+            revision=revision,
+            token=token,
+            local_files_only=local_files_only,
+            cache_dir=cache,
+        )
+        if folder is None:
+            folder = download_styles(str(model), revision, token, local_files_only, cache)
+        presets = Presets(folder, generator.encoder_fingerprint())
+        return cls(generator, presets).to(device, dtype)
+
+    def save_pretrained(self, save_directory: str | os.PathLike[str]) -> None:
+        """Write config.json, model.safetensors and the presets (styles/NAME.safetensors) into a folder.
+
+        Weights are written in the pipeline's `dtype`; the folder loads with `from_pretrained`.
+        """
+        folder = Path(save_directory)
+        self.generator.save_pretrained(folder)
+        for name, code in self.presets.items():
+            code.save(folder / STYLES_FOLDER / f"{name}.safetensors")
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks are."""
+        return next(self.generator.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the generator's weights. The style encoder is always float32."""
+        return self.generator.stem.weight.dtype
+
+    def to(
+        self,
+        device: torch.device | str | torch.dtype | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> Self:
+        """Move to a device and cast, in place; returns the pipeline.
+
+        Casting is lossy: back to float32 gives the rounded weights. Pictures stay float32 in any case.
+
+        Args:
+            device: e.g. "cuda", "cuda:1", "cpu"; None stays. A dtype is taken as `dtype`.
+            dtype: float32 or bfloat16; float16 on CUDA only; None stays.
+
+        Raises:
+            ValueError: an unusable dtype or a device that this machine or this torch lacks.
+        """
+        if isinstance(device, torch.dtype):
+            device, dtype = None, device
+        _check_device(self.device if device is None else device, dtype or self.dtype)
+        for name, child in self.generator.named_children():
+            child.to(device=device, dtype=torch.float32 if name == "encoder" else dtype)
+        return self
+
+    def preset(self, name: str) -> StyleCode:
+        """The style code of that name which came with the model (all names: `list(pipe.presets)`).
+
+        Raises:
+            ValueError: no preset of that name; similar names are given.
+        """
+        if name not in self.presets:
+            close = difflib.get_close_matches(name, self.presets, n=3, cutoff=0.4)
+            known = close or list(self.presets)
+            hint = f"{'did you mean' if close else 'there are'}: {', '.join(known)}"
+            raise ValueError(
+                f"no preset {name!r}; {hint if known else 'this model came without presets'}"
+            )
+        return self.presets[name]
+
+    def encode_style(
+        self,
+        style: StyleInput,
+        *,
+        style_size: int = DEFAULT_STYLE_SIZE,
+        name: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> StyleCode:
+        """The code of a style picture. The last 64 pictures are remembered and not encoded again.
+
+        Args:
+            style: a picture, or the path of one; a `StyleCode` or the path of its file (*.safetensors) is checked and
+                returned.
+            style_size: short side in pixels, 64 to 4096, at which the picture is looked at: smaller sizes make broader
+                strokes of it, in the photo's pixels. Of pictures longer than 4 to 1, the middle is used.
+            name: of the code; by default the file's name without suffix.
+            metadata: title, artist, year, licence ... to keep with it.
+
+        Raises:
+            ImageError: not a usable picture.
+            StyleCodeError: a code made by another encoder, or a damaged file.
+            ValueError: `style_size` out of range.
+        """
+        _check_int("style_size", style_size, *_STYLE_SIZES)
+        code = self._code_of(style, style_size, "style")
+        return replace(
+            code,
+            name=code.name if name is None else name,
+            metadata=code.metadata if metadata is None else metadata,
+        )
+
+    def __call__(
+        self,
+        image: ImageInput | Picture | Sequence[ImageInput | Picture],
+        style: StyleInput | Sequence[StyleInput],
+        strength: float | Sequence[float] = 1.0,
+        *,
+        style_weights: Sequence[float] | None = None,
+        style_size: int = DEFAULT_STYLE_SIZE,
+        processing_resolution: int | None = None,
+        output_type: Output = "pil",
+        generator: torch.Generator | Sequence[torch.Generator] | None = None,
+        return_dict: bool = True,
+        progress_callback: Callable[[int, int], None] | None = None,
+        keep_alpha: bool = False,
+    ) -> StyleTransferOutput | tuple[Any]:
+        """Paint each picture in its style. The output has the size of the input.
+
+        Args:
+            image: a picture, or a list of them (a 4-dimensional array or tensor is a list): path, PIL, numpy
+                (H, W, C), torch (C, H, W), as `load_image` takes them; height and width from 16 px.
+            style: a style for all pictures, or a list with one for each: pictures, `StyleCode`s, or files of either.
+                With `style_weights`, a list whose mixture is the style of all pictures.
+            strength: in [0, 1], one for all or a list with one for each picture. 0 returns the picture unchanged, to
+                the last bit; 1 is the full style.
+            style_weights: one for each style, >= 0, not all zero; they are divided by their sum.
+            style_size: short side in pixels, 64 to 4096, at which styles are looked at.
+            processing_resolution: short side in pixels, from 64, at which the network runs; lower is faster and paints
+                broader strokes. The result is brought back to the input's size with the picture's own fine detail
+                (`restore_detail`). None runs at the picture's size.
+            output_type: "pil", "np" or "pt", see `StyleTransferOutput`.
+            generator: accepted as diffusers' pipelines do and not used: nothing here is random.
+            return_dict: False returns the tuple `(images,)`.
+            progress_callback: called as `progress_callback(done, total)` after each picture.
+            keep_alpha: keep a picture's transparency in the output instead of laying it over white.
+
+        Raises:
+            ImageError: a picture that cannot be used, or is below 16 px; it is named.
+            StyleCodeError: a style code of another encoder, or a damaged file.
+            ValueError: an argument out of range, empty lists, or lists of different lengths.
+        """
+        pictures = _as_list(image, "image")
+        styles = _as_list(style, "style")
+        strengths = _strengths(strength, len(pictures))
+        _check_int("style_size", style_size, *_STYLE_SIZES)
+        if processing_resolution is not None:
+            _check_int("processing_resolution", processing_resolution, _MINIMUM_RESOLUTION, None)
+        if output_type not in ("pil", "np", "pt"):
+            raise ValueError(f"output_type is {output_type!r}; give 'pil', 'np' or 'pt'")
+        shares = None if style_weights is None else normalise_weights(style_weights, len(styles))
+        if shares is None and len(styles) not in (1, len(pictures)):
+            raise ValueError(
+                f"{len(styles)} styles for {len(pictures)} pictures; give one style for all, one for each, "
+                "or style_weights for a mixture"
+            )
+
+        codes = self._encode_all(styles, style_size)
+        if shares is not None:
+            codes = [StyleCode.mix(codes, shares)]
+        codes = codes * len(pictures) if len(codes) == 1 else codes
+
+        results: list[Any] = []
+        for index, (source, code, amount) in enumerate(
+            zip(pictures, codes, strengths, strict=True)
+        ):
+            picture = _load(source, _item("image", index, len(pictures)), keep_alpha)
+            painted = self._paint(picture, code, amount, processing_resolution)  # (3, H, W)
+            results.append(_output(painted, picture.alpha, output_type))
+            if progress_callback is not None:
+                progress_callback(index + 1, len(pictures))
+        images = _stacked(results, output_type)
+        return StyleTransferOutput(images) if return_dict else (images,)
+
+    def _encode_all(self, styles: Sequence[StyleInput], style_size: int) -> list[StyleCode]:
+        """One code for each style; a style that occurs twice is decoded once."""
+        known: dict[str | int, StyleCode] = {}
+        codes = []
+        for index, style in enumerate(styles):
+            key = os.fspath(style) if isinstance(style, (str, os.PathLike)) else id(style)
+            if key not in known:
+                known[key] = self._code_of(style, style_size, _item("style", index, len(styles)))
+            codes.append(known[key])
+        return codes
+
+    def _code_of(self, style: StyleInput, style_size: int, where: str) -> StyleCode:
+        """The code of a picture, or a ready one, checked; `where` names the argument in errors."""
+        if isinstance(style, (str, os.PathLike)) and os.fspath(style).endswith(".safetensors"):
+            return StyleCode.load(style, self._encoder)
+        if isinstance(style, StyleCode):
+            style.check_encoder(self._encoder, f"{where}: ")
+            return style
+        picture = _load(style, where, keep_alpha=False)
+        code = self._encode(_style_view(picture.rgb, style_size))
+        name = Path(style).stem if isinstance(style, (str, os.PathLike)) else ""
+        return replace(code, name=name)
+
+    def _encode(self, view: Tensor) -> StyleCode:
+        """view (3, h, w) float32 in [0, 1] -> its code, without a name, from memory if it was seen lately."""
+        key = hashlib.blake2b(view.numpy().tobytes(), person=b"%dx%d" % view.shape[1:]).digest()
+        with self._lock:
+            if key in self._codes:
+                self._codes.move_to_end(key)
+                return self._codes[key]
+        batch = view[None].to(self.device).contiguous(memory_format=torch.channels_last)
+        with torch.inference_mode():
+            condition = self.generator.encode(batch)
+        # Clones are ordinary tensors, which their owner may change or differentiate.
+        code = StyleCode(condition.vector[0].clone(), condition.tokens[0].clone(), self._encoder)
+        with self._lock:
+            self._codes[key] = code
+            while len(self._codes) > _CACHED_STYLES:
+                self._codes.popitem(last=False)
+        return code
+
+    @torch.inference_mode()
+    def _paint(
+        self, picture: Picture, code: StyleCode, strength: float, resolution: int | None
+    ) -> Tensor:
+        """(3, H, W) float32 in [0, 1] on the CPU, of the picture's size."""
+        height, width = picture.size
+        if min(height, width) < MINIMUM_SIDE:
+            raise ImageError(
+                f"{picture.name} is {width} x {height} px; height and width must be at least "
+                f"{MINIMUM_SIDE} px, enlarge it first"
+            )
+        if strength == 0:
+            return picture.rgb
+        content = picture.rgb[None].to(self.device)  # (1, 3, H, W)
+        if resolution is None or resolution == min(height, width):
+            return self._run(content, code, strength)[0].cpu()
+        reduced = resize(content, resolution)  # (1, 3, h, w)
+        painted = self._run(reduced, code, strength)
+        return restore_detail(painted, reduced, content, strength)[0].cpu()
+
+    def _run(self, content: Tensor, code: StyleCode, strength: float) -> Tensor:
+        """content (1, 3, h, w) float32 of any size -> the same, painted."""
+        padded, size = pad_to_multiple(
+            content, self.generator.size_multiple, self.generator.minimum_size
+        )
+        condition = code.to_condition(1, self.device, self.dtype)
+        amount = torch.full((1,), strength, device=self.device)
+        with self._autocast():
+            painted = self.generator(
+                padded.contiguous(memory_format=torch.channels_last), condition, amount
+            )
+        return crop_back(painted.float(), size).clamp(0, 1)
+
+    def _autocast(self) -> AbstractContextManager[object]:
+        """With cast weights, pictures still enter and leave as float32: bfloat16 has fewer levels than 8 bits."""
+        if self.dtype == torch.float32:
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=self.dtype)
+
+
+def _check_device(device: torch.device | str | None, dtype: torch.dtype) -> None:
+    try:
+        kind = torch.device("cpu" if device is None else device).type
+    except RuntimeError as error:
+        raise ValueError(f"device {device!r} is not one that torch knows: {error}") from error
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise ValueError(
+            f"device {str(device)!r} needs CUDA, which this torch or machine lacks; use 'cpu'"
+        )
+    if dtype == torch.float16 and kind != "cuda":
+        raise ValueError(
+            f"dtype float16 needs CUDA, the device is {kind!r}: there, half precision is slower than float32; "
+            "use float32 or bfloat16"
+        )
+    if dtype not in (torch.float32, torch.bfloat16, torch.float16):
+        raise ValueError(f"dtype is {dtype}; use torch.float32, bfloat16, or float16 on CUDA")
+
+
+def _check_int(name: str, value: int, least: int, most: int | None) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise ValueError(f"{name} is {value!r}; give a whole number of pixels")
+    if value < least or (most is not None and value > most):
+        limits = f"at least {least}" if most is None else f"from {least} to {most}"
+        raise ValueError(f"{name} is {value}; it must be {limits} px")
+
+
+def _strengths(strength: float | Sequence[float], count: int) -> list[float]:
+    many = isinstance(strength, (list, tuple, np.ndarray, Tensor)) and np.ndim(strength) > 0
+    given: list[Any] = list(strength) if many else [strength] * count  # type: ignore[arg-type]
+    if len(given) != count:
+        raise ValueError(f"{len(given)} strengths for {count} pictures; give one for all or each")
+    values = []
+    for value in given:
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            raise ValueError(f"strength is {value!r}; give a number in [0, 1]") from None
+        if not 0 <= number <= 1:  # NaN as well
+            raise ValueError(f"strength is {number}; it must lie in [0, 1]")
+        values.append(number)
+    return values
+
+
+def _item(argument: str, index: int, count: int) -> str:
+    """What an input is called in errors when it has no path."""
+    return argument if count == 1 else f"{argument}[{index}]"
+
+
+def _as_list(value: Any, name: str) -> list[Any]:
+    """A list or tuple as it is; a 4-dimensional array or tensor as its members; anything else as the only one."""
+    batched = isinstance(value, (np.ndarray, Tensor)) and value.ndim == 4
+    items = list(value) if batched or isinstance(value, (list, tuple)) else [value]
+    if not items:
+        raise ValueError(f"{name} is empty; give at least one")
+    return items
+
+
+def _load(source: ImageInput | Picture, name: str, keep_alpha: bool) -> Picture:
+    if not isinstance(source, Picture):
+        path = isinstance(source, (str, os.PathLike))
+        named = path or bool(getattr(source, "filename", "") or getattr(source, "name", ""))
+        return load_image(source, keep_alpha=keep_alpha, name=None if named else name)
+    if source.alpha is None or keep_alpha:
+        return source
+    white = torch.tensor(WHITE)[:, None, None]
+    return replace(source, rgb=torch.lerp(white, source.rgb, source.alpha), alpha=None)
+
+
+def _style_view(rgb: Tensor, size: int) -> Tensor:
+    """rgb (3, H, W) -> (3, h, w) whose short side is `size`: the middle of a picture that is very long."""
+    height, width = rgb.shape[1:]
+    longest = _LONGEST_STYLE * min(height, width)
+    top, left = max(0, height - longest) // 2, max(0, width - longest) // 2
+    middle = rgb[:, top : top + min(height, longest), left : left + min(width, longest)]
+    return resize(middle, size).contiguous()
+
+
+def _output(rgb: Tensor, alpha: Tensor | None, output_type: Output) -> Any:
+    if output_type == "pil":
+        return to_pil(rgb, alpha)
+    planes = rgb.clone() if alpha is None else torch.cat((rgb, alpha))  # (3 or 4, H, W)
+    return planes if output_type == "pt" else planes.permute(1, 2, 0).contiguous().numpy()
+
+
+def _stacked(results: list[Any], output_type: Output) -> Any:
+    """Arrays or tensors of one shape as a batch; PIL pictures, and what differs in shape, as the list it is."""
+    if output_type == "pil" or len({result.shape for result in results}) > 1:
+        return results
+    return torch.stack(results) if output_type == "pt" else np.stack(results)
