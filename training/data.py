@@ -32,6 +32,7 @@ from training.streams import (
     PictureStream,
     StreamedPictures,
     Zoom,
+    check_crops,
     draw_regions,
     make_stream,
 )
@@ -124,6 +125,7 @@ class BatchLoader:
     ) -> None:
         mix = list(streams) if isinstance(streams, Sequence) else [(streams, 1.0)]
         self.streams = [stream for stream, _ in mix]
+        check_crops(size, crops, zoom)
         self.size, self.number_of_crops, self.zoom, self.seed = size, crops, zoom, seed
         self.prefetch = max(1, prefetch)
         self._plan = _Plan([weight for _, weight in mix], batch_size, seed, rank)
@@ -154,7 +156,9 @@ class BatchLoader:
 
     def set_size(self, size: int, zoom: Zoom | None = None) -> None:
         """Another crop side (and zoom) from the next batch on."""
-        self.size, self.zoom = size, zoom if zoom is not None else self.zoom
+        zoom = zoom if zoom is not None else self.zoom
+        check_crops(size, self.number_of_crops, zoom)
+        self.size, self.zoom = size, zoom
         self._rewind(self._state)
 
     def __iter__(self) -> Iterator[Tensor]:
@@ -291,6 +295,7 @@ class DeviceLoader:
     ) -> None:
         mix = [(pictures, 1.0)] if isinstance(pictures, DevicePictures) else list(pictures)
         self.pictures = [store for store, _ in mix]
+        check_crops(size, crops, zoom)
         self.size, self.number_of_crops, self.zoom = size, crops, zoom
         self._plan = _Plan([weight for _, weight in mix], batch_size, seed, rank)
         self._orders = [EpochOrder(len(s), seed, rank, world_size) for s in self.pictures]
@@ -325,7 +330,9 @@ class DeviceLoader:
 
     def set_size(self, size: int, zoom: Zoom | None = None) -> None:
         """Another crop side (and zoom) from the next batch on."""
-        self.size, self.zoom = size, zoom if zoom is not None else self.zoom
+        zoom = zoom if zoom is not None else self.zoom
+        check_crops(size, self.number_of_crops, zoom)
+        self.size, self.zoom = size, zoom
 
     def __iter__(self) -> Iterator[Tensor]:
         while True:

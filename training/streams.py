@@ -29,6 +29,7 @@ __all__ = [
     "PictureStream",
     "StreamedPictures",
     "Zoom",
+    "check_crops",
     "draw_regions",
     "make_stream",
 ]
@@ -37,7 +38,16 @@ logger = logging.getLogger(__name__)
 
 _LOGGED_SKIPS = 20  # names of skipped pictures that are logged one by one
 
-Zoom = tuple[float, float | None]
+Zoom = tuple[float, float | None]  # lowest and highest side of a region / side of its crop
+
+
+def check_crops(size: int, crops: int, zoom: Zoom) -> None:
+    """Raises DataError unless size and crops are at least 1 and 0 < zoom[0] <= zoom[1] or None."""
+    if size < 1 or crops < 1:
+        raise DataError(f"size {size} and crops {crops} must be at least 1.")
+    low, high = zoom
+    if not low > 0 or (high is not None and not high >= low):
+        raise DataError(f"zoom {zoom} must be (low, high) with 0 < low <= high, or high None.")
 
 
 def _draw_region(
@@ -207,8 +217,7 @@ class PictureStream(IterableDataset):  # type: ignore[type-arg]
         smaller than `size` is enlarged. Further crops come from other places of the picture as far
         as it is large enough. `salt` makes other crops of the same item.
         """
-        if size < 1 or crops < 1:
-            raise DataError(f"size {size} and crops {crops} must be at least 1.")
+        check_crops(size, crops, zoom)
         picture = self.picture(k)
         rng = np.random.default_rng((self.seed, salt, k * self.world_size + self.rank))
         return _random_crops(picture, size, crops, zoom, rng)
@@ -307,10 +316,21 @@ def make_stream(
     resolution_limit: int | None = 320,
 ) -> PictureStream | StreamedPictures:
     """The stream of crops that fits the source: in memory, or through a reservoir if streamed."""
-    place = {"seed": seed, "rank": rank, "world_size": world_size}
     if isinstance(source, HubStream):
-        return StreamedPictures(source, **place, resolution_limit=resolution_limit)
-    return PictureStream(source, **place, resolution_limit=resolution_limit)
+        return StreamedPictures(
+            source,
+            seed=seed,
+            rank=rank,
+            world_size=world_size,
+            resolution_limit=resolution_limit,
+        )
+    return PictureStream(
+        source,
+        seed=seed,
+        rank=rank,
+        world_size=world_size,
+        resolution_limit=resolution_limit,
+    )
 
 
 class StreamedPictures:

@@ -1,0 +1,80 @@
+"""Differentiable augmentation of what the discriminator sees (Zhao et al. 2020), alike for real and fake.
+
+Flips, translation and cutout only: colour is the condition, so it is left alone.
+
+B batch · S side of the candidate
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+__all__ = ["augment"]
+
+_VIEW_FACTOR = 8  # the content view's reduction; shifts are multiples of it, so that both stay aligned
+
+
+def augment(
+    candidate: Tensor,
+    view: Tensor,
+    *,
+    shift: float = 0.125,
+    cutout: float = 0.35,
+    generator: torch.Generator | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Flip, shift and cut a hole into each candidate, and flip and shift its view with it.
+
+    Args:
+        candidate: (B, 3, S, S) float in [0, 1].
+        view: (B, 1, S/8, S/8) float.
+        shift: greatest translation as a share of the side, in [0, 1).
+        cutout: side of the hole as a share of the side, in [0, 1); a hole is cut into half of the pictures.
+        generator: on the candidate's device; draws are alike for equal states.
+
+    Returns:
+        Candidate and view of the same shapes; gradients flow to both.
+    """
+    batch, _, side, _ = candidate.shape
+    device = candidate.device
+
+    def draw(low: float, high: float) -> Tensor:
+        return torch.empty(batch, device=device).uniform_(low, high, generator=generator)
+
+    flip = (draw(0, 1) < 0.5)[:, None, None, None]
+    candidate = torch.where(flip, candidate.flip(3), candidate)
+    view = torch.where(flip, view.flip(3), view)
+
+    reach = int(shift * side) // _VIEW_FACTOR
+    if reach:
+        down = draw(-reach, reach + 1).floor().long()
+        right = draw(-reach, reach + 1).floor().long()
+        candidate = _shift(candidate, down * _VIEW_FACTOR, right * _VIEW_FACTOR)
+        view = _shift(view, down, right)
+
+    hole = int(cutout * side)
+    if hole:
+        top, left = draw(-hole / 2, side - hole / 2), draw(-hole / 2, side - hole / 2)
+        rows = torch.arange(side, device=device)
+        inside_rows = (rows >= top[:, None]) & (rows < top[:, None] + hole)  # (B, S)
+        inside_columns = (rows >= left[:, None]) & (rows < left[:, None] + hole)  # (B, S)
+        inside = inside_rows[:, None, :, None] & inside_columns[:, None, None, :]
+        inside &= (draw(0, 1) < 0.5)[:, None, None, None]
+        candidate = torch.where(inside, 0.5, candidate)
+    return candidate, view
+
+
+def _shift(x: Tensor, down: Tensor, right: Tensor) -> Tensor:
+    """Shift each picture by whole pixels; what comes in is a reflection of what is there."""
+    batch, _, height, width = x.shape
+    reach = int(torch.maximum(down.abs().max(), right.abs().max()))
+    if not reach:
+        return x
+    padded = F.pad(x, (reach,) * 4, mode="reflect")
+    rows = torch.arange(height, device=x.device) + reach - down[:, None]  # (B, H)
+    columns = torch.arange(width, device=x.device) + reach - right[:, None]  # (B, W)
+    index = torch.arange(batch, device=x.device)[:, None, None]
+    return padded.permute(0, 2, 3, 1)[index, rows[:, :, None], columns[:, None, :]].permute(
+        0, 3, 1, 2
+    )

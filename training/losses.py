@@ -1,0 +1,223 @@
+"""The losses, one function per term, in the order of the sum that the generator minimises.
+
+    L_G = w_content L_content + w_style L_style + w_texture L_texture + w_local L_local
+        + w_identity L_identity + w_contrast L_contrast + w_adversarial L_adversarial
+    L_D = L_real + L_fake + w_mismatched L_mismatched + R1
+
+Layers are scaled by the energy of their own features, so that a weight means the same with any perceptual network.
+Everything is computed in float32.
+
+B batch · C channels · h, w size of a feature map · D style width
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+__all__ = [
+    "GanLoss",
+    "Statistics",
+    "adversarial_loss",
+    "content_loss",
+    "contrast_loss",
+    "discriminator_loss",
+    "identity_loss",
+    "interpolate",
+    "local_loss",
+    "measure",
+    "r1_penalty",
+    "style_loss",
+    "texture_loss",
+]
+
+GanLoss = Literal["minimax", "nonsaturating", "hinge"]
+Features = dict[str, Tensor]
+
+
+class Statistics(NamedTuple):
+    """What a layer's features are like, wherever they are: mean and deviation (B, C), correlation (B, C, C)."""
+
+    mean: Tensor
+    std: Tensor
+    covariance: Tensor
+
+
+def measure(features: Features) -> dict[str, Statistics]:
+    """Statistics of each layer's features (B, C, h, w)."""
+    statistics = {}
+    for name, feature in features.items():
+        flat = feature.float().flatten(2)  # (B, C, hw)
+        mean = flat.mean(2)
+        centred = flat - mean[:, :, None]
+        covariance = centred @ centred.transpose(1, 2) / flat.shape[2]  # (B, C, C)
+        std = torch.sqrt(torch.diagonal(covariance, dim1=1, dim2=2) + 1e-5)
+        statistics[name] = Statistics(mean, std, covariance)
+    return statistics
+
+
+def interpolate(
+    content: dict[str, Statistics], style: dict[str, Statistics], strength: Tensor
+) -> dict[str, Statistics]:
+    """The style target at each pair's strength (B,): from the content's own statistics to the style's."""
+    return {
+        name: Statistics(
+            *(
+                torch.lerp(a, b, strength.view(-1, *[1] * (a.ndim - 1)))
+                for a, b in zip(content[name], style[name], strict=True)
+            )
+        )
+        for name in style
+    }
+
+
+def content_loss(output: Features, content: Features, layers: Sequence[str]) -> Tensor:
+    """Distance of instance-normalised deep features: what is there, whatever its colours.
+
+    L = mean_l || N(F_l(G)) - N(F_l(x)) ||^2  (AdaIN, eq. 12, with both sides normalised as in MicroAST's successors)
+    """
+    return torch.stack(
+        [
+            F.mse_loss(_normalised(output[name]), _normalised(content[name]), reduction="mean")
+            for name in layers
+        ]
+    ).mean()
+
+
+def _normalised(features: Tensor) -> Tensor:
+    variance, mean = torch.var_mean(features.float(), dim=(2, 3), keepdim=True, correction=0)
+    energy = variance.mean(1, keepdim=True)
+    return (features.float() - mean) * torch.rsqrt(variance + 0.05 * energy + 1e-6)
+
+
+def style_loss(
+    output: dict[str, Statistics],
+    target: dict[str, Statistics],
+    content: dict[str, Statistics],
+    style: dict[str, Statistics],
+    normalise: Literal["pair", "energy"] = "pair",
+) -> Tensor:
+    """Distance of channel means and deviations over all depths (AdaIN, eq. 13).
+
+    L = mean_l (|mu_G - mu_t|^2 + |sigma_G - sigma_t|^2) / n_l
+
+    With `normalise="pair"`, n_l is the same distance between content and style (plus a floor), as in IST: every pair
+    starts near 1, so that strong styles do not drown weak ones. With "energy", n_l is the style's own energy.
+    """
+    terms = []
+    for name, wanted in target.items():
+        own, goal = content[name], style[name]
+        distance = _squared(output[name].mean - wanted.mean) + _squared(
+            output[name].std - wanted.std
+        )
+        scale = _squared(goal.mean) + _squared(goal.std)
+        if normalise == "pair":
+            between = _squared(own.mean - goal.mean) + _squared(own.std - goal.std)
+            scale = between + 0.05 * scale
+        terms.append((distance / (scale + 1e-8)).mean())
+    return torch.stack(terms).mean()
+
+
+def texture_loss(
+    output: dict[str, Statistics],
+    target: dict[str, Statistics],
+    content: dict[str, Statistics],
+    style: dict[str, Statistics],
+) -> Tensor:
+    """Distance of channel covariances (centred Gram matrices, Gatys et al. 2016, eq. 4), normalised per pair.
+
+    Means and deviations fix palette and contrast; which features occur together is what makes a brush stroke.
+    """
+    terms = []
+    for name, wanted in target.items():
+        distance = _squared(output[name].covariance - wanted.covariance)
+        energy = _squared(style[name].covariance)
+        between = _squared(content[name].covariance - style[name].covariance)
+        terms.append((distance / (between + 0.05 * energy + 1e-10)).mean())
+    return torch.stack(terms).mean()
+
+
+def _squared(x: Tensor) -> Tensor:
+    return x.float().square().flatten(1).mean(1)
+
+
+def local_loss(
+    output: Features, style: Features, layers: Sequence[str], weight: Tensor, samples: int = 384
+) -> Tensor:
+    """Relaxed earth mover's distance between local features (STROTSS, Kolkin et al. 2019, eq. 5).
+
+    Every place of the output should look like some place of the style, and every place of the style should be used.
+    L = max(mean_i min_j C_ij, mean_j min_i C_ij), C the cosine distance.
+
+    Args:
+        weight: (B,) per-pair weight, for instance 1 at full strength and 0 below.
+        samples: places compared in each picture.
+    """
+    terms = []
+    for name in layers:
+        a, b = output[name].flatten(2), style[name].flatten(2)  # (B, C, hw)
+        if a.shape[2] > samples:
+            a = a[:, :, torch.randperm(a.shape[2], device=a.device)[:samples]]
+        if b.shape[2] > samples:
+            b = b[:, :, torch.randperm(b.shape[2], device=b.device)[:samples]]
+        cost = 1 - F.normalize(a.float(), dim=1).transpose(1, 2) @ F.normalize(b.float(), dim=1)
+        forward = cost.amin(2).mean(1)
+        backward = cost.amin(1).mean(1)
+        terms.append((torch.maximum(forward, backward) * weight).sum() / weight.sum().clamp(min=1))
+    return torch.stack(terms).mean()
+
+
+def identity_loss(output: Tensor, picture: Tensor) -> Tensor:
+    """A picture styled by itself is itself (SANet, eq. 8): mean absolute difference of pixels."""
+    return F.l1_loss(output.float(), picture.float())
+
+
+def contrast_loss(output_code: Tensor, style_code: Tensor, temperature: float = 0.1) -> Tensor:
+    """The output's own style is nearer to its style than to any other of the batch (InfoNCE, van den Oord et al. 2018).
+
+    output_code, style_code: (B, D) vectors of the conditions.
+    """
+    centre = style_code.mean(0, keepdim=True).detach()
+    a = F.normalize(output_code.float() - centre, dim=1)
+    b = F.normalize(style_code.float() - centre, dim=1)
+    labels = torch.arange(len(a), device=a.device)
+    return F.cross_entropy(a @ b.T / temperature, labels)
+
+
+def adversarial_loss(fake: Sequence[Tensor], kind: GanLoss) -> Tensor:
+    """The generator's side of the game, mean over scales.
+
+    minimax: log(1 - D(G)) (Goodfellow et al. 2014, eq. 1); nonsaturating: -log D(G); hinge: -D(G).
+    """
+    if kind == "minimax":
+        terms = [-F.softplus(logits).mean() for logits in fake]
+    elif kind == "nonsaturating":
+        terms = [F.softplus(-logits).mean() for logits in fake]
+    else:
+        terms = [-logits.mean() for logits in fake]
+    return torch.stack(terms).mean()
+
+
+def discriminator_loss(logits: Sequence[Tensor], real: bool, kind: GanLoss) -> Tensor:
+    """The discriminator's side for one group of candidates, mean over scales.
+
+    hinge: relu(1 - D) for reals, relu(1 + D) for fakes (Miyato et al. 2018); else -log D and -log(1 - D).
+    """
+    sign = -1.0 if real else 1.0
+    if kind == "hinge":
+        terms = [F.relu(1 + sign * scale).mean() for scale in logits]
+    else:
+        terms = [F.softplus(sign * scale).mean() for scale in logits]
+    return torch.stack(terms).mean()
+
+
+def r1_penalty(logits: Sequence[Tensor], candidate: Tensor) -> Tensor:
+    """Squared gradient of the real logits (Mescheder et al. 2018, eq. 9): E |dD/dx|^2, without gamma / 2."""
+    total = sum(scale.mean(dim=(2, 3)).sum() for scale in logits)
+    assert isinstance(total, Tensor)
+    (gradient,) = torch.autograd.grad(total, candidate, create_graph=True)
+    return gradient.square().flatten(1).sum(1).mean()
