@@ -1,0 +1,174 @@
+"""Parts shared by the networks: reflection-padded convolutions, instance statistics, modulation, token attention.
+
+B batch · C channels · H, W height and width · T style tokens · E token width · D style width
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+__all__ = [
+    "InstanceStatistics",
+    "ModulatedBlock",
+    "Modulation",
+    "ResidualBlock",
+    "TokenAttention",
+    "activate",
+    "conv3x3",
+    "icnr_",
+    "standardise",
+]
+
+# Centre and spread of photographs in [0, 1], all channels alike, so that grey stays grey.
+_IMAGE_MEAN, _IMAGE_STD = 0.45, 0.25
+
+
+def standardise(image: Tensor) -> Tensor:
+    """Map (B, 3, H, W) in [0, 1] to about zero mean and unit deviation. The networks own this step."""
+    return (image - _IMAGE_MEAN) / _IMAGE_STD
+
+
+def activate(x: Tensor) -> Tensor:
+    """The one non-linearity of all networks: leaky ReLU, slope 0.2 (cheap on a CPU, no dead channels)."""
+    return F.leaky_relu(x, 0.2)
+
+
+def conv3x3(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
+    """A 3x3 convolution with reflection padding: no dark or bright frame at the picture's border."""
+    layer = nn.Conv2d(in_channels, out_channels, 3, stride, 1, padding_mode="reflect")
+    nn.init.kaiming_normal_(layer.weight, a=0.2, nonlinearity="leaky_relu")
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer
+
+
+def icnr_(weight: Tensor, factor: int, gain: float = 1.0) -> None:
+    """Initialise a convolution before `PixelShuffle(factor)` so that it starts as nearest-neighbour upsampling.
+
+    Without this, sub-pixels start different and the checkerboard has to be unlearned (Aitken et al. 2017, ICNR).
+    """
+    out_channels, in_channels, height, width = weight.shape
+    kernel = torch.empty(out_channels // factor**2, in_channels, height, width)
+    nn.init.kaiming_normal_(kernel, a=0.2, nonlinearity="leaky_relu")
+    with torch.no_grad():
+        weight.copy_(gain * kernel.repeat_interleave(factor**2, dim=0))
+
+
+class InstanceStatistics:
+    """Mean and reciprocal deviation of each normalised feature map, in the order in which they are met.
+
+    A fresh object measures: `of` computes the statistics of the map it is shown and appends them to `taken`.
+    An object built with `given` (the `taken` of an earlier pass) replays them instead, which is how tiles of a large
+    picture, or frames of a film, share one look.
+
+    Args:
+        given: tensors of shape (2, B, C, 1, 1) float32, one for each normalised map; None to measure.
+    """
+
+    def __init__(self, given: Sequence[Tensor] | None = None) -> None:
+        self._given = None if given is None else list(given)
+        self.taken: list[Tensor] = []
+
+    def of(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Statistics of `x` (B, C, H, W): mean and 1 / sqrt(variance + eps), each (B, C, 1, 1) float32."""
+        if self._given is not None:
+            stacked = self._given[len(self.taken)]
+        else:
+            variance, mean = torch.var_mean(x.float(), dim=(2, 3), keepdim=True, correction=0)
+            stacked = torch.stack((mean, torch.rsqrt(variance + 1e-5)))
+        self.taken.append(stacked)
+        return stacked[0], stacked[1]
+
+
+class Modulation(nn.Module):
+    """Style-dependent scale and shift of a feature map, with or without instance normalisation before it.
+
+    Conditional instance normalisation (Dumoulin et al. 2017; AdaIN, Huang & Belongie 2017, eq. 8), the affine
+    parameters computed from the style by a linear layer. `normalise=False` is for the last blocks, where instance
+    normalisation makes droplets (Karras et al. 2020).
+    """
+
+    def __init__(self, channels: int, style_width: int, normalise: bool = True) -> None:
+        super().__init__()
+        self.normalise = normalise
+        self.affine = nn.Linear(style_width, 2 * channels)
+        nn.init.normal_(self.affine.weight, std=0.5 / style_width**0.5)
+        nn.init.zeros_(self.affine.bias)
+
+    def forward(self, x: Tensor, style: Tensor, statistics: InstanceStatistics) -> Tensor:
+        """x (B, C, H, W), style (B, D) -> (B, C, H, W)."""
+        scale, shift = self.affine(style).float()[:, :, None, None].chunk(2, dim=1)  # (B, C, 1, 1) each
+        scale = 1 + scale
+        if self.normalise:
+            mean, rstd = statistics.of(x)
+            scale = scale * rstd
+            shift = shift - mean * scale
+        return x * scale.to(x.dtype) + shift.to(x.dtype)
+
+
+class ModulatedBlock(nn.Module):
+    """Residual block of two convolutions, each followed by a modulation."""
+
+    def __init__(self, channels: int, style_width: int, normalise: bool = True) -> None:
+        super().__init__()
+        self.conv1 = conv3x3(channels, channels)
+        self.modulate1 = Modulation(channels, style_width, normalise)
+        self.conv2 = conv3x3(channels, channels)
+        self.modulate2 = Modulation(channels, style_width, normalise)
+        with torch.no_grad():
+            self.conv2.weight.mul_(0.5)
+
+    def forward(self, x: Tensor, style: Tensor, statistics: InstanceStatistics) -> Tensor:
+        """x (B, C, H, W), style (B, D) -> (B, C, H, W)."""
+        h = activate(self.modulate1(self.conv1(x), style, statistics))
+        return x + self.modulate2(self.conv2(h), style, statistics)
+
+
+class ResidualBlock(nn.Module):
+    """Plain residual block of two convolutions, used where no style is known yet."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1 = conv3x3(channels, channels)
+        self.conv2 = conv3x3(channels, channels)
+        with torch.no_grad():
+            self.conv2.weight.mul_(0.3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (B, C, H, W) -> (B, C, H, W)."""
+        return x + self.conv2(activate(self.conv1(x)))
+
+
+class TokenAttention(nn.Module):
+    """Every position of the content asks the style tokens which of them it should look like; cost linear in pixels.
+
+    Multi-head cross-attention (Vaswani et al. 2017, eq. 1; for style transfer: SANet, Park & Lee 2019). Queries come
+    from instance-normalised content features, so that the match is by structure and not by colour.
+    """
+
+    def __init__(self, channels: int, token_width: int, heads: int = 4) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Conv2d(channels, token_width, 1)
+        self.key = nn.Linear(token_width, token_width)
+        self.value = nn.Linear(token_width, token_width)
+        self.out = nn.Conv2d(token_width, channels, 1)
+
+    def weights(self, x: Tensor, tokens: Tensor, statistics: InstanceStatistics) -> Tensor:
+        """Attention weights (B, heads, H * W, T), rows summing to 1."""
+        mean, rstd = statistics.of(x)
+        q = self.query(((x - mean) * rstd).to(x.dtype)).flatten(2)  # (B, E, HW)
+        q = q.unflatten(1, (self.heads, -1)).transpose(2, 3)  # (B, heads, HW, E/heads)
+        k = self.key(tokens).unflatten(2, (self.heads, -1)).transpose(1, 2)  # (B, heads, T, E/heads)
+        return torch.softmax(q @ k.transpose(2, 3).to(q.dtype) * q.shape[-1] ** -0.5, dim=-1)
+
+    def forward(self, x: Tensor, tokens: Tensor, statistics: InstanceStatistics) -> Tensor:
+        """x (B, C, H, W), tokens (B, T, E) -> (B, C, H, W)."""
+        weights = self.weights(x, tokens, statistics)
+        v = self.value(tokens).unflatten(2, (self.heads, -1)).transpose(1, 2)  # (B, heads, T, E/heads)
+        h = (weights @ v.to(weights.dtype)).transpose(2, 3).flatten(1, 2)  # (B, E, HW)
+        return x + self.out(h.unflatten(2, x.shape[2:]))
