@@ -21,12 +21,16 @@ from hfstyle._color import ColorTransform, color_transform
 
 _log = logging.getLogger(__name__)
 
+# 2.4 GB once decoded to float32; the largest phone cameras give 200 megapixels.
+MAX_IMAGE_PIXELS: int = 200_000_000
+
 _STRIP_PIXELS = 1 << 20
 # PostScript is a program: Pillow would hand it to Ghostscript.
 _REFUSED_FORMATS = frozenset({"EPS"})
 _DEEP_MODES = frozenset({"I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
 _UPRIGHT = 1
 _FLOAT_SLACK = 1e-4  # rounding in the caller's arithmetic, not a range of its own
+_LARGEST_EXIF = 65_533  # what a JPEG holds
 # Where and when and by whom a photo was taken. Not the layout of the old file, not its thumbnail
 # (which shows the picture before it was changed), not the maker's private notes.
 _KEPT_TAGS = (
@@ -173,7 +177,8 @@ def portable_exif(image: Image.Image) -> bytes | None:
                 values[ExifTags.Base.ColorSpace] = 1  # sRGB from here on
             if values:
                 kept[ifd] = values
-        return kept.tobytes() if len(kept) else None
+        block = kept.tobytes()
+        return block if len(kept) > 0 and len(block) <= _LARGEST_EXIF else None
     except Exception as error:  # broken metadata must not cost the picture
         _log.warning("EXIF data that cannot be kept is dropped: %s", _reason(error))
         return None
@@ -268,7 +273,8 @@ def _identify(stream: IO[bytes], name: str) -> ImageFile.ImageFile:
         raise ImageError(
             f"{name} is not a readable picture: {_reason(error)}; export or download it again"
         ) from error
-    hint = "HEIC needs `pillow_heif.register_heif_opener()`; " if b"ftyp" in prefix[4:8] else ""
+    heic = prefix[4:8] == b"ftyp" and prefix[8:12] in (b"heic", b"heix", b"mif1", b"msf1")
+    hint = "HEIC needs `pillow_heif.register_heif_opener()`; " if heic else ""
     raise ImageError(
         f"{name} is not a picture in a known format; {hint}"
         "give a JPEG, PNG, WebP, TIFF, AVIF, GIF or BMP"

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hfstyle._decode import ImageError
+from hfstyle._decode import MAX_IMAGE_PIXELS, ImageError, check_size
 
 
 def resize(rgb: Tensor, size: int | tuple[int, int], *, mode: str = "bicubic") -> Tensor:
@@ -14,7 +14,8 @@ def resize(rgb: Tensor, size: int | tuple[int, int], *, mode: str = "bicubic") -
 
     size: pixels of the short side (the other keeps the proportions, at least 1), or (H, W).
     mode: "bicubic" or "bilinear". Any number of channels is resized. The input itself is returned
-    when the size is already right. Raises ImageError for a size below 1 or another shape.
+    when the size is already right. Raises ImageError for a size below 1 px or beyond
+    MAX_IMAGE_PIXELS, or another shape.
     """
     if rgb.dim() not in (3, 4) or 0 in rgb.shape:
         raise ImageError(f"rgb has shape {tuple(rgb.shape)}, expected (3, H, W) or (B, 3, H, W)")
@@ -26,6 +27,7 @@ def resize(rgb: Tensor, size: int | tuple[int, int], *, mode: str = "bicubic") -
         size = (round(height * scale), round(width * scale))
     if min(size) < 1:
         raise ImageError(f"size is {size}; give at least 1 px")
+    check_size("the resized picture", size[1], size[0], MAX_IMAGE_PIXELS)
     if size == (height, width):
         return rgb
     batch = rgb if rgb.dim() == 4 else rgb[None]

@@ -6,7 +6,7 @@ B batch · C channels · H, W image size
 from __future__ import annotations
 
 import os
-import tempfile
+import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +14,12 @@ from typing import IO, Any, TypeAlias
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, features
+from PIL import Image, features
 from torch import Tensor
 
 from hfstyle import _decode
 from hfstyle._arrays import array_strips, channels_last, describe
-from hfstyle._decode import ImageError, Strip
+from hfstyle._decode import MAX_IMAGE_PIXELS, ImageError, Strip
 from hfstyle._geometry import crop_back, pad_to_multiple, resize
 
 __all__ = [
@@ -36,9 +36,6 @@ __all__ = [
     "to_numpy",
     "to_pil",
 ]
-
-# 2.4 GB once decoded to float32; the largest phone cameras give 200 megapixels.
-MAX_IMAGE_PIXELS: int = 200_000_000
 
 ImageInput: TypeAlias = (
     Image.Image | np.ndarray | Tensor | str | os.PathLike[str] | bytes | IO[bytes]
@@ -212,7 +209,7 @@ def save_image(
     quality: 1 ... 100, of JPEG, WebP and AVIF. JPEG has full colour resolution from 90 on.
     exif: metadata to embed, as in `Picture.exif`; None for none.
     background: what alpha is flattened over where the format has none (JPEG).
-    Modes other than grey, RGB and RGBA are converted to 8-bit sRGB first.
+    Pictures that are not plain 8-bit grey, RGB or RGBA in sRGB are converted to that, upright.
     Raises ImageError for an unknown suffix, a size the format cannot hold, a target that exists
     (without `overwrite`) or cannot be written.
     """
@@ -232,23 +229,19 @@ def save_image(
             f"{target}: {image.width} x {image.height} px do not fit into {format_name}, whose "
             f"longest side is {limit} px; write .png or .tif"
         )
-    if target.is_dir():
+    if os.path.isdir(target):
         raise ImageError(f"{target} is a folder; give the path of a file")
-    if not overwrite and target.exists():
+    if not overwrite and os.path.exists(target):
         raise ImageError(f"{target} exists already; choose another name or allow overwriting")
 
-    options: dict[str, Any] = {"icc_profile": image.info.get("icc_profile")}
-    if format_name != "PNG":
-        options["quality"] = quality
+    options: dict[str, Any] = {} if format_name in ("PNG", "TIFF") else {"quality": quality}
     if format_name == "JPEG":
         options["subsampling"] = 0 if quality >= 90 else 2
     elif format_name == "TIFF":
-        options = {"icc_profile": options["icc_profile"], "compression": "tiff_adobe_deflate"}
+        options["compression"] = "tiff_adobe_deflate"
     if exif is not None:
         options["exif"] = exif
-    ready = _savable(image, format_name, background)
-    if ready.mode != image.mode and image.mode not in ("RGBA", "LA"):
-        options["icc_profile"] = None  # it was converted to sRGB
+    ready = _savable(image, format_name, _check_background(background))
     _write_atomically(ready, target, format_name, options, overwrite)
 
 
@@ -259,8 +252,8 @@ def list_images(folder: str | os.PathLike[str], recursive: bool = False) -> list
     Raises ImageError if the folder does not exist, is a file or cannot be read.
     """
     root = Path(folder)
-    if not root.is_dir():
-        what = "is a file" if root.exists() else "does not exist"
+    if not os.path.isdir(root):
+        what = "is a file" if os.path.exists(root) else "does not exist"
         raise ImageError(f"{root} {what}; give an existing folder")
 
     def fail(error: OSError) -> None:
@@ -290,16 +283,12 @@ def _plane_stack(x: Tensor, channels: int, argument: str) -> Tensor:
     return x.detach()
 
 
-def _savable(image: Image.Image, format_name: str, background: Sequence[float]) -> Image.Image:
-    """`image` upright, in a mode that the format can hold."""
-    over = _check_background(background)
-    if image.mode not in ("L", "LA", "RGB", "RGBA") or "transparency" in image.info:
+def _savable(image: Image.Image, format_name: str, over: np.ndarray) -> Image.Image:
+    """`image` upright, in sRGB and a mode that the format can hold."""
+    plain = image.mode in ("L", "RGB", "RGBA") and _decode.orientation_of(image) == 1
+    if not plain or "transparency" in image.info or "icc_profile" in image.info:
         picture = load_image(image, keep_alpha=True, max_pixels=None, name="the picture to save")
         image = to_pil(picture.rgb, picture.alpha)
-    elif _decode.orientation_of(image) != 1:
-        image = ImageOps.exif_transpose(image)
-    if image.mode == "LA":
-        image = image.convert("RGBA")
     if format_name == "JPEG" and image.mode == "RGBA":
         flat = Image.new("RGB", image.size, tuple(round(255 * float(c)) for c in over))
         flat.paste(image, mask=image.getchannel("A"))
@@ -311,34 +300,31 @@ def _write_atomically(
     image: Image.Image, target: Path, format_name: str, options: dict[str, Any], overwrite: bool
 ) -> None:
     final = Path(os.path.realpath(target))  # through a link, not in its place
+    temporary = final.with_name(f".{uuid.uuid4().hex}.tmp")
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{final.name[:80]}.", dir=final.parent)
         try:
-            with os.fdopen(handle, "wb") as stream:
+            with open(temporary, "xb+") as stream:
                 image.save(stream, format=format_name, **options)
-            os.chmod(temporary, _permissions(final))
-            if overwrite:
-                os.replace(temporary, final)
-            else:
-                os.link(temporary, final)  # unlike a rename, fails if it has come to exist
+            if final.exists():
+                os.chmod(temporary, final.stat().st_mode & 0o777)
+            (os.replace if overwrite else _rename_to_new)(temporary, final)
         finally:
-            if os.path.exists(temporary):
-                os.unlink(temporary)
-    except FileNotFoundError as error:
-        raise ImageError(
-            f"{target}: the folder {final.parent} does not exist; create it"
-        ) from error
+            temporary.unlink(missing_ok=True)
     except FileExistsError as error:
         raise ImageError(f"{target} exists already; choose another name") from error
-    except Exception as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ImageError(f"{target}: there is no folder {final.parent}; create it") from error
+    except Exception as error:  # Pillow's encoders raise several kinds
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise ImageError(f"{target} cannot be written: {reason}; check rights and space") from error
 
 
-def _permissions(path: Path) -> int:
-    """Those of the file that is replaced, or of a new file."""
-    if path.exists():
-        return path.stat().st_mode & 0o777
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
+def _rename_to_new(temporary: Path, final: Path) -> None:
+    try:
+        os.link(temporary, final)  # unlike a rename, fails if `final` has come to exist
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        if final.exists():
+            raise FileExistsError(final) from None
+        os.replace(temporary, final)
