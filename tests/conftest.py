@@ -1,0 +1,45 @@
+"""What all tests share: an environment without network, and a Hugging Face Hub on the loopback interface."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+# Before any library reads them: no test reaches the network, opens a window or reports to anybody.
+os.environ.update(
+    HF_HUB_OFFLINE="1",
+    HF_HUB_DISABLE_TELEMETRY="1",
+    HF_HUB_DISABLE_PROGRESS_BARS="1",
+    GRADIO_ANALYTICS_ENABLED="False",
+    MPLBACKEND="Agg",
+)
+os.environ.pop("HF_TOKEN", None)
+
+import pytest
+from hub_server import HubServer
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    """An empty Hub that `huggingface_hub` in this process talks to, with an empty cache."""
+    import huggingface_hub
+    from huggingface_hub import constants, file_download
+
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with HubServer() as server:
+        monkeypatch.setattr(constants, "ENDPOINT", server.url)
+        monkeypatch.setattr(
+            constants,
+            "HUGGINGFACE_CO_URL_TEMPLATE",
+            server.url + "/{repo_id}/resolve/{revision}/{filename}",
+        )
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub-cache"))
+        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
+        # The pauses between its attempts after a broken connection add nothing to a test.
+        monkeypatch.setattr(file_download.time, "sleep", lambda seconds: None)
+        huggingface_hub.close_session()
+        yield server
+        huggingface_hub.close_session()

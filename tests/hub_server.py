@@ -1,0 +1,315 @@
+"""A Hugging Face Hub on the loopback interface: the routes that downloads use, from files held in memory.
+
+    with HubServer() as hub:
+        hub.add("someone/model", {"config.json": b"{}"})
+        # HF_ENDPOINT=hub.url in a new process, or the fixture `hub` of conftest.py in this one
+
+It behaves as the real Hub does where a client can tell: revisions are branches, tags and 40-digit commits; large files
+are a redirect to content-addressed storage; errors are told by the header X-Error-Code; ranges are served.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Self
+from urllib.parse import unquote, urlsplit
+
+__all__ = ["HubServer"]
+
+_LARGE_SUFFIXES = (".safetensors", ".bin", ".parquet")
+
+
+@dataclass
+class _Repository:
+    token: str | None
+    commits: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)  # branch or tag -> commit
+
+    def commit(self, revision: str) -> str | None:
+        if revision in self.commits:
+            return revision
+        return self.names.get(revision)
+
+
+class HubServer:
+    """Serves model repositories on 127.0.0.1 until closed.
+
+    Attributes:
+        url: the endpoint, without a closing slash.
+        storage_url: where large files come from.
+        requests: "METHOD /path" of every request so far, oldest first.
+    """
+
+    def __init__(self) -> None:
+        self.requests: list[str] = []
+        self._repositories: dict[str, _Repository] = {}
+        self._storage: dict[str, bytes] = {}
+        self._cuts: dict[str, int] = {}
+
+        class Handler(_Handler):
+            hub = self
+
+        # Large files come from another origin, where a client must not send its token: a second port.
+        self._servers = [ThreadingHTTPServer(("127.0.0.1", 0), Handler) for _ in range(2)]
+        self.url, self.storage_url = (
+            f"http://127.0.0.1:{server.server_port}" for server in self._servers
+        )
+        self._threads = []
+        for server in self._servers:
+            server.daemon_threads = True
+            server.block_on_close = False
+            thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop serving; a client then finds nobody at the address."""
+        for server, thread in zip(self._servers, self._threads, strict=True):
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+    def add(
+        self,
+        repo_id: str,
+        files: Mapping[str, bytes] | Path,
+        *,
+        revision: str = "main",
+        token: str | None = None,
+    ) -> str:
+        """Commit `files` (path -> content, or a folder) to a branch or tag; returns the commit's 40 digits.
+
+        With `token`, the repository is private: whoever does not send this token is told that it does not exist.
+        """
+        if isinstance(files, Path):
+            files = {
+                path.relative_to(files).as_posix(): path.read_bytes()
+                for path in sorted(files.rglob("*"))
+                if path.is_file()
+            }
+        repository = self._repositories.setdefault(repo_id, _Repository(token))
+        repository.token = token
+        digest = hashlib.sha1(f"{repo_id} {revision} {len(repository.commits)}".encode())
+        commit = digest.hexdigest()
+        repository.commits[commit] = dict(files)
+        repository.names[revision] = commit
+        for content in files.values():
+            self._storage[_sha256(content)] = content
+        return commit
+
+    def cut(self, filename: str, length: int) -> None:
+        """From now on the connection breaks after `length` bytes of every file of this name, whose size is still announced whole."""
+        self._cuts[filename] = length
+
+    def mend(self) -> None:
+        """Undo every `cut`."""
+        self._cuts.clear()
+
+    def downloads(self, filename: str) -> int:
+        """How often a file of this name has been fetched (GET) so far."""
+        marks = [filename] + [
+            f"/storage/{_sha256(files[filename])}/"
+            for repository in self._repositories.values()
+            for files in repository.commits.values()
+            if filename in files
+        ]
+        return sum(
+            request.startswith("GET ") and any(mark in request for mark in marks)
+            for request in self.requests
+        )
+
+
+class _Handler(BaseHTTPRequestHandler):
+    hub: HubServer
+    protocol_version = "HTTP/1.1"
+
+    def do_HEAD(self) -> None:
+        self._answer()
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+    def _answer(self) -> None:
+        path = urlsplit(self.path).path
+        self.hub.requests.append(f"{self.command} {path}")
+        parts = [unquote(part) for part in path.strip("/").split("/")]
+        match parts:
+            case ["api", "models", owner, name]:
+                self._answer_info(f"{owner}/{name}", "main")
+            case ["api", "models", owner, name, "revision", revision]:
+                self._answer_info(f"{owner}/{name}", revision)
+            case ["api", "models", owner, name, "tree", revision, *below]:
+                self._answer_tree(f"{owner}/{name}", revision, "/".join(below))
+            case ["storage", digest, filename]:
+                self._send_file(self.hub._storage[digest], filename, {"ETag": f'"{digest}"'})
+            case [owner, name, "resolve", revision, *filename] if filename:
+                self._answer_file(f"{owner}/{name}", revision, "/".join(filename))
+            case _:
+                self._send_error("NotImplemented", f"no such route: {path}")
+
+    def _find(self, repo_id: str, revision: str) -> tuple[_Repository, str] | None:
+        """The repository and the commit; None when an error has been sent instead."""
+        repository = self.hub._repositories.get(repo_id)
+        allowed = repository is not None and (
+            repository.token is None
+            or self.headers.get("Authorization") == f"Bearer {repository.token}"
+        )
+        if repository is None or not allowed:
+            self._send_error("RepoNotFound", "Repository not found", HTTPStatus.UNAUTHORIZED)
+            return None
+        commit = repository.commit(revision)
+        if commit is None:
+            self._send_error("RevisionNotFound", f"Invalid rev id: {revision}")
+            return None
+        return repository, commit
+
+    def _answer_info(self, repo_id: str, revision: str) -> None:
+        if (found := self._find(repo_id, revision)) is None:
+            return
+        repository, commit = found
+        siblings = [{"rfilename": name} for name in sorted(repository.commits[commit])]
+        self._send_json(
+            {
+                "_id": commit[:24],
+                "id": repo_id,
+                "modelId": repo_id,
+                "author": repo_id.split("/")[0],
+                "sha": commit,
+                "private": repository.token is not None,
+                "gated": False,
+                "disabled": False,
+                "tags": [],
+                "downloads": 0,
+                "likes": 0,
+                "siblings": siblings,
+            }
+        )
+
+    def _answer_tree(self, repo_id: str, revision: str, below: str) -> None:
+        if (found := self._find(repo_id, revision)) is None:
+            return
+        repository, commit = found
+        entries: list[dict[str, object]] = []
+        folders: set[str] = set()
+        for name, content in sorted(repository.commits[commit].items()):
+            if below and not name.startswith(f"{below}/"):
+                continue
+            folders |= {parent.as_posix() for parent in Path(name).parents} - {"."}
+            entry: dict[str, object] = {
+                "type": "file",
+                "path": name,
+                "size": len(content),
+                "oid": _git_oid(content),
+            }
+            if name.endswith(_LARGE_SUFFIXES):
+                entry["lfs"] = {"oid": _sha256(content), "size": len(content), "pointerSize": 134}
+            entries.append(entry)
+        entries += [
+            {"type": "directory", "path": folder, "size": 0, "oid": _git_oid(folder.encode())}
+            for folder in sorted(folders)
+        ]
+        self._send_json(entries)
+
+    def _answer_file(self, repo_id: str, revision: str, filename: str) -> None:
+        if (found := self._find(repo_id, revision)) is None:
+            return
+        repository, commit = found
+        content = repository.commits[commit].get(filename)
+        if content is None:
+            self._send_error("EntryNotFound", "Entry not found", headers={"X-Repo-Commit": commit})
+            return
+        if not filename.endswith(_LARGE_SUFFIXES):
+            headers = {"ETag": f'"{_git_oid(content)}"', "X-Repo-Commit": commit}
+            self._send_file(content, filename, headers)
+            return
+        digest = _sha256(content)
+        self.send_response(HTTPStatus.FOUND)
+        self.send_header(
+            "Location", f"{self.hub.storage_url}/storage/{digest}/{Path(filename).name}"
+        )
+        self.send_header("X-Repo-Commit", commit)
+        self.send_header("X-Linked-Etag", f'"{digest}"')
+        self.send_header("X-Linked-Size", str(len(content)))
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def _send_file(self, content: bytes, filename: str, headers: Mapping[str, str]) -> None:
+        start, stop = 0, len(content)
+        asked = self.headers.get("Range")
+        if asked is not None:
+            first, _, last = asked.removeprefix("bytes=").partition("-")
+            start = int(first) if first else max(0, len(content) - int(last))
+            stop = min(stop, int(last) + 1) if first and last else stop
+            if start >= len(content):
+                self.send_response(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
+                self.send_header("Content-Range", f"bytes */{len(content)}")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+        self.send_response(HTTPStatus.OK if asked is None else HTTPStatus.PARTIAL_CONTENT)
+        if asked is not None:
+            self.send_header("Content-Range", f"bytes {start}-{stop - 1}/{len(content)}")
+        self.send_header("Accept-Ranges", "bytes")
+        self.send_header("Content-Type", "application/octet-stream")
+        self.send_header("Content-Length", str(stop - start))
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        end = min(stop, self.hub._cuts.get(Path(filename).name, stop))
+        self.wfile.write(content[start:end])
+        if end < stop:
+            self.close_connection = True
+
+    def _send_json(self, value: object) -> None:
+        body = json.dumps(value).encode()
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def _send_error(
+        self,
+        code: str,
+        message: str,
+        status: HTTPStatus = HTTPStatus.NOT_FOUND,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        body = json.dumps({"error": message}).encode()
+        self.send_response(status)
+        self.send_header("X-Error-Code", code)
+        self.send_header("X-Error-Message", message)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _git_oid(content: bytes) -> str:
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()

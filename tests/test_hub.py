@@ -1,0 +1,434 @@
+"""Models on the Hub and in folders: download, cache, offline, errors, strict loading, save -> load -> equal."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from hub_server import HubServer
+from huggingface_hub import constants, hf_hub_download, snapshot_download
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from hfstyle import StyleDiscriminator, StyleGenerator, StyleTransferPipeline
+
+REPO = "someone/brushes"
+SMALL = {
+    "widths": (8, 8, 16, 16),
+    "blocks": (1, 1),
+    "encoder_widths": (8, 16, 16),
+    "style_width": 16,
+    "token_width": 16,
+    "token_grid": 4,
+    "heads": 2,
+}
+
+
+def small_generator(seed: int) -> StyleGenerator:
+    torch.manual_seed(seed)
+    return StyleGenerator(**SMALL).eval()
+
+
+def paint(generator: StyleGenerator) -> Tensor:
+    """The same picture in the same style by any generator."""
+    random = torch.Generator().manual_seed(0)
+    content, style = torch.rand(2, 1, 3, 64, 64, generator=random)
+    with torch.inference_mode():
+        return generator(content, generator.encode(style), torch.ones(1))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A saved small generator."""
+    small_generator(0).save_pretrained(tmp_path / "model")
+    return tmp_path / "model"
+
+
+@pytest.fixture
+def pipeline_folder(tmp_path: Path) -> Path:
+    """A saved pipeline with one preset, "checks"."""
+    pipeline = StyleTransferPipeline(small_generator(0))
+    style = torch.arange(64).remainder(2).float().expand(3, 64, 64)
+    code = pipeline.encode_style(style, name="checks", metadata={"artist": "a test"})
+    StyleTransferPipeline(pipeline.generator, {"checks": code}).save_pretrained(tmp_path / "pipe")
+    return tmp_path / "pipe"
+
+
+# --- the server itself, seen by huggingface_hub
+
+
+def test_the_loopback_hub_serves_files_and_snapshots(hub: HubServer) -> None:
+    files = {"config.json": b"{}", "model.safetensors": b"x" * 100_000, "styles/a.txt": b"deep"}
+    commit = hub.add(REPO, files)
+    snapshot = Path(snapshot_download(REPO))
+    assert snapshot.name == commit
+    assert {p.relative_to(snapshot).as_posix(): p.read_bytes() for p in snapshot.rglob("*.*")} == (
+        files
+    )
+    assert Path(hf_hub_download(REPO, "styles/a.txt", revision=commit)).read_bytes() == b"deep"
+
+
+def test_the_loopback_hub_resumes_a_download_that_broke_once(hub: HubServer) -> None:
+    content = bytes(range(256)) * 400
+    hub.add(REPO, {"model.safetensors": content})
+    hub.cut("model.safetensors", 50_000)
+    attempts = []
+
+    def mend_after_the_first(seconds: float) -> None:
+        attempts.append(seconds)
+        hub.mend()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("huggingface_hub.file_download.time.sleep", mend_after_the_first)
+        path = hf_hub_download(REPO, "model.safetensors")
+    assert Path(path).read_bytes() == content
+    assert len(attempts) == 1
+
+
+# --- download, revisions, cache, offline
+
+
+def test_generator_from_the_hub_paints_as_the_saved_one(hub: HubServer, folder: Path) -> None:
+    hub.add(REPO, folder)
+    assert torch.equal(paint(StyleGenerator.from_pretrained(REPO)), paint(small_generator(0)))
+
+
+def test_pipeline_from_the_hub_paints_as_the_saved_one(
+    hub: HubServer, pipeline_folder: Path
+) -> None:
+    hub.add(REPO, pipeline_folder)
+    photo = torch.rand(3, 41, 50)
+    there = StyleTransferPipeline.from_pretrained(REPO)
+    here = StyleTransferPipeline.from_pretrained(pipeline_folder)
+    assert list(there.presets) == ["checks"]
+    images = [
+        pipe(photo, pipe.presets["checks"], output_type="pt").images for pipe in (there, here)
+    ]
+    assert torch.equal(images[0], images[1])
+
+
+@pytest.mark.parametrize("kind", [StyleGenerator, StyleTransferPipeline])
+def test_a_revision_is_a_branch_a_tag_or_a_commit(
+    hub: HubServer, tmp_path: Path, kind: type[StyleGenerator | StyleTransferPipeline]
+) -> None:
+    def loaded(**revision: str) -> Tensor:
+        model = kind.from_pretrained(REPO, **revision)
+        generator = model.generator if isinstance(model, StyleTransferPipeline) else model
+        return generator.stem.weight
+
+    commits, expected = [], []
+    for seed, name in enumerate(["v1.0", "refs/pr/1", "main"]):
+        small_generator(seed).save_pretrained(tmp_path / str(seed))
+        commits.append(hub.add(REPO, tmp_path / str(seed), revision=name))
+        expected.append(small_generator(seed).stem.weight)
+    assert not torch.equal(expected[0], expected[2])
+    assert torch.equal(loaded(), expected[2])
+    assert torch.equal(loaded(revision="v1.0"), expected[0])
+    assert torch.equal(loaded(revision="refs/pr/1"), expected[1])
+    assert torch.equal(loaded(revision=commits[0]), expected[0])
+
+
+def test_a_second_load_does_not_download_again(hub: HubServer, pipeline_folder: Path) -> None:
+    hub.add(REPO, pipeline_folder)
+    for _ in range(2):
+        StyleTransferPipeline.from_pretrained(REPO)
+    for name in ("config.json", "model.safetensors", "styles/checks.safetensors"):
+        assert hub.downloads(name) == 1, name
+
+
+def test_a_new_commit_is_downloaded(hub: HubServer, tmp_path: Path) -> None:
+    for seed in range(2):
+        small_generator(seed).save_pretrained(tmp_path / str(seed))
+        hub.add(REPO, tmp_path / str(seed))
+        assert torch.equal(
+            paint(StyleGenerator.from_pretrained(REPO)), paint(small_generator(seed))
+        )
+
+
+def test_cache_dir_is_where_downloads_go(
+    hub: HubServer, pipeline_folder: Path, tmp_path: Path
+) -> None:
+    hub.add(REPO, pipeline_folder)
+    StyleTransferPipeline.from_pretrained(REPO, cache_dir=tmp_path / "elsewhere")
+    names = {path.name for path in (tmp_path / "elsewhere").rglob("*")}
+    assert {"config.json", "model.safetensors", "checks.safetensors"} <= names
+    assert not Path(constants.HF_HUB_CACHE).exists()
+
+
+@pytest.mark.parametrize("how", ["local_files_only", "HF_HUB_OFFLINE", "no server"])
+def test_what_was_downloaded_loads_offline(
+    hub: HubServer, pipeline_folder: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    hub.add(REPO, pipeline_folder)
+    first = StyleTransferPipeline.from_pretrained(REPO)
+    hub.requests.clear()
+    if how == "HF_HUB_OFFLINE":
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    if how == "no server":
+        monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+        monkeypatch.setattr(
+            constants,
+            "HUGGINGFACE_CO_URL_TEMPLATE",
+            "http://127.0.0.1:9/{repo_id}/resolve/{revision}/{filename}",
+        )
+    local = how == "local_files_only"
+    second = StyleTransferPipeline.from_pretrained(REPO, local_files_only=local)
+    assert torch.equal(paint(second.generator), paint(first.generator))
+    assert list(second.presets) == ["checks"]
+    assert hub.requests == []
+
+
+def test_a_model_without_presets_loads_offline(hub: HubServer, folder: Path) -> None:
+    hub.add(REPO, folder)
+    StyleTransferPipeline.from_pretrained(REPO)
+    pipeline = StyleTransferPipeline.from_pretrained(REPO, local_files_only=True)
+    assert list(pipeline.presets) == []
+
+
+@pytest.mark.parametrize("kind", [StyleGenerator, StyleTransferPipeline])
+def test_what_was_not_downloaded_is_a_clear_error_offline(
+    hub: HubServer, kind: type[StyleGenerator | StyleTransferPipeline]
+) -> None:
+    with pytest.raises(LocalEntryNotFoundError, match="local_files_only"):
+        kind.from_pretrained(REPO, local_files_only=True)
+    assert hub.requests == []
+
+
+def test_a_private_model_needs_its_token(hub: HubServer, pipeline_folder: Path) -> None:
+    hub.add(REPO, pipeline_folder, token="hf_secret")
+    with pytest.raises(RepositoryNotFoundError, match=REPO):
+        StyleTransferPipeline.from_pretrained(REPO)
+    assert list(StyleTransferPipeline.from_pretrained(REPO, token="hf_secret").presets) == [
+        "checks"
+    ]
+
+
+def test_in_a_users_process_with_its_environment(tmp_path: Path, pipeline_folder: Path) -> None:
+    """HF_ENDPOINT, HF_HOME and HF_HUB_OFFLINE as a user sets them: downloaded once, then without the Hub."""
+    code = (
+        "from hfstyle import StyleTransferPipeline\n"
+        f"pipe = StyleTransferPipeline.from_pretrained({REPO!r}, revision='v1')\n"
+        "print(*pipe.presets, pipe.generator.encoder_fingerprint())\n"
+    )
+    environment = {
+        **os.environ,
+        "HF_HOME": str(tmp_path / "home"),
+        "HF_HUB_OFFLINE": "0",
+        "NO_PROXY": "127.0.0.1",
+        "no_proxy": "127.0.0.1",
+    }
+    outputs = []
+    with HubServer() as server:
+        server.add(REPO, pipeline_folder, revision="v1")
+        environment["HF_ENDPOINT"] = server.url
+        outputs.append(_run(code, environment))
+    outputs.append(_run(code, environment | {"HF_HUB_OFFLINE": "1"}))
+    assert outputs == [f"checks {small_generator(0).encoder_fingerprint()}\n"] * 2
+
+
+def _run(code: str, environment: dict[str, str]) -> str:
+    root = Path(__file__).resolve().parent.parent
+    process = subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=root, capture_output=True, text=True
+    )
+    assert process.returncode == 0, process.stderr
+    return process.stdout
+
+
+# --- errors of the Hub
+
+
+@pytest.mark.parametrize("kind", [StyleGenerator, StyleTransferPipeline, StyleDiscriminator])
+def test_an_unknown_repository_is_named(hub: HubServer, kind: type[StyleGenerator]) -> None:
+    with pytest.raises(RepositoryNotFoundError, match="nobody/nothing"):
+        kind.from_pretrained("nobody/nothing")
+
+
+@pytest.mark.parametrize("kind", [StyleGenerator, StyleTransferPipeline])
+@pytest.mark.parametrize("revision", ["v9", "0" * 40])
+def test_an_unknown_revision_is_named(
+    hub: HubServer, folder: Path, kind: type[StyleGenerator], revision: str
+) -> None:
+    hub.add(REPO, folder)
+    with pytest.raises(RevisionNotFoundError, match=revision):
+        kind.from_pretrained(REPO, revision=revision)
+
+
+@pytest.mark.parametrize("kind", [StyleGenerator, StyleTransferPipeline])
+def test_a_repository_without_weights_says_which_file_it_lacks(
+    hub: HubServer, kind: type[StyleGenerator]
+) -> None:
+    hub.add(REPO, {"config.json": b"{}", "README.md": b"empty"})
+    with pytest.raises(EntryNotFoundError, match=r"model\.safetensors"):
+        kind.from_pretrained(REPO)
+
+
+@pytest.mark.parametrize("kind", [StyleGenerator, StyleTransferPipeline])
+def test_a_download_that_keeps_breaking_is_an_error_and_leaves_nothing_behind(
+    hub: HubServer, folder: Path, kind: type[StyleGenerator]
+) -> None:
+    hub.add(REPO, folder)
+    hub.cut("model.safetensors", 1000)
+    with pytest.raises(OSError, match=rf"model\.safetensors of {REPO}"):
+        kind.from_pretrained(REPO)
+    with pytest.raises(LocalEntryNotFoundError):
+        kind.from_pretrained(REPO, local_files_only=True)
+    hub.mend()
+    kind.from_pretrained(REPO)
+
+
+@pytest.mark.parametrize("kind", [StyleGenerator, StyleTransferPipeline])
+@pytest.mark.parametrize("length", [0, 5, 1000])
+def test_a_file_uploaded_in_part_is_named(
+    hub: HubServer, folder: Path, kind: type[StyleGenerator], length: int
+) -> None:
+    weights = (folder / "model.safetensors").read_bytes()[:length]
+    hub.add(
+        REPO,
+        {"config.json": (folder / "config.json").read_bytes(), "model.safetensors": weights},
+    )
+    with pytest.raises(ValueError, match=r"model\.safetensors is not a whole safetensors file"):
+        kind.from_pretrained(REPO)
+
+
+def test_presets_that_do_not_arrive_do_not_stop_the_model(
+    hub: HubServer, pipeline_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    hub.add(REPO, pipeline_folder)
+    hub.cut("checks.safetensors", 10)
+    assert list(StyleTransferPipeline.from_pretrained(REPO).presets) == []
+    assert REPO in caplog.text
+
+
+# --- strict loading
+
+
+def _rewrite(folder: Path, change: dict[str, Tensor | None]) -> None:
+    """Put tensors into a model's file, or take those out whose value is None."""
+    state = load_file(folder / "model.safetensors")
+    for name, tensor in change.items():
+        state.pop(name, None)
+        if tensor is not None:
+            state[name] = tensor
+    save_file(state, folder / "model.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"stem.weight": None}, r"missing: stem\.weight"),
+        ({"stem.other": torch.zeros(1)}, r"unexpected: stem\.other"),
+        ({"stem.bias": torch.zeros(3)}, r"another shape: stem\.bias is \(3,\) in the file, \(8,\)"),
+    ],
+)
+@pytest.mark.parametrize("kind", [StyleGenerator, StyleTransferPipeline])
+def test_weights_that_do_not_fit_are_named(
+    folder: Path, kind: type[StyleGenerator], change: dict[str, Tensor | None], message: str
+) -> None:
+    _rewrite(folder, change)
+    with pytest.raises(ValueError, match=message):
+        kind.from_pretrained(folder)
+
+
+def test_all_that_does_not_fit_is_in_one_error(folder: Path) -> None:
+    _rewrite(folder, {"stem.weight": None, "extra": torch.zeros(1), "stem.bias": torch.zeros(2, 2)})
+    with pytest.raises(ValueError, match=r"stem\.weight.*extra.*stem\.bias"):
+        StyleGenerator.from_pretrained(folder)
+
+
+def test_a_discriminator_loads_as_strictly(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    saved = StyleDiscriminator(widths=(8, 8, 8, 8), style_width=16)
+    saved.save_pretrained(tmp_path)
+    loaded = StyleDiscriminator.from_pretrained(tmp_path)
+    for name, tensor in saved.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], tensor), name
+    _rewrite(tmp_path, {"conv1.bias": None})
+    with pytest.raises(ValueError, match=r"missing: conv1\.bias"):
+        StyleDiscriminator.from_pretrained(tmp_path)
+
+
+def test_keys_of_a_newer_config_are_ignored(folder: Path) -> None:
+    path = folder / "config.json"
+    config = json.loads(path.read_text()) | {"invented_later": {"a": [1]}, "_comment": "hello"}
+    path.write_text(json.dumps(config))
+    assert torch.equal(paint(StyleGenerator.from_pretrained(folder)), paint(small_generator(0)))
+
+
+def test_an_older_config_takes_the_defaults_of_what_it_lacks(folder: Path) -> None:
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    del config["use_tokens"]
+    path.write_text(json.dumps(config))
+    assert StyleGenerator.from_pretrained(folder).use_tokens
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_a_folder_that_lacks_a_file_says_which(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(FileNotFoundError, match=name.replace(".", r"\.")):
+        StyleTransferPipeline.from_pretrained(folder)
+
+
+def test_a_folder_that_does_not_exist_is_named(hub: HubServer, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no-such-folder"):
+        StyleTransferPipeline.from_pretrained(tmp_path / "no-such-folder")
+    assert hub.requests == []
+
+
+# --- save -> load -> equal
+
+
+def test_a_saved_generator_loads_bit_equal(folder: Path) -> None:
+    original, loaded = small_generator(0), StyleGenerator.from_pretrained(folder)
+    assert loaded.state_dict().keys() == original.state_dict().keys()
+    for name, tensor in original.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], tensor), name
+    assert torch.equal(paint(loaded), paint(original))
+    assert loaded.encoder_fingerprint() == original.encoder_fingerprint()
+    assert not loaded.training
+
+
+def test_saving_what_was_loaded_writes_the_same_files(folder: Path, tmp_path: Path) -> None:
+    StyleGenerator.from_pretrained(folder).save_pretrained(tmp_path / "again")
+    for name in ("config.json", "model.safetensors"):
+        assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes(), name
+
+
+def test_the_config_is_plain_json_with_every_init_argument(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    assert config == {**{key: _plain(value) for key, value in SMALL.items()}, "use_tokens": True}
+
+
+def _plain(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def test_a_saved_pipeline_paints_bit_equal(pipeline_folder: Path, tmp_path: Path) -> None:
+    first = StyleTransferPipeline.from_pretrained(pipeline_folder)
+    first.save_pretrained(tmp_path / "again")
+    second = StyleTransferPipeline.from_pretrained(tmp_path / "again")
+    photo, style = torch.rand(3, 37, 65), torch.rand(3, 80, 64)
+    for strength in (0.0, 0.4, 1.0):
+        images = [pipe(photo, style, strength, output_type="pt").images for pipe in (first, second)]
+        assert torch.equal(images[0], images[1])
+    code = second.presets["checks"]
+    assert torch.equal(code.tokens, first.presets["checks"].tokens)
+    assert code.metadata == {"artist": "a test"}
+
+
+def test_the_model_card_tells_the_hub_what_this_is(folder: Path) -> None:
+    card = (folder / "README.md").read_text()
+    for line in ("library_name: hfstyle", "pipeline_tag: image-to-image", "license: apache-2.0"):
+        assert line in card

@@ -1,0 +1,238 @@
+"""The package as others meet it: a light import, a small public surface, one-way dependencies, a complete wheel."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import hfstyle
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "hfstyle"
+HEAVY = {
+    "accelerate",
+    "cv2",
+    "datasets",
+    "diffusers",
+    "gradio",
+    "matplotlib",
+    "pandas",
+    "pyarrow",
+    "scipy",
+    "skimage",
+    "tensorboard",
+    "torchvision",
+    "transformers",
+}
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def _modules_after(statement: str) -> set[str]:
+    """Top-level modules that a fresh interpreter has loaded after `statement`."""
+    code = f"{statement}\nimport sys\nprint(*{{name.partition('.')[0] for name in sys.modules}})"
+    process = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return set(process.stdout.split())
+
+
+def _imports(path: Path, *, at_import_time: bool = False) -> Iterator[str]:
+    """Dotted names that a module imports; with `at_import_time`, without those in functions and for type checkers."""
+    todo: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            # The package imports itself by absolute names only, see test_imports_are_absolute.
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        if at_import_time and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if at_import_time and isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            todo.extend(node.orelse)
+            continue
+        todo.extend(ast.iter_child_nodes(node))
+
+
+def _within(name: str, *packages: str) -> bool:
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+def _project() -> dict[str, object]:
+    with open(ROOT / "pyproject.toml", "rb") as file:
+        return tomllib.load(file)["project"]
+
+
+# --- import
+
+
+def test_import_hfstyle_loads_neither_torch_nor_anything_heavy() -> None:
+    assert not _modules_after("import hfstyle") & (HEAVY | {"torch", "numpy", "PIL"})
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "from hfstyle import StyleTransferPipeline",
+        "from hfstyle import *",
+        "import hfstyle.cli",
+    ],
+)
+def test_using_hfstyle_loads_only_what_a_runtime_install_has(statement: str) -> None:
+    assert not _modules_after(statement) & HEAVY
+
+
+def test_modules_import_at_the_top_only_what_the_package_depends_on() -> None:
+    names = [Requirement(line).name for line in _project()["dependencies"]]  # type: ignore[attr-defined]
+    allowed = {{"pillow": "PIL"}.get(name, name) for name in names}
+    allowed |= sys.stdlib_module_names | {"hfstyle"}
+    for path in MODULES:
+        tops = {name.partition(".")[0] for name in _imports(path, at_import_time=True)}
+        assert tops <= allowed, f"{path.relative_to(ROOT)} imports {tops - allowed}"
+
+
+# --- public names
+
+
+def test_the_public_surface_is_small_and_complete() -> None:
+    assert len(hfstyle.__all__) <= 12
+    assert len(set(hfstyle.__all__)) == len(hfstyle.__all__)
+    for name in hfstyle.__all__:
+        assert getattr(hfstyle, name) is not None
+    assert set(hfstyle.__all__) <= set(dir(hfstyle))
+
+
+def test_a_name_that_does_not_exist_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="StyleTransferPipelin"):
+        hfstyle.StyleTransferPipelin  # noqa: B018
+
+
+def test_the_version_is_the_packages() -> None:
+    assert re.fullmatch(r"\d+\.\d+\.\d+((a|b|rc)\d+|\.dev\d+)?", hfstyle.__version__)
+
+
+# --- which way dependencies point
+
+
+def test_imports_are_absolute() -> None:
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            relative = isinstance(node, ast.ImportFrom) and node.level > 0
+            assert not relative, f"{path.relative_to(ROOT)} imports relatively"
+
+
+def test_the_package_knows_neither_the_app_nor_the_training() -> None:
+    for path in MODULES:
+        wrong = [n for n in _imports(path) if _within(n, "app", "training", "tests")]
+        assert not wrong, f"{path.relative_to(ROOT)} imports {wrong}"
+
+
+def test_models_know_nothing_of_files_and_pictures() -> None:
+    for path in sorted((PACKAGE / "models").glob("*.py")):
+        wrong = [
+            name
+            for name in _imports(path)
+            if (_within(name, "hfstyle") and not _within(name, "hfstyle.models"))
+            or _within(name, "PIL", "numpy")
+        ]
+        assert not wrong, f"{path.relative_to(ROOT)} imports {wrong}"
+
+
+@pytest.mark.parametrize(
+    ("module", "unknown"),
+    [
+        ("images", ("hfstyle.models", "hfstyle.style", "hfstyle.pipeline", "hfstyle.cli")),
+        ("style", ("hfstyle.pipeline", "hfstyle.cli")),
+        ("pipeline", ("hfstyle.cli",)),
+    ],
+)
+def test_a_module_does_not_know_those_above_it(module: str, unknown: tuple[str, ...]) -> None:
+    wrong = [name for name in _imports(PACKAGE / f"{module}.py") if _within(name, *unknown)]
+    assert not wrong
+
+
+# --- what is installed
+
+
+def test_requirements_pin_what_a_space_installs() -> None:
+    project = _project()
+    extras: dict[str, list[str]] = project["optional-dependencies"]  # type: ignore[assignment]
+    wanted = [Requirement(line) for line in [*project["dependencies"], *extras["app"]]]  # type: ignore[misc]
+    wanted += [Requirement(line) for line in extras["examples"]]
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    pins = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    pinned = {canonicalize_name(pin.name): str(pin.specifier) for pin in pins}
+    for requirement in wanted:
+        name = canonicalize_name(requirement.name)
+        if name == "hfstyle":
+            continue
+        assert re.fullmatch(r"==[\d.]+", pinned[name]), f"{name} is not pinned"
+        assert requirement.specifier.contains(pinned[name].removeprefix("=="))
+    assert set(pinned) == {canonicalize_name(r.name) for r in wanted} - {"hfstyle"}
+
+
+def test_the_wheel_holds_the_package_its_types_and_its_weights(tmp_path: Path) -> None:
+    pytest.importorskip("setuptools", minversion="77")
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    shutil.copytree(PACKAGE, source / "hfstyle", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("training", "tests"):
+        (source / name).mkdir()
+        (source / name / "__init__.py").touch()
+    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation"]
+    command += ["--no-index", "-w", str(tmp_path), str(source)]
+    process = subprocess.run(command, capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+        metadata = next(name for name in names if name.endswith("entry_points.txt"))
+        assert "hfstyle = hfstyle.cli:main" in archive.read(metadata).decode()
+    assert wheel.name.startswith(f"hfstyle-{hfstyle.__version__}-py3-none-any")
+    expected = {
+        path.relative_to(ROOT).as_posix()
+        for path in PACKAGE.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert expected <= names
+    assert "hfstyle/py.typed" in names
+    assert any(name.endswith("/licenses/LICENSE") for name in names)
+    assert not [name for name in names if not re.match(r"hfstyle(-[^/]+\.dist-info)?/", name)]
+
+
+# --- what is in the repository
+
+
+def _tracked() -> list[Path]:
+    if not (ROOT / ".git").exists() or shutil.which("git") is None:
+        pytest.skip("needs the git repository")
+    process = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return [ROOT / name for name in process.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
+def test_no_file_tells_where_it_was_made() -> None:
+    """Absolute paths of somebody's machine: home folders and work folders at the root."""
+    pattern = re.compile(rb"(?<![\w.~$}/-])/(?:work|root|home/\w+|Users/\w+)/\w")
+    for path in _tracked():
+        found = pattern.search(path.read_bytes())
+        assert found is None, f"{path.relative_to(ROOT)} holds {found.group()!r}"
+
+
+def test_no_file_of_the_repository_is_larger_than_the_default_weights_may_be() -> None:
+    for path in _tracked():
+        assert path.stat().st_size < 25_000_000, f"{path.relative_to(ROOT)} is too large"
