@@ -202,13 +202,9 @@ def test_the_wheel_holds_the_package_its_types_and_its_weights(tmp_path: Path) -
         metadata = next(name for name in names if name.endswith("entry_points.txt"))
         assert "hfstyle = hfstyle.cli:main" in archive.read(metadata).decode()
     assert wheel.name.startswith(f"hfstyle-{hfstyle.__version__}-py3-none-any")
-    expected = {
-        path.relative_to(ROOT).as_posix()
-        for path in PACKAGE.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
-    }
+    files = [*MODULES, PACKAGE / "py.typed", *(PACKAGE / "pretrained").rglob("*")]
+    expected = {path.relative_to(ROOT).as_posix() for path in files if path.is_file()}
     assert expected <= names
-    assert "hfstyle/py.typed" in names
     assert any(name.endswith("/licenses/LICENSE") for name in names)
     assert not [name for name in names if not re.match(r"hfstyle(-[^/]+\.dist-info)?/", name)]
 
