@@ -11,7 +11,8 @@ __all__ = ["parse_args"]
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse and check the command line; a mistake ends with a message and exit code 2."""
     parser = argparse.ArgumentParser(
-        description="Train hfstyle's conditional GAN.", formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        description="Train hfstyle's conditional GAN.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument_group("data").add_argument
     for kind in ("content", "style"):
@@ -22,27 +23,60 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--streaming", action="store_true", help="read Hub data sets while training")
     add("--cache_dir", help="where downloads are kept")
     add("--resolution", type=int, default=256, help="side of a crop in pixels, a multiple of 16")
-    add("--style_zoom", type=float, nargs=2, default=(1.0, 2.5), metavar=("LEAST", "MOST"),
-        help="side of the region that becomes a style crop, in crop sides")
-    add("--content_zoom", type=float, nargs=2, default=(1.0, 2.5), metavar=("LEAST", "MOST"),
-        help="the same for content")
-    add("--paintings_as_content", type=float, default=0.25, help="share of content drawn from the style data")
-    add("--color_jitter", type=float, default=0.15,
-        help="share of style pictures whose colour channels are permuted, for palettes the data lacks")
+    add(
+        "--style_zoom",
+        type=float,
+        nargs=2,
+        default=(1.0, 2.5),
+        metavar=("LEAST", "MOST"),
+        help="side of the region that becomes a style crop, in crop sides",
+    )
+    add(
+        "--content_zoom",
+        type=float,
+        nargs=2,
+        default=(1.0, 2.5),
+        metavar=("LEAST", "MOST"),
+        help="the same for content",
+    )
+    add(
+        "--paintings_as_content",
+        type=float,
+        default=0.25,
+        help="share of content drawn from the style data",
+    )
+    add(
+        "--color_jitter",
+        type=float,
+        default=0.15,
+        help="share of style pictures whose colour channels are permuted, for palettes the data lacks",
+    )
     add("--dataloader_num_workers", type=int, default=1, help="threads that cut crops")
-    add("--data_on_device", action="store_true", help="hold all pictures on the GPU and cut crops there")
+    add(
+        "--data_on_device",
+        action="store_true",
+        help="hold all pictures on the GPU and cut crops there",
+    )
 
     add = parser.add_argument_group("model").add_argument
     add("--init_from", help="folder or Hub id of a generator to start from")
-    add("--init_discriminator_from", help="folder or Hub id of a discriminator to start from; "
-        "by default the folder `discriminator` inside --init_from where there is one")
-    add("--perceptual_model", default="timm/vgg19.tv_in1k",
-        help="Hub id or local safetensors of the perceptual network")
+    add(
+        "--init_discriminator_from",
+        help="folder or Hub id of a discriminator to start from; "
+        "by default the folder `discriminator` inside --init_from where there is one",
+    )
+    add(
+        "--perceptual_model",
+        default="timm/vgg19.tv_in1k",
+        help="Hub id or local safetensors of the perceptual network",
+    )
     add("--no_tokens", action="store_true", help="ablation: a generator without token attention")
 
     add = parser.add_argument_group("losses").add_argument
     add("--content_layers", nargs="+", default=["relu4_1", "relu5_1"])
-    add("--style_layers", nargs="+", default=["relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"])
+    add(
+        "--style_layers", nargs="+", default=["relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"]
+    )
     add("--local_layers", nargs="+", default=["relu3_1", "relu4_1"])
     add("--content_weight", type=float, default=1.0)
     add("--style_weight", type=float, default=4.0)
@@ -53,15 +87,30 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--style_normalisation", choices=("pair", "energy"), default="pair")
     add("--adversarial_weight", type=float, default=0.3)
     add("--gan_loss", choices=("minimax", "nonsaturating", "hinge"), default="hinge")
-    add("--mismatched_weight", type=float, default=0.5, help="reals with a wrong style or a wrong content view")
+    add(
+        "--mismatched_weight",
+        type=float,
+        default=0.5,
+        help="reals with a wrong style or a wrong content view",
+    )
     add("--r1_gamma", type=float, default=1.0)
     add("--r1_interval", type=int, default=16)
-    add("--adversarial_start", type=int, default=2000, help="step at which the discriminator enters")
+    add(
+        "--adversarial_start", type=int, default=2000, help="step at which the discriminator enters"
+    )
     add("--adversarial_ramp", type=int, default=2000, help="steps over which its weight grows")
-    add("--full_strength_share", type=float, default=0.5,
-        help="share of pairs at strength 1; the others draw it uniformly from [0, 1]")
-    add("--monitor_patience", type=int, default=2000,
-        help="steps for which the adversarial game may stay out of its range before the run stops")
+    add(
+        "--full_strength_share",
+        type=float,
+        default=0.5,
+        help="share of pairs at strength 1; the others draw it uniformly from [0, 1]",
+    )
+    add(
+        "--monitor_patience",
+        type=int,
+        default=2000,
+        help="steps for which the adversarial game may stay out of its range before the run stops",
+    )
 
     add = parser.add_argument_group("optimisation").add_argument
     add("--train_batch_size", type=int, default=16, help="pairs per step and process")
@@ -70,8 +119,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--gradient_accumulation_steps", type=int, default=1)
     add("--learning_rate", type=float, default=2e-4)
     add("--discriminator_learning_rate", type=float, default=4e-4)
-    add("--lr_scheduler", default="constant_with_warmup",
-        help="any of diffusers.optimization.get_scheduler")
+    add(
+        "--lr_scheduler",
+        default="constant_with_warmup",
+        help="any of diffusers.optimization.get_scheduler",
+    )
     add("--lr_warmup_steps", type=int, default=200)
     add("--adam_beta1", type=float, default=0.5)
     add("--adam_beta2", type=float, default=0.99)
@@ -79,7 +131,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--max_grad_norm", type=float, default=5.0)
     add("--ema_decay", type=float, default=0.999)
     add("--mixed_precision", choices=("no", "bf16", "fp16"), default="no")
-    add("--max_bad_steps", type=int, default=20, help="non-finite steps in a row before the run stops")
+    add(
+        "--max_bad_steps",
+        type=int,
+        default=20,
+        help="non-finite steps in a row before the run stops",
+    )
     add("--seed", type=int, default=0)
 
     add = parser.add_argument_group("output").add_argument
@@ -87,7 +144,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--checkpointing_steps", type=int, default=2000)
     add("--checkpoints_total_limit", type=int, default=2)
     add("--resume_from_checkpoint", help="a checkpoint folder, or `latest`")
-    add("--validation_steps", type=int, default=2000, help="a grid of pictures every so many steps; 0: never")
+    add(
+        "--validation_steps",
+        type=int,
+        default=2000,
+        help="a grid of pictures every so many steps; 0: never",
+    )
     add("--logging_steps", type=int, default=50)
     add("--report_to", default=None, help="tensorboard, wandb, ... of Accelerate's trackers")
     add("--push_to_hub", action="store_true")
@@ -99,8 +161,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         if not (getattr(args, f"{kind}_dataset_name") or getattr(args, f"{kind}_data_dir")):
             parser.error(f"give --{kind}_dataset_name or --{kind}_data_dir")
     if args.mixed_precision == "fp16":
-        parser.error("fp16 is not supported: the two optimisers of the game would share one loss scaler, and a "
-                     "single overflow in R1 stops both; use bf16 or no")
+        parser.error(
+            "fp16 is not supported: the two optimisers of the game would share one loss scaler, and a "
+            "single overflow in R1 stops both; use bf16 or no"
+        )
     if args.resolution % 16 or args.resolution < 64:
         parser.error(f"--resolution {args.resolution}: must be a multiple of 16, at least 64")
     if args.push_to_hub and not args.hub_model_id:

@@ -13,7 +13,9 @@ from torch import Tensor
 
 __all__ = ["augment"]
 
-_VIEW_FACTOR = 8  # the content view's reduction; shifts are multiples of it, so that both stay aligned
+_VIEW_FACTOR = (
+    8  # the content view's reduction; shifts are multiples of it, so that both stay aligned
+)
 
 
 def augment(

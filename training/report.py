@@ -18,7 +18,11 @@ __all__ = ["export", "save_curves", "save_grid"]
 
 
 def export(
-    generator: StyleGenerator, discriminator: StyleDiscriminator, folder: Path, counters: Any, args: Any
+    generator: StyleGenerator,
+    discriminator: StyleDiscriminator,
+    folder: Path,
+    counters: Any,
+    args: Any,
 ) -> None:
     """Write the EMA generator and the discriminator in fp16, and what a continued run needs to know.
 
@@ -52,7 +56,9 @@ def save_grid(generator: StyleGenerator, content: Tensor, style: Tensor, path: P
         strength = torch.tensor([1.0] * len(style) + [0.25, 0.5, 0.75], device=content.device)
         chosen = type(condition)(condition.vector[index], condition.tokens[index])
         rows.append(torch.cat((picture[None], generator(many, chosen, strength))))
-    sheet = torch.cat([torch.cat(list(row), dim=2) for row in rows], dim=1)  # (3, rows * S, columns * S)
+    sheet = torch.cat(
+        [torch.cat(list(row), dim=2) for row in rows], dim=1
+    )  # (3, rows * S, columns * S)
     pixels = sheet.mul(255).round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(path)

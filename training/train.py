@@ -30,7 +30,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from hfstyle.models.discriminator import StyleDiscriminator, content_view
 from hfstyle.models.generator import StyleGenerator
-from hfstyle.models.style_encoder import Condition
 from training import losses
 from training.arguments import parse_args
 from training.augment import augment
@@ -49,7 +48,9 @@ class GeneratorStep(nn.Module):
         super().__init__()
         self.generator = generator
 
-    def forward(self, content: Tensor, style: Tensor, strength: Tensor, full: int) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(
+        self, content: Tensor, style: Tensor, strength: Tensor, full: int
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Paint (B, 3, S, S); also the styles' code vectors (B, D) and those of the first `full` outputs."""
         condition = self.generator.encode(style)
         output = self.generator(content, condition, strength)
@@ -88,7 +89,9 @@ def main(args: Any) -> None:
         mixed_precision=args.mixed_precision,
         gradient_accumulation_steps=args.gradient_accumulation_steps,
         log_with=args.report_to,
-        project_config=ProjectConfiguration(project_dir=str(output_dir), logging_dir=str(output_dir / "logs")),
+        project_config=ProjectConfiguration(
+            project_dir=str(output_dir), logging_dir=str(output_dir / "logs")
+        ),
     )
     set_seed(args.seed, device_specific=True)
     device, rank = accelerator.device, accelerator.process_index
@@ -97,7 +100,9 @@ def main(args: Any) -> None:
 
     # Networks: strictly loaded from an earlier run, or new. All ranks start alike because prepare() broadcasts.
     generator = (
-        StyleGenerator.from_pretrained(args.init_from) if args.init_from else StyleGenerator(use_tokens=not args.no_tokens)
+        StyleGenerator.from_pretrained(args.init_from)
+        if args.init_from
+        else StyleGenerator(use_tokens=not args.no_tokens)
     )
     judge_from = args.init_discriminator_from
     if judge_from is None and args.init_from and (Path(args.init_from) / "discriminator").is_dir():
@@ -107,11 +112,15 @@ def main(args: Any) -> None:
     )
     generator.float().train()
     discriminator.float().train()
-    perceptual = load_perceptual(args.perceptual_model, cache_dir=args.cache_dir, reflect=False).to(device)
+    perceptual = load_perceptual(args.perceptual_model, cache_dir=args.cache_dir, reflect=False).to(
+        device
+    )
     for module in (generator, discriminator, perceptual):
         module.to(memory_format=torch.channels_last)
     layers = frozenset(args.content_layers + args.style_layers + args.local_layers)
-    ema = AveragedModel(generator, device=device, use_buffers=True, multi_avg_fn=_ema_update(args.ema_decay))
+    ema = AveragedModel(
+        generator, device=device, use_buffers=True, multi_avg_fn=_ema_update(args.ema_decay)
+    )
 
     # Data: two endless streams. Content is photographs and, now and then, a painting.
     streams = {}
@@ -143,25 +152,32 @@ def main(args: Any) -> None:
         common["threads"] = args.dataloader_num_workers
     mix: Any = [(streams["content"], 1 - args.paintings_as_content)]
     if args.paintings_as_content > 0:
-        paintings = streams["style"] if args.data_on_device else streams["style"].with_seed(args.seed + 2)
+        paintings = (
+            streams["style"] if args.data_on_device else streams["style"].with_seed(args.seed + 2)
+        )
         mix.append((paintings, args.paintings_as_content))
     batch, side = args.train_batch_size, args.resolution
     loaders = {
         "content": make_loader(mix, batch, side, zoom=tuple(args.content_zoom), **common),
-        "style": make_loader(streams["style"], batch, side, crops=2, zoom=tuple(args.style_zoom), **common),
+        "style": make_loader(
+            streams["style"], batch, side, crops=2, zoom=tuple(args.style_zoom), **common
+        ),
     }
 
     # Optimisers. The discriminator learns faster than the generator (two time scales, Heusel et al. 2017).
     betas, decay = (args.adam_beta1, args.adam_beta2), args.adam_weight_decay
-    optimizer = torch.optim.AdamW(generator.parameters(), args.learning_rate, betas, weight_decay=decay)
+    adam: dict[str, Any] = {"betas": betas, "weight_decay": decay, "fused": True}
+    optimizer = torch.optim.AdamW(generator.parameters(), args.learning_rate, **adam)
     optimizer_d = torch.optim.AdamW(
-        discriminator.parameters(), args.discriminator_learning_rate, betas, weight_decay=decay
+        discriminator.parameters(), args.discriminator_learning_rate, **adam
     )
     scheduler = _scheduler(args, optimizer, accelerator.num_processes)
     scheduler_d = _scheduler(args, optimizer_d, accelerator.num_processes)
     step_module = GeneratorStep(generator)
-    step_module, discriminator, optimizer, optimizer_d, scheduler, scheduler_d = accelerator.prepare(
-        step_module, discriminator, optimizer, optimizer_d, scheduler, scheduler_d
+    step_module, discriminator, optimizer, optimizer_d, scheduler, scheduler_d = (
+        accelerator.prepare(
+            step_module, discriminator, optimizer, optimizer_d, scheduler, scheduler_d
+        )
     )
     bare_discriminator = accelerator.unwrap_model(discriminator)
     monitor = GameMonitor(patience=args.monitor_patience)
@@ -186,9 +202,14 @@ def main(args: Any) -> None:
 
     while counters.step < args.max_train_steps:
         content = _to_float(loaders["content"].next_batch()[:, 0], device)  # (B, 3, S, S)
-        crops = _to_float(loaders["style"].next_batch().flatten(0, 1), device).unflatten(0, (batch, 2))
+        crops = _to_float(loaders["style"].next_batch().flatten(0, 1), device).unflatten(
+            0, (batch, 2)
+        )
         crops = _permute_channels(crops, args.color_jitter)
-        style, real = _channels_last(crops[:, 0]), _channels_last(crops[:, 1])  # two crops of one painting each
+        style, real = (
+            _channels_last(crops[:, 0]),
+            _channels_last(crops[:, 1]),
+        )  # two crops of one painting each
 
         # The first `full` pairs are painted at strength 1; the last `own` extra ones are pictures styled by themselves.
         full = max(1, round(batch * args.full_strength_share))
@@ -257,20 +278,30 @@ def main(args: Any) -> None:
                     strength[:full],
                 )
             if own:
-                terms["identity"] = args.identity_weight * losses.identity_loss(identity, all_content[batch:])
+                terms["identity"] = args.identity_weight * losses.identity_loss(
+                    identity, all_content[batch:]
+                )
             if args.contrast_weight > 0 and full > 1:
-                terms["contrast"] = args.contrast_weight * losses.contrast_loss(output_codes, codes[:full])
+                terms["contrast"] = args.contrast_weight * losses.contrast_loss(
+                    output_codes, codes[:full]
+                )
             if playing and adversarial_weight > 0:
                 bare_discriminator.requires_grad_(False)
                 view = content_view(content[:full])
                 with accelerator.autocast():
-                    fake = bare_discriminator(*augment(output[:full], view), codes[:full, None].detach())
-                terms["adversarial"] = adversarial_weight * losses.adversarial_loss(fake, args.gan_loss)
+                    fake = bare_discriminator(
+                        *augment(output[:full], view), codes[:full, None].detach()
+                    )
+                terms["adversarial"] = adversarial_weight * losses.adversarial_loss(
+                    fake, args.gan_loss
+                )
             loss = torch.stack(list(terms.values())).sum()
             accelerator.backward(loss)
             bare_discriminator.requires_grad_(True)
             if accelerator.sync_gradients:
-                norm = float(accelerator.clip_grad_norm_(step_module.parameters(), args.max_grad_norm))
+                norm = float(
+                    accelerator.clip_grad_norm_(step_module.parameters(), args.max_grad_norm)
+                )
                 measured["g_grad_norm"] = norm
                 if math.isfinite(norm):
                     optimizer.step()
@@ -279,7 +310,9 @@ def main(args: Any) -> None:
                 else:
                     bad_in_a_row += 1
                     counters.bad_steps += 1
-                    logger.warning(f"step {counters.step}: gradient norm {norm}; step skipped ({counters.bad_steps} so far)")
+                    logger.warning(
+                        f"step {counters.step}: gradient norm {norm}; step skipped ({counters.bad_steps} so far)"
+                    )
                 scheduler.step()
                 optimizer.zero_grad()
 
@@ -303,7 +336,10 @@ def main(args: Any) -> None:
             sums[name] = sums.get(name, 0.0) + value
         counted += 1
         if counters.step % args.logging_steps == 0:
-            row = {name: value / (counted if name not in _DIVERSITY else max(1, counted // 10)) for name, value in sums.items()}
+            row = {
+                name: value / (counted if name not in _DIVERSITY else max(1, counted // 10))
+                for name, value in sums.items()
+            }
             elapsed = time.monotonic() - started
             row |= {"step": counters.step, "pairs": counters.pairs, "minutes": round(counters.minutes, 2),
                     "pairs_per_second": (counters.pairs - first_pair) / elapsed,
@@ -317,11 +353,20 @@ def main(args: Any) -> None:
             if args.report_to:
                 accelerator.log(row, step=counters.step)
 
-        if accelerator.is_main_process and args.validation_steps and counters.step % args.validation_steps == 0:
+        if (
+            accelerator.is_main_process
+            and args.validation_steps
+            and counters.step % args.validation_steps == 0
+        ):
             if validation is None:
                 validation = content[:4].clone(), style[:4].clone()
-            save_grid(ema.module, *validation, output_dir / "validation" / f"step-{counters.step:07d}.png")
-        out_of_time = args.max_train_minutes is not None and elapsed_minutes(started) >= args.max_train_minutes
+            save_grid(
+                ema.module, *validation, output_dir / "validation" / f"step-{counters.step:07d}.png"
+            )
+        out_of_time = (
+            args.max_train_minutes is not None
+            and elapsed_minutes(started) >= args.max_train_minutes
+        )
         out_of_time = _any_process(accelerator, out_of_time or stopping.asked)
         if counters.step % args.checkpointing_steps == 0 or out_of_time:
             _save_checkpoint(args, accelerator, output_dir, counters.step)
@@ -335,7 +380,9 @@ def main(args: Any) -> None:
         export(ema.module, bare_discriminator, output_dir, counters, args)
         save_curves(output_dir / "log.jsonl", output_dir / "curves.png")
         if args.push_to_hub:
-            ema.module.push_to_hub(args.hub_model_id, token=args.hub_token, commit_message=f"Step {counters.step}")
+            ema.module.push_to_hub(
+                args.hub_model_id, token=args.hub_token, commit_message=f"Step {counters.step}"
+            )
     for loader in loaders.values():
         loader.close()
     accelerator.end_training()
@@ -368,7 +415,9 @@ def _discriminator_step(
     wrong_code = [scale[:number, 1:] for scale in logits]
     wrong_view = [scale[2 * number :, :1] for scale in logits]
     kind = args.gan_loss
-    loss = losses.discriminator_loss(right_real, True, kind) + losses.discriminator_loss(on_fake, False, kind)
+    loss = losses.discriminator_loss(right_real, True, kind) + losses.discriminator_loss(
+        on_fake, False, kind
+    )
     if args.mismatched_weight > 0 and number > 1:
         loss = loss + args.mismatched_weight * (
             losses.discriminator_loss(wrong_code, False, kind)
@@ -411,7 +460,9 @@ def _diversity(output: Tensor, style: Tensor, codes: Tensor) -> dict[str, float]
     }
 
 
-def _no_grad_features(network: nn.Module, layers: frozenset[str], **pictures: Tensor) -> dict[str, Any]:
+def _no_grad_features(
+    network: nn.Module, layers: frozenset[str], **pictures: Tensor
+) -> dict[str, Any]:
     """Features of several batches of the same shape in one pass without gradients."""
     with torch.no_grad():
         features = network(torch.cat(list(pictures.values())), layers)
@@ -461,8 +512,12 @@ def _scheduler(args: Any, optimizer: torch.optim.Optimizer, processes: int) -> A
             ) from None
         if args.lr_scheduler == "constant":
             warmup = 0
-        return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / (warmup + 1)))
-    return get_scheduler(args.lr_scheduler, optimizer, num_warmup_steps=warmup, num_training_steps=total)
+        return torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: min(1.0, (step + 1) / (warmup + 1))
+        )
+    return get_scheduler(
+        args.lr_scheduler, optimizer, num_warmup_steps=warmup, num_training_steps=total
+    )
 
 
 class _StopRequest:
@@ -527,7 +582,9 @@ def _resume(args: Any, accelerator: Accelerator, output_dir: Path) -> None:
     else:
         path = Path(args.resume_from_checkpoint)
         if not path.is_dir():
-            raise ValueError(f"--resume_from_checkpoint {path}: no such folder; give a checkpoint-N folder or `latest`")
+            raise ValueError(
+                f"--resume_from_checkpoint {path}: no such folder; give a checkpoint-N folder or `latest`"
+            )
     accelerator.load_state(str(path))
     logger.info(f"resumed from {path}")
 

@@ -56,7 +56,9 @@ class StyleDiscriminator(
         style_width: D, length of the condition's vector.
     """
 
-    def __init__(self, *, widths: tuple[int, ...] = (48, 96, 160, 192), style_width: int = 256) -> None:
+    def __init__(
+        self, *, widths: tuple[int, ...] = (48, 96, 160, 192), style_width: int = 256
+    ) -> None:
         super().__init__()
         first, second, third, fourth = widths
         self.conv1 = nn.Conv2d(12, first, 3, padding=1)

@@ -101,7 +101,9 @@ class Modulation(nn.Module):
 
     def forward(self, x: Tensor, style: Tensor, statistics: InstanceStatistics) -> Tensor:
         """x (B, C, H, W), style (B, D) -> (B, C, H, W)."""
-        scale, shift = self.affine(style).float()[:, :, None, None].chunk(2, dim=1)  # (B, C, 1, 1) each
+        scale, shift = (
+            self.affine(style).float()[:, :, None, None].chunk(2, dim=1)
+        )  # (B, C, 1, 1) each
         scale = 1 + scale
         if self.normalise:
             mean, rstd = statistics.of(x)
@@ -163,12 +165,16 @@ class TokenAttention(nn.Module):
         mean, rstd = statistics.of(x)
         q = self.query(((x - mean) * rstd).to(x.dtype)).flatten(2)  # (B, E, HW)
         q = q.unflatten(1, (self.heads, -1)).transpose(2, 3)  # (B, heads, HW, E/heads)
-        k = self.key(tokens).unflatten(2, (self.heads, -1)).transpose(1, 2)  # (B, heads, T, E/heads)
+        k = (
+            self.key(tokens).unflatten(2, (self.heads, -1)).transpose(1, 2)
+        )  # (B, heads, T, E/heads)
         return torch.softmax(q @ k.transpose(2, 3).to(q.dtype) * q.shape[-1] ** -0.5, dim=-1)
 
     def forward(self, x: Tensor, tokens: Tensor, statistics: InstanceStatistics) -> Tensor:
         """x (B, C, H, W), tokens (B, T, E) -> (B, C, H, W)."""
         weights = self.weights(x, tokens, statistics)
-        v = self.value(tokens).unflatten(2, (self.heads, -1)).transpose(1, 2)  # (B, heads, T, E/heads)
+        v = (
+            self.value(tokens).unflatten(2, (self.heads, -1)).transpose(1, 2)
+        )  # (B, heads, T, E/heads)
         h = (weights @ v.to(weights.dtype)).transpose(2, 3).flatten(1, 2)  # (B, E, HW)
         return x + self.out(h.unflatten(2, x.shape[2:]))

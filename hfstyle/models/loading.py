@@ -73,7 +73,9 @@ def load_strictly(
     try:
         state = load_file(path, device=map_location)
     except SafetensorError as error:
-        raise ValueError(f"{path} is not a whole safetensors file ({error}); download it again") from error
+        raise ValueError(
+            f"{path} is not a whole safetensors file ({error}); download it again"
+        ) from error
     own = model.state_dict()
     missing = sorted(own.keys() - state.keys())
     unexpected = sorted(state.keys() - own.keys())
