@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # its HTTP client's
 
 from hfstyle.models.generator import default_model_path
 from hfstyle.style import StyleCode
@@ -78,9 +79,10 @@ def download_styles(
                 token=token,
                 local_files_only=local_files_only,
                 cache_dir=cache_dir,
-                allow_patterns=f"{STYLES_FOLDER}/*.safetensors",
+                # config.json is there already; with it, a repository without presets has a match as well.
+                allow_patterns=["config.json", f"{STYLES_FOLDER}/*.safetensors"],
             )
         )
-    except OSError as error:  # what huggingface_hub and its HTTP client raise: no network, no answer, not in the cache
+    except (OSError, HTTPError) as error:  # no network, no answer, half an answer, not in the cache
         logger.warning("The presets of %s are not available: %s", repo_id, error)
         return None

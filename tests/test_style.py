@@ -31,9 +31,6 @@ def assert_same(a: StyleCode, b: StyleCode) -> None:
     assert a.encoder == b.encoder
 
 
-# --- value ---
-
-
 def test_tensors_are_kept_as_float32_on_the_cpu_without_a_gradient() -> None:
     weight = torch.ones(3, dtype=torch.float64, requires_grad=True)
     code = StyleCode(weight * 2, torch.ones(2, 2, dtype=torch.bfloat16), ENCODER)
@@ -76,9 +73,6 @@ def test_repr_is_short_and_names_the_style() -> None:
     assert "wave" in text
     assert "Hokusai" in text
     assert len(text) < 200
-
-
-# --- files ---
 
 
 def test_what_is_saved_is_loaded_again_to_the_last_bit(tmp_path: Path) -> None:
@@ -187,9 +181,6 @@ def test_a_file_without_tokens_or_with_nan_is_an_error_that_names_it(tmp_path: P
         StyleCode.load(path)
 
 
-# --- mixtures ---
-
-
 def test_a_mixture_is_the_weighted_mean() -> None:
     a, b = make(0), make(1)
     mixture = StyleCode.mix([a, b], [1, 3])
@@ -271,9 +262,6 @@ def test_styles_of_different_encoders_cannot_be_mixed() -> None:
         StyleCode.mix([])
 
 
-# --- steps ---
-
-
 def test_a_step_goes_straight_from_one_style_to_the_other() -> None:
     a, b = make(0, name="wave"), make(1, name="cafe")
     assert_same(a.toward(b, 0), a)
@@ -289,9 +277,6 @@ def test_a_step_that_is_not_finite_or_to_another_encoder_is_refused() -> None:
         make(0).toward(make(1), float("nan"))
     with pytest.raises(StyleCodeError, match="different encoders"):
         make(0).toward(make(1, encoder="b" * 16), 0.5)
-
-
-# --- condition ---
 
 
 def test_a_condition_repeats_the_style_for_each_picture_of_a_batch() -> None:
