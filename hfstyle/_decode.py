@@ -28,6 +28,7 @@ _STRIP_PIXELS = 1 << 20
 # PostScript is a program: Pillow would hand it to Ghostscript.
 _REFUSED_FORMATS = frozenset({"EPS"})
 _DEEP_MODES = frozenset({"I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
+_GREY_STEPS = {"1": 255, "L;2": 85, "L;4": 17}  # one level of a PNG of 1, 2, 4 bits, in 8 bits
 _UPRIGHT = 1
 _FLOAT_SLACK = 1e-4  # rounding in the caller's arithmetic, not a range of its own
 _LARGEST_EXIF = 65_533  # what a JPEG holds
@@ -186,6 +187,8 @@ def portable_exif(image: Image.Image) -> bytes | None:
 
 def has_alpha(image: Image.Image) -> bool:
     """Whether a decoded Pillow image has an alpha channel, alpha palette or transparent colour."""
+    if image.mode == "P" and image.palette is None:  # a damaged icon
+        return "transparency" in image.info
     return image.has_transparency_data
 
 
@@ -282,16 +285,16 @@ def _identify(stream: IO[bytes], name: str) -> ImageFile.ImageFile:
 
 
 def _scale_transparent_color(image: Image.Image) -> None:
-    """PNG: brings the transparent colour to the depth of the pixels, which Pillow decodes to 8 bits."""
+    """PNG: brings the transparent colour to the 8 bits to which Pillow decodes the pixels."""
     key = image.info.get("transparency")
     tiles = getattr(image, "tile", None)  # empty once decoded
-    if image.format != "PNG" or not tiles or key is None:
+    if image.format != "PNG" or not tiles:
         return
     rawmode = tiles[0][3]
     if rawmode == "RGB;16B" and isinstance(key, tuple):
         image.info["transparency"] = tuple(value >> 8 for value in key)
-    elif rawmode in ("L;2", "L;4") and isinstance(key, int):
-        image.info["transparency"] = key * (85 if rawmode == "L;2" else 17)
+    elif rawmode in _GREY_STEPS and isinstance(key, int):
+        image.info["transparency"] = min(key * _GREY_STEPS[rawmode], 255)
 
 
 def _shallow(

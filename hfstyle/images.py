@@ -14,7 +14,7 @@ from typing import IO, Any, TypeAlias
 
 import numpy as np
 import torch
-from PIL import Image, features
+from PIL import Image, ImageFile, features
 from torch import Tensor
 
 from hfstyle import _decode
@@ -285,6 +285,9 @@ def _plane_stack(x: Tensor, channels: int, argument: str) -> Tensor:
 
 def _savable(image: Image.Image, format_name: str, over: np.ndarray) -> Image.Image:
     """`image` upright, in sRGB and a mode that the format can hold."""
+    _decode.decode_pil(image, "the picture to save", None)
+    if isinstance(image, ImageFile.ImageFile):
+        image = image.copy()  # leaves the old file's tags behind, which Pillow's TIFF would copy
     plain = image.mode in ("L", "RGB", "RGBA") and _decode.orientation_of(image) == 1
     if not plain or "transparency" in image.info or "icc_profile" in image.info:
         picture = load_image(image, keep_alpha=True, max_pixels=None, name="the picture to save")

@@ -286,6 +286,13 @@ def test_two_channels_are_grey_and_alpha() -> None:
     assert levels(picture.rgb)[0].tolist() == [[90, 90, 90], [255, 255, 255]]
 
 
+def test_a_palette_image_that_lost_its_palette() -> None:
+    image = Image.new("P", (2, 2))
+    image.palette = None  # what Pillow makes of some damaged icons
+    with contextlib.suppress(ImageError):
+        assert load_image(image).size == (2, 2)
+
+
 def palette_image() -> Image.Image:
     image = Image.frombytes("P", (3, 1), bytes([0, 1, 2]))
     image.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255])
@@ -840,6 +847,16 @@ def test_saved_pictures_are_upright_srgb_with_the_exif_given(tmp_path: Path, suf
     assert again.size == (20, 10)
     assert again.exif is not None
     assert b"Berthe" in again.exif
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", *LOSSY])
+def test_no_metadata_is_saved_unless_it_is_given(tmp_path: Path, suffix: str) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Artist] = "Berthe"
+    for source in ("JPEG", "PNG", "TIFF", "WEBP"):
+        image = Image.open(io.BytesIO(encoded(smooth(), source, exif=exif)))
+        save_image(image, tmp_path / f"out{suffix}")
+        assert b"Berthe" not in (tmp_path / f"out{suffix}").read_bytes()
 
 
 def test_an_unknown_suffix_lists_the_known_ones(tmp_path: Path) -> None:
