@@ -425,6 +425,27 @@ def test_the_mix_draws_by_weight(tmp_path: Path) -> None:
     assert 0.18 < share < 0.32
 
 
+@pytest.mark.parametrize("on_device", [False, True])
+def test_one_saved_state_serves_all_processes(folder: Path, on_device: bool) -> None:
+    def loader(rank: int) -> BatchLoader | DeviceLoader:
+        if on_device:
+            store = DevicePictures(open_pictures(data_dir=folder))  # type: ignore[arg-type]
+            mix = [(store, 3.0), (store, 1.0)]
+            return DeviceLoader(mix, 4, 16, seed=5, rank=rank, world_size=2)
+        streams = [(stream_of(folder, seed=s, rank=rank, world_size=2), 1.0) for s in (1, 2)]
+        return BatchLoader(streams, 4, 16, seed=5, rank=rank, threads=1)
+
+    first, second = loader(0), loader(1)
+    for _ in range(5):
+        assert not torch.equal(first.next_batch(), second.next_batch())
+    assert first.state_dict() == second.state_dict()
+    resumed = loader(1)
+    resumed.load_state_dict(first.state_dict())
+    assert torch.equal(resumed.next_batch(), second.next_batch())
+    for each in (first, second, resumed):
+        each.close()
+
+
 def test_the_size_can_change_between_batches_without_losing_any(folder: Path) -> None:
     loader = BatchLoader(stream_of(folder, seed=4), 5, 16, threads=2, prefetch=6)
     first = reds(loader.next_batch())

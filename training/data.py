@@ -62,19 +62,22 @@ def _weights(weights: Sequence[float]) -> np.ndarray:
 
 
 class _Plan:
-    """Which stream and which of its items fill each batch; the state is (batches, positions)."""
+    """Which stream and which of its items fill each batch; the state is (batches, positions).
 
-    def __init__(self, weights: Sequence[float], batch_size: int, seed: int, rank: int) -> None:
+    All processes plan alike (each stream deals them other pictures), so one saved state serves all.
+    """
+
+    def __init__(self, weights: Sequence[float], batch_size: int, seed: int) -> None:
         if batch_size < 1:
             raise DataError(f"batch size {batch_size} must be at least 1.")
         self.weights = _weights(weights)
-        self.batch_size, self.seed, self.rank = batch_size, seed, rank
+        self.batch_size, self.seed = batch_size, seed
         self.batches = 0
         self.positions = [0] * len(self.weights)
 
     def next(self) -> list[tuple[int, int]]:
         """(stream, item) of each picture of the next batch."""
-        rng = np.random.default_rng((self.seed, self.rank, self.batches))
+        rng = np.random.default_rng((self.seed, self.batches))
         chosen = rng.choice(len(self.weights), size=self.batch_size, p=self.weights)
         items = []
         for stream in chosen.tolist():
@@ -103,11 +106,13 @@ class BatchLoader:
             stream drawn with these weights (paintings among the content photos).
         batch_size: pictures per batch and process.
         size: px, side of a crop. crops: crops per picture. zoom: see :meth:`PictureStream.crops`.
-        seed, rank: of the draws among the streams and of the crops.
+        seed: of the draws among the streams and of the crops; other loaders of a run want others.
+        rank: of this process, for DeviceLoader's sake; here the streams know theirs.
         threads: that make batches; 0 makes each batch when it is asked for.
         prefetch: batches made ahead.
 
-    The state counts the batches taken out, not those made ahead, so resuming is exact.
+    The state counts the batches taken out, not those made ahead, so resuming is exact
+    and one saved state serves all processes.
     """
 
     def __init__(
@@ -128,7 +133,7 @@ class BatchLoader:
         check_crops(size, crops, zoom)
         self.size, self.number_of_crops, self.zoom, self.seed = size, crops, zoom, seed
         self.prefetch = max(1, prefetch)
-        self._plan = _Plan([weight for _, weight in mix], batch_size, seed, rank)
+        self._plan = _Plan([weight for _, weight in mix], batch_size, seed)
         self._state = self._plan.state()
         self._pool = ThreadPoolExecutor(threads, "batches") if threads > 0 else None
         self._ahead: deque[tuple[Future[Tensor], dict[str, Any]]] = deque()
@@ -278,7 +283,8 @@ class DeviceLoader:
     """Endless batches of crops cut on the device; arguments and state as :class:`BatchLoader`.
 
     The order of pictures is that of a PictureStream (every picture once per epoch, processes
-    disjoint); the draws come from (seed, rank, number of the batch), so resuming is exact.
+    disjoint); the draws come from (seed, rank, number of the batch), so resuming is exact
+    and one saved state serves all processes.
     """
 
     def __init__(
@@ -297,13 +303,16 @@ class DeviceLoader:
         self.pictures = [store for store, _ in mix]
         check_crops(size, crops, zoom)
         self.size, self.number_of_crops, self.zoom = size, crops, zoom
-        self._plan = _Plan([weight for _, weight in mix], batch_size, seed, rank)
-        self._orders = [EpochOrder(len(s), seed, rank, world_size) for s in self.pictures]
+        self._plan = _Plan([weight for _, weight in mix], batch_size, seed)
+        self._rank = rank
+        self._orders = [
+            EpochOrder(len(store), seed + number, rank, world_size)
+            for number, store in enumerate(self.pictures)
+        ]
 
     def next_batch(self) -> Tensor:
         """(B, K, 3, S, S) uint8 on the device."""
-        # The plan draws from (seed, rank, batch); the 1 makes these draws others.
-        rng = np.random.default_rng((self._plan.seed, self._plan.rank, self._plan.batches, 1))
+        rng = np.random.default_rng((self._plan.seed, self._plan.batches, 1 + self._rank))
         items = self._plan.next()
         crops = self.number_of_crops
         shape = (len(items), crops, 3, self.size, self.size)
