@@ -11,8 +11,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hfstyle.images import resize
-
 _GUIDE_RADIUS: Final = 4
 _GUIDE_EPS: Final = 1e-3
 
@@ -40,10 +38,13 @@ def restore_detail(painted: Tensor, reduced: Tensor, content: Tensor, strength: 
     covariance = _box(guide * target) - guide_mean * target_mean
     variance = _box(guide * guide) - guide_mean * guide_mean
     slope = _box((covariance / (variance + _GUIDE_EPS)).clamp(-1, 1))
-    gain = strength * F.interpolate(slope, size, mode="bilinear")  # (1, 1, H, W)
-    detail = content - resize(reduced, size)  # (1, 3, H, W)
-    restored = resize(painted, size) + (1 - strength) * detail + gain * _luminance(detail)
-    return restored.clamp(0, 1)
+    # Resizing is linear: what is resized alike is resized together, and at full size most is done in place.
+    planes = torch.cat((painted - (1 - strength) * reduced, guide, strength * slope), dim=1)
+    planes = F.interpolate(planes, size, mode="bicubic", antialias=True)  # (1, 5, H, W)
+    restored, coarse, gain = planes.split((3, 1, 1), dim=1)
+    restored += gain * (_luminance(content) - coarse)
+    restored.add_(content, alpha=1 - strength)
+    return restored.clamp_(0, 1)
 
 
 def _box(x: Tensor) -> Tensor:
@@ -54,5 +55,5 @@ def _box(x: Tensor) -> Tensor:
 
 def _luminance(rgb: Tensor) -> Tensor:
     """(1, 3, H, W) -> (1, 1, H, W), Rec. 601."""
-    weights = torch.tensor((0.299, 0.587, 0.114), device=rgb.device)
-    return (rgb * weights[:, None, None]).sum(1, keepdim=True)
+    red, green, blue = rgb.split(1, dim=1)
+    return (0.299 * red).add_(green, alpha=0.587).add_(blue, alpha=0.114)
