@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hfstyle._arguments import as_list, as_strengths, check_device, check_int, item_name
 from hfstyle._detail import restore_detail
 from hfstyle._presets import STYLES_FOLDER, Presets, download_styles, local_folder
 from hfstyle.images import (
@@ -127,7 +128,7 @@ class StyleTransferPipeline:
             ValueError: weights that do not fit (each tensor is named), an unusable `dtype` or `device`.
             huggingface_hub.errors.HfHubHTTPError, LocalEntryNotFoundError: no such repository or revision, no network.
         """
-        _check_device(device, dtype)
+        check_device(device, dtype)
         model = pretrained_model_name_or_path
         folder = local_folder(model)
         cache = None if cache_dir is None else str(cache_dir)
@@ -181,7 +182,7 @@ class StyleTransferPipeline:
         """
         if isinstance(device, torch.dtype):
             device, dtype = None, device
-        _check_device(self.device if device is None else device, dtype or self.dtype)
+        check_device(self.device if device is None else device, dtype or self.dtype)
         for name, child in self.generator.named_children():
             child.to(device=device, dtype=torch.float32 if name == "encoder" else dtype)
         return self
@@ -224,7 +225,7 @@ class StyleTransferPipeline:
             StyleCodeError: a code made by another encoder, or a damaged file.
             ValueError: `style_size` out of range.
         """
-        _check_int("style_size", style_size, *_STYLE_SIZES)
+        style_size = check_int("style_size", style_size, *_STYLE_SIZES)
         code = self._code_of(style, style_size, "style")
         return replace(
             code,
@@ -246,7 +247,7 @@ class StyleTransferPipeline:
         return_dict: bool = True,
         progress_callback: Callable[[int, int], None] | None = None,
         keep_alpha: bool = False,
-    ) -> StyleTransferOutput | tuple[Any]:
+    ) -> StyleTransferOutput | Any:
         """Paint each picture in its style. The output has the size of the input.
 
         Args:
@@ -263,7 +264,7 @@ class StyleTransferPipeline:
                 (`restore_detail`). None runs at the picture's size.
             output_type: "pil", "np" or "pt", see `StyleTransferOutput`.
             generator: accepted as diffusers' pipelines do and not used: nothing here is random.
-            return_dict: False returns the tuple `(images,)`.
+            return_dict: False returns the tuple `(images,)` instead of a `StyleTransferOutput`.
             progress_callback: called as `progress_callback(done, total)` after each picture.
             keep_alpha: keep a picture's transparency in the output instead of laying it over white.
 
@@ -272,12 +273,14 @@ class StyleTransferPipeline:
             StyleCodeError: a style code of another encoder, or a damaged file.
             ValueError: an argument out of range, empty lists, or lists of different lengths.
         """
-        pictures = _as_list(image, "image")
-        styles = _as_list(style, "style")
-        strengths = _strengths(strength, len(pictures))
-        _check_int("style_size", style_size, *_STYLE_SIZES)
+        pictures = as_list(image, "image")
+        styles = as_list(style, "style")
+        amounts = as_strengths(strength, len(pictures))
+        style_size = check_int("style_size", style_size, *_STYLE_SIZES)
         if processing_resolution is not None:
-            _check_int("processing_resolution", processing_resolution, _MINIMUM_RESOLUTION, None)
+            processing_resolution = check_int(
+                "processing_resolution", processing_resolution, _MINIMUM_RESOLUTION, None
+            )
         if output_type not in ("pil", "np", "pt"):
             raise ValueError(f"output_type is {output_type!r}; give 'pil', 'np' or 'pt'")
         shares = None if style_weights is None else normalise_weights(style_weights, len(styles))
@@ -293,10 +296,8 @@ class StyleTransferPipeline:
         codes = codes * len(pictures) if len(codes) == 1 else codes
 
         results: list[Any] = []
-        for index, (source, code, amount) in enumerate(
-            zip(pictures, codes, strengths, strict=True)
-        ):
-            picture = _load(source, _item("image", index, len(pictures)), keep_alpha)
+        for index, (source, code, amount) in enumerate(zip(pictures, codes, amounts, strict=True)):
+            picture = _load(source, item_name("image", index, len(pictures)), keep_alpha)
             painted = self._paint(picture, code, amount, processing_resolution)  # (3, H, W)
             results.append(_output(painted, picture.alpha, output_type))
             if progress_callback is not None:
@@ -311,7 +312,9 @@ class StyleTransferPipeline:
         for index, style in enumerate(styles):
             key = os.fspath(style) if isinstance(style, (str, os.PathLike)) else id(style)
             if key not in known:
-                known[key] = self._code_of(style, style_size, _item("style", index, len(styles)))
+                known[key] = self._code_of(
+                    style, style_size, item_name("style", index, len(styles))
+                )
             codes.append(known[key])
         return codes
 
@@ -383,63 +386,6 @@ class StyleTransferPipeline:
         if self.dtype == torch.float32:
             return nullcontext()
         return torch.autocast(self.device.type, dtype=self.dtype)
-
-
-def _check_device(device: torch.device | str | None, dtype: torch.dtype) -> None:
-    try:
-        kind = torch.device("cpu" if device is None else device).type
-    except RuntimeError as error:
-        raise ValueError(f"device {device!r} is not one that torch knows: {error}") from error
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise ValueError(
-            f"device {str(device)!r} needs CUDA, which this torch or machine lacks; use 'cpu'"
-        )
-    if dtype == torch.float16 and kind != "cuda":
-        raise ValueError(
-            f"dtype float16 needs CUDA, the device is {kind!r}: there, half precision is slower than float32; "
-            "use float32 or bfloat16"
-        )
-    if dtype not in (torch.float32, torch.bfloat16, torch.float16):
-        raise ValueError(f"dtype is {dtype}; use torch.float32, bfloat16, or float16 on CUDA")
-
-
-def _check_int(name: str, value: int, least: int, most: int | None) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise ValueError(f"{name} is {value!r}; give a whole number of pixels")
-    if value < least or (most is not None and value > most):
-        limits = f"at least {least}" if most is None else f"from {least} to {most}"
-        raise ValueError(f"{name} is {value}; it must be {limits} px")
-
-
-def _strengths(strength: float | Sequence[float], count: int) -> list[float]:
-    many = isinstance(strength, (list, tuple, np.ndarray, Tensor)) and np.ndim(strength) > 0
-    given: list[Any] = list(strength) if many else [strength] * count  # type: ignore[arg-type]
-    if len(given) != count:
-        raise ValueError(f"{len(given)} strengths for {count} pictures; give one for all or each")
-    values = []
-    for value in given:
-        try:
-            number = float(value)
-        except (TypeError, ValueError):
-            raise ValueError(f"strength is {value!r}; give a number in [0, 1]") from None
-        if not 0 <= number <= 1:  # NaN as well
-            raise ValueError(f"strength is {number}; it must lie in [0, 1]")
-        values.append(number)
-    return values
-
-
-def _item(argument: str, index: int, count: int) -> str:
-    """What an input is called in errors when it has no path."""
-    return argument if count == 1 else f"{argument}[{index}]"
-
-
-def _as_list(value: Any, name: str) -> list[Any]:
-    """A list or tuple as it is; a 4-dimensional array or tensor as its members; anything else as the only one."""
-    batched = isinstance(value, (np.ndarray, Tensor)) and value.ndim == 4
-    items = list(value) if batched or isinstance(value, (list, tuple)) else [value]
-    if not items:
-        raise ValueError(f"{name} is empty; give at least one")
-    return items
 
 
 def _load(source: ImageInput | Picture, name: str, keep_alpha: bool) -> Picture:

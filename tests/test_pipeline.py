@@ -508,6 +508,16 @@ def test_a_style_size_out_of_range_is_refused(pipe: StyleTransferPipeline, style
         pipe.encode_style(painting(), style_size=style_size)
 
 
+def test_numbers_of_numpy_are_numbers(pipe: StyleTransferPipeline) -> None:
+    expected = pipe(photo(), painting(), 0.5, style_size=64, processing_resolution=80).images[0]
+    arguments: dict[str, Any] = {
+        "strength": np.float32(0.5),
+        "style_size": np.int64(64),
+        "processing_resolution": np.int32(80),
+    }
+    assert pipe(photo(), painting(), **arguments).images[0] == expected
+
+
 def test_styles_of_any_shape_can_be_encoded(pipe: StyleTransferPipeline) -> None:
     for size in [(1, 1), (3, 700), (700, 3), (65, 67)]:
         code = pipe.encode_style(np.full((*size, 3), 0.3, np.float32), style_size=64)

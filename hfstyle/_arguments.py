@@ -1,0 +1,68 @@
+"""Internal to `hfstyle.pipeline`: what its arguments may be; each error names the value and what to give instead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def check_device(device: torch.device | str | None, dtype: torch.dtype) -> None:
+    try:
+        kind = torch.device("cpu" if device is None else device).type
+    except RuntimeError as error:
+        raise ValueError(f"device {device!r} is not one that torch knows: {error}") from error
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise ValueError(
+            f"device {str(device)!r} needs CUDA, which this torch or machine lacks; use 'cpu'"
+        )
+    if dtype == torch.float16 and kind != "cuda":
+        raise ValueError(
+            f"dtype float16 needs CUDA, the device is {kind!r}: there, half precision is slower than float32; "
+            "use float32 or bfloat16"
+        )
+    if dtype not in (torch.float32, torch.bfloat16, torch.float16):
+        raise ValueError(f"dtype is {dtype}; use torch.float32, bfloat16, or float16 on CUDA")
+
+
+def check_int(name: str, value: int, least: int, most: int | None) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise ValueError(f"{name} is {value!r}; give a whole number of pixels")
+    if value < least or (most is not None and value > most):
+        limits = f"at least {least}" if most is None else f"from {least} to {most}"
+        raise ValueError(f"{name} is {value}; it must be {limits} px")
+    return int(value)
+
+
+def as_strengths(strength: float | Sequence[float], count: int) -> list[float]:
+    many = isinstance(strength, (list, tuple, np.ndarray, Tensor)) and np.ndim(strength) > 0
+    given: list[Any] = list(strength) if many else [strength] * count  # type: ignore[arg-type]
+    if len(given) != count:
+        raise ValueError(f"{len(given)} strengths for {count} pictures; give one for all or each")
+    values = []
+    for value in given:
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            raise ValueError(f"strength is {value!r}; give a number in [0, 1]") from None
+        if not 0 <= number <= 1:  # NaN as well
+            raise ValueError(f"strength is {number}; it must lie in [0, 1]")
+        values.append(number)
+    return values
+
+
+def item_name(argument: str, index: int, count: int) -> str:
+    """What an input is called in errors when it has no path."""
+    return argument if count == 1 else f"{argument}[{index}]"
+
+
+def as_list(value: Any, name: str) -> list[Any]:
+    """A list or tuple as it is; a 4-dimensional array or tensor as its members; anything else as the only one."""
+    batched = isinstance(value, (np.ndarray, Tensor)) and value.ndim == 4
+    items = list(value) if batched or isinstance(value, (list, tuple)) else [value]
+    if not items:
+        raise ValueError(f"{name} is empty; give at least one")
+    return items
