@@ -21,7 +21,6 @@ from hfstyle.models.layers import (
     TokenAttention,
     activate,
     conv3x3,
-    icnr_,
     standardise,
 )
 from hfstyle.models.loading import MODEL_CARD_TEMPLATE, load_strictly
@@ -103,12 +102,13 @@ class StyleGenerator(
         self.blocks_mid = nn.ModuleList(ModulatedBlock(mid, style_width) for _ in range(blocks[0]))
         self.up1 = nn.Conv2d(mid, low, 1)
         self.block_low = ModulatedBlock(low, style_width, normalise=False)
-        self.spread = conv3x3(low, 64)
-        icnr_(self.spread.weight, 2)
+        self.spread = conv3x3(low, 16)
         self.detail = conv3x3(16 + 12, head)
         self.modulate_detail = Modulation(head, style_width, normalise=False)
-        self.paint = conv3x3(head, 12)
-        icnr_(self.paint.weight, 2, gain=0.3)
+        self.refine = conv3x3(head, 8)
+        self.paint = conv3x3(8 + 3, 3)
+        with torch.no_grad():
+            self.paint.weight.mul_(0.3)
 
     def encode(self, style: Tensor) -> Condition:
         """style (B, 3, h, w) in [0, 1], h and w >= 64, any size -> its condition."""
@@ -136,7 +136,12 @@ class StyleGenerator(
 
         Returns:
             (B, 3, H, W) float in [0, 1].
+
+        Raises:
+            ValueError: H or W is no multiple of `size_multiple` or below `minimum_size` (not checked in an export).
         """
+        if not torch.compiler.is_compiling():
+            self._check_size(*content.shape[2:])
         statistics = statistics or InstanceStatistics()
         style = torch.cat((condition.vector, strength[:, None].to(condition.vector.dtype)), dim=1)
         style = activate(self.style2(activate(self.style1(style))))  # (B, D)
@@ -150,20 +155,42 @@ class StyleGenerator(
             h = self.attend_high(h, tokens, statistics)
         for block in self.blocks_high:
             h = block(h, style, statistics)
-        h = mid + F.interpolate(self.up2(h), scale_factor=2, mode="bilinear")  # (B, 128, H/8, W/8)
+        h = mid + _double(self.up2(h))  # (B, 128, H/8, W/8)
         if self.use_tokens:
             h = self.attend_mid(h, tokens, statistics)
         for block in self.blocks_mid:
             h = block(h, style, statistics)
-        h = low + F.interpolate(self.up1(h), scale_factor=2, mode="bilinear")  # (B, 48, H/4, W/4)
+        h = low + _double(self.up1(h))  # (B, 48, H/4, W/4)
         h = self.block_low(h, style, statistics)
-        h = F.pixel_shuffle(activate(self.spread(h)), 2)  # (B, 16, H/2, W/2)
+        h = _double(activate(self.spread(h)))  # (B, 16, H/2, W/2)
         h = self.detail(torch.cat((h, F.pixel_unshuffle(x, 2).to(h.dtype)), dim=1))
-        h = self.paint(activate(self.modulate_detail(h, style, statistics)))  # (B, 12, H/2, W/2)
-        painted = 0.5 + 0.55 * torch.tanh(F.pixel_shuffle(h, 2).float())  # (B, 3, H, W)
+        h = self.refine(activate(self.modulate_detail(h, style, statistics)))  # (B, 8, H/2, W/2)
+        h = self.paint(torch.cat((activate(_double(h)), x.to(h.dtype)), dim=1))  # (B, 3, H, W)
+        painted = 0.5 + 0.55 * torch.tanh(h.float())
         weight = strength[:, None, None, None].to(content.dtype)
         return (content + weight * (painted.to(content.dtype) - content)).clamp(0, 1)
+
+    def _check_size(self, height: int, width: int) -> None:
+        if (
+            height % self.size_multiple
+            or width % self.size_multiple
+            or min(height, width) < self.minimum_size
+        ):
+            raise ValueError(
+                f"content of {height} x {width} px: height and width must be multiples of {self.size_multiple} and at "
+                f"least {self.minimum_size}; StyleTransferPipeline pads any size and crops back"
+            )
 
     @classmethod
     def _from_pretrained(cls, **kwargs: Any) -> StyleGenerator:
         return load_strictly(cls, **kwargs)
+
+
+def _double(x: Tensor) -> Tensor:
+    """Twice the resolution by bilinear interpolation.
+
+    Not by pixel shuffle: with sub-pixels of their own, short runs learn a lattice of the shuffle's period in flat
+    areas (seen here, in spite of an ICNR initialisation), and the same place would be painted differently after a
+    shift of the picture by a pixel.
+    """
+    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)

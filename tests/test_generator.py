@@ -1,0 +1,259 @@
+"""The generator as a user of the network meets it: exact at strength 0, whole after a round trip, strict about its file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from hfstyle.models.generator import StyleGenerator
+from hfstyle.models.layers import InstanceStatistics
+from hfstyle.models.style_encoder import Condition
+
+# A generator of every part, small enough for one core.
+SMALL = {
+    "widths": (8, 8, 16, 16),
+    "blocks": (1, 1),
+    "encoder_widths": (8, 8, 16),
+    "style_width": 16,
+    "token_width": 8,
+    "token_grid": 2,
+    "heads": 2,
+}
+
+
+def small_generator(seed: int = 0, **changes: object) -> StyleGenerator:
+    torch.manual_seed(seed)
+    return StyleGenerator(**{**SMALL, **changes}).eval()  # type: ignore[arg-type]
+
+
+def pictures(*shape: int, seed: int = 1) -> Tensor:
+    """Smooth random pictures in [0, 1]: what convolutions make of plain noise says little."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(*shape[:2], 9, 9, generator=generator)
+    return torch.nn.functional.interpolate(coarse, shape[2:], mode="bicubic").clamp(0, 1)
+
+
+@pytest.fixture(scope="module")
+def generator() -> StyleGenerator:
+    return small_generator()
+
+
+@pytest.fixture(scope="module")
+def condition(generator: StyleGenerator) -> Condition:
+    with torch.no_grad():
+        return generator.encode(pictures(1, 3, 96, 80, seed=2))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_strength_zero_returns_the_content_bit_for_bit(dtype: torch.dtype) -> None:
+    generator = small_generator().to(dtype)
+    content = torch.rand(2, 3, 64, 48).to(dtype)
+    content[0, :, 0, 0], content[0, :, 0, 1] = 0, 1
+    style = generator.encode(pictures(2, 3, 64, 64).to(dtype))
+    style = Condition(style.vector.to(dtype), style.tokens.to(dtype))
+    output = generator(content, style, torch.zeros(2))
+    assert torch.equal(output, content)
+
+
+def test_each_picture_of_a_batch_has_its_own_strength(generator: StyleGenerator) -> None:
+    content = pictures(3, 3, 64, 64)
+    style = generator.encode(pictures(3, 3, 64, 64, seed=3))
+    output = generator(content, style, torch.tensor([0.0, 0.5, 1.0]))
+    assert torch.equal(output[0], content[0])
+    distance = (output - content).abs().mean((1, 2, 3))
+    assert distance[1] > 0
+    assert distance[2] > distance[1]
+
+
+@pytest.mark.parametrize("size", [(32, 32), (48, 80), (128, 64), (16 * 7, 16 * 9)])
+def test_output_has_the_size_of_the_content_and_stays_in_range(
+    generator: StyleGenerator, condition: Condition, size: tuple[int, int]
+) -> None:
+    with torch.no_grad():
+        output = generator(pictures(1, 3, *size), condition, torch.ones(1))
+    assert output.shape == (1, 3, *size)
+    assert output.min() >= 0
+    assert output.max() <= 1
+    assert torch.isfinite(output).all()
+
+
+def test_a_batch_gives_what_its_pictures_give_one_by_one(generator: StyleGenerator) -> None:
+    content, style = pictures(3, 3, 64, 48), pictures(3, 3, 64, 64, seed=4)
+    strength = torch.tensor([1.0, 0.3, 0.8])
+    with torch.no_grad():
+        codes = generator.encode(style)
+        together = generator(content, codes, strength)
+        for i in range(3):
+            code = generator.encode(style[i : i + 1])
+            alone = generator(content[i : i + 1], code, strength[i : i + 1])
+            torch.testing.assert_close(together[i], alone[0], atol=1e-5, rtol=0)
+
+
+def test_the_style_changes_the_picture_and_so_do_its_tokens(generator: StyleGenerator) -> None:
+    content, ones = pictures(1, 3, 64, 64), torch.ones(1)
+    with torch.no_grad():
+        a = generator.encode(pictures(1, 3, 64, 64, seed=5))
+        b = generator.encode(1 - pictures(1, 3, 64, 64, seed=5))
+        painted = generator(content, a, ones)
+        assert not torch.allclose(painted, generator(content, b, ones), atol=1e-4)
+        mixed = generator(content, Condition(a.vector, 5 * b.tokens), ones)
+        assert not torch.allclose(painted, mixed, atol=1e-5)
+        without = small_generator(use_tokens=False)
+        code = without.encode(pictures(1, 3, 64, 64, seed=5))
+        same = without(content, Condition(code.vector, 5 * code.tokens), ones)
+        assert torch.equal(without(content, code, ones), same)
+
+
+@pytest.mark.parametrize("size", [(60, 64), (64, 72), (16, 64)])
+def test_a_size_that_is_no_multiple_is_refused_by_name(
+    generator: StyleGenerator, condition: Condition, size: tuple[int, int]
+) -> None:
+    with pytest.raises(ValueError, match=rf"{size[0]} x {size[1]}.*multiples of 16.*at least 32"):
+        generator(pictures(1, 3, *size), condition, torch.ones(1))
+
+
+def test_config_is_json_and_names_the_architecture() -> None:
+    generator = StyleGenerator(**SMALL)  # type: ignore[arg-type]
+    config = json.loads(json.dumps(generator._hub_mixin_config))
+    assert StyleGenerator(**config).state_dict().keys() == generator.state_dict().keys()
+    assert config["token_grid"] == 2
+
+
+def test_saved_and_loaded_paints_the_same_bits(
+    tmp_path: Path, generator: StyleGenerator, condition: Condition
+) -> None:
+    generator.save_pretrained(tmp_path)
+    loaded = StyleGenerator.from_pretrained(tmp_path)
+    assert not loaded.training
+    content = pictures(1, 3, 64, 64)
+    with torch.no_grad():
+        expected = generator(content, condition, torch.ones(1))
+        assert torch.equal(loaded(content, condition, torch.ones(1)), expected)
+        assert torch.equal(loaded.encode(content).vector, generator.encode(content).vector)
+    assert loaded.encoder_fingerprint() == generator.encoder_fingerprint()
+
+
+def test_unknown_keys_of_a_config_are_ignored(tmp_path: Path, generator: StyleGenerator) -> None:
+    generator.save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"from_the_future": [1, {"a": 2}]}))
+    loaded = StyleGenerator.from_pretrained(tmp_path)
+    assert loaded.encoder_fingerprint() == generator.encoder_fingerprint()
+
+
+def _save_changed(folder: Path, generator: StyleGenerator, change: str) -> None:
+    generator.save_pretrained(folder)
+    state = load_file(folder / "model.safetensors")
+    if change == "missing":
+        del state["stem.weight"]
+    elif change == "unexpected":
+        state["stem.scale"] = torch.ones(3)
+    else:
+        state["stem.weight"] = torch.zeros(8, 48, 1, 1)
+    save_file(state, folder / "model.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("missing", r"missing: stem\.weight"),
+        ("unexpected", r"unexpected: stem\.scale"),
+        (
+            "misshaped",
+            r"stem\.weight is \(8, 48, 1, 1\) in the file, \(8, 48, 3, 3\) in the model",
+        ),
+    ],
+)
+def test_a_file_that_does_not_fit_is_an_error_that_names_the_tensor(
+    tmp_path: Path, generator: StyleGenerator, change: str, message: str
+) -> None:
+    _save_changed(tmp_path, generator, change)
+    with pytest.raises(ValueError, match=message):
+        StyleGenerator.from_pretrained(tmp_path)
+
+
+def test_truncated_and_absent_files_are_named(tmp_path: Path, generator: StyleGenerator) -> None:
+    generator.save_pretrained(tmp_path)
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(ValueError, match=r"model\.safetensors is not a whole safetensors file"):
+        StyleGenerator.from_pretrained(tmp_path)
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match=r"holds no model\.safetensors"):
+        StyleGenerator.from_pretrained(tmp_path)
+
+
+def test_statistics_measured_in_one_pass_and_replayed_paint_the_same(
+    generator: StyleGenerator, condition: Condition
+) -> None:
+    content, ones = pictures(1, 3, 96, 64), torch.ones(1)
+    measured = InstanceStatistics()
+    with torch.no_grad():
+        first = generator(content, condition, ones, measured)
+        again = generator(content, condition, ones, InstanceStatistics(measured.taken))
+    assert torch.equal(first, again)
+    assert all(s.shape[:2] == (2, 1) and s.dtype == torch.float32 for s in measured.taken)
+
+
+def test_a_crop_under_the_whole_pictures_statistics_is_the_crop_of_the_whole(
+    generator: StyleGenerator, condition: Condition
+) -> None:
+    content, ones = pictures(1, 3, 384, 384), torch.ones(1)
+    measured = InstanceStatistics()
+    place = (slice(None), slice(None), slice(32, 352), slice(32, 352))
+    with torch.no_grad():
+        whole = generator(content, condition, ones, measured)[place]
+        crop = content[place].contiguous()
+        replayed = generator(crop, condition, ones, InstanceStatistics(measured.taken))
+        alone = generator(crop, condition, ones)
+    inner = slice(112, 208)  # farther from the crop's border than this small network sees
+    difference = (replayed - whole)[:, :, inner, inner].abs().max()
+    assert difference < 1e-5
+    assert (alone - whole)[:, :, inner, inner].abs().max() > 1e-3
+
+
+def test_gradients_reach_every_parameter() -> None:
+    net = small_generator()
+    output = net(pictures(2, 3, 64, 64), net.encode(pictures(2, 3, 64, 64, seed=6)), torch.ones(2))
+    output.square().mean().backward()
+    for name, parameter in net.named_parameters():
+        assert parameter.grad is not None, name
+        assert torch.isfinite(parameter.grad).all(), name
+
+
+def test_the_default_model_keeps_its_promised_size() -> None:
+    parameters = sum(p.numel() for p in StyleGenerator().parameters())
+    assert parameters <= 8e6
+    assert 2 * parameters < 25e6  # bytes in fp16
+
+
+@pytest.mark.slow
+def test_exports_with_dynamic_height_and_width(
+    generator: StyleGenerator, condition: Condition
+) -> None:
+    class Painter(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.generator = generator
+
+        def forward(self, content: Tensor, vector: Tensor, tokens: Tensor, s: Tensor) -> Tensor:
+            output: Tensor = self.generator(content, Condition(vector, tokens), s)
+            return output
+
+    height, width = torch.export.Dim("h", min=2, max=256), torch.export.Dim("w", min=2, max=256)
+    program = torch.export.export(
+        Painter(),
+        (pictures(1, 3, 64, 96), condition.vector, condition.tokens, torch.ones(1)),
+        dynamic_shapes=({2: 16 * height, 3: 16 * width}, None, None, None),
+    )
+    with torch.no_grad():
+        for size in ((48, 32), (64, 160), (32, 32)):
+            content = pictures(1, 3, *size)
+            expected = generator(content, condition, torch.ones(1))
+            exported = program.module()(content, condition.vector, condition.tokens, torch.ones(1))
+            torch.testing.assert_close(exported, expected, atol=1e-5, rtol=0)
