@@ -16,6 +16,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -100,7 +101,7 @@ def load_perceptual(
 
     Raises:
         FileNotFoundError: neither such a file nor such a repository.
-        ValueError: the tensors are of no known architecture.
+        ValueError: the file is truncated, or its tensors are of no known architecture.
     """
     path = Path(model)
     if not path.is_file():
@@ -111,7 +112,13 @@ def load_perceptual(
         path = Path(
             hf_hub_download(model, "model.safetensors", revision=revision, cache_dir=cache_dir)
         )
-    network = recognise(load_file(path), source=str(model))
+    try:
+        state = load_file(path)
+    except SafetensorError as error:
+        raise ValueError(
+            f"{path} is not a whole safetensors file ({error}); download it again"
+        ) from error
+    network = recognise(state, source=str(model))
     if reflect is not None:
         network.reflect = reflect
     return network
@@ -141,17 +148,21 @@ def recognise(state: dict[str, Tensor], source: str = "these tensors") -> Percep
             "torchvision or timm, the normalised VGG-19 of AdaIN, and the compact VGG-19 of Collaborative Distillation"
         )
     present = [at for at in convs if f"{names[at]}.weight" in state]
-    if present != convs[: len(present)] or not present:
+    if present != convs[: len(present)]:
         raise ValueError(f"{source} lacks a convolution between the first and {names[present[-1]]}")
     widths, preprocess, reflect = network_kind
     depths = tuple(sum(i == stage for i, _ in present) for stage in range(1, present[-1][0] + 1))
     network = PerceptualNetwork(widths, depths, preprocess, reflect)
-    own = {
-        f"stages.{i - 1}.{j - 1}.{part}": state[f"{names[i, j]}.{part}"].float()
-        for i, j in present
-        for part in ("weight", "bias")
-    }
+    wanted = {f"stages.{i - 1}.{j - 1}": names[i, j] for i, j in present}
     if preprocess == "conv0":
-        own |= {f"conv0.{part}": state[f"conv0.{part}"].float() for part in ("weight", "bias")}
+        wanted["conv0"] = "conv0"
+    own = {}
+    for key, tensor in network.state_dict().items():
+        layer, part = key.rsplit(".", 1)
+        name = f"{wanted[layer]}.{part}"
+        if name not in state or state[name].shape != tensor.shape:
+            found = tuple(state[name].shape) if name in state else "absent"
+            raise ValueError(f"{source}: {name} is {found}, expected {tuple(tensor.shape)}")
+        own[key] = state[name].float()
     network.load_state_dict(own)
     return network.eval().requires_grad_(False)

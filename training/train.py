@@ -415,14 +415,15 @@ def _discriminator_step(
     wrong_code = [scale[:number, 1:] for scale in logits]
     wrong_view = [scale[2 * number :, :1] for scale in logits]
     kind = args.gan_loss
-    loss = losses.discriminator_loss(right_real, True, kind) + losses.discriminator_loss(
-        on_fake, False, kind
-    )
+    # Fakes of all kinds together weigh as much as the reals: else "always fake" is the discriminator's best first answer.
+    fakes, weights = losses.discriminator_loss(on_fake, False, kind), 1.0
     if args.mismatched_weight > 0 and number > 1:
-        loss = loss + args.mismatched_weight * (
+        fakes = fakes + args.mismatched_weight * (
             losses.discriminator_loss(wrong_code, False, kind)
             + 0.5 * losses.discriminator_loss(wrong_view, False, kind)
         )
+        weights += 1.5 * args.mismatched_weight
+    loss = losses.discriminator_loss(right_real, True, kind) + fakes / weights
     result = {
         "d_accuracy_real": _share(right_real, True),
         "d_accuracy_fake": _share(on_fake, False),

@@ -73,6 +73,17 @@ class StyleDiscriminator(
         self.style = nn.Linear(style_width, 256)
         self.project_fine = nn.Linear(256, third)
         self.project_coarse = nn.Linear(256, fourth)
+        for layer in (
+            self.conv1,
+            self.conv2,
+            self.conv3,
+            self.fine,
+            self.conv4,
+            self.coarse,
+            self.style,
+        ):
+            nn.init.kaiming_normal_(layer.weight, a=0.2, nonlinearity="leaky_relu")
+            nn.init.zeros_(layer.bias)
 
     def forward(self, candidate: Tensor, view: Tensor, vector: Tensor) -> list[Tensor]:
         """Judge candidates.

@@ -19,7 +19,6 @@ __all__ = [
     "TokenAttention",
     "activate",
     "conv3x3",
-    "icnr_",
     "standardise",
 ]
 
@@ -44,18 +43,6 @@ def conv3x3(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
     return layer
-
-
-def icnr_(weight: Tensor, factor: int, gain: float = 1.0) -> None:
-    """Initialise a convolution before `PixelShuffle(factor)` so that it starts as nearest-neighbour upsampling.
-
-    Without this, sub-pixels start different and the checkerboard has to be unlearned (Aitken et al. 2017, ICNR).
-    """
-    out_channels, in_channels, height, width = weight.shape
-    kernel = torch.empty(out_channels // factor**2, in_channels, height, width)
-    nn.init.kaiming_normal_(kernel, a=0.2, nonlinearity="leaky_relu")
-    with torch.no_grad():
-        weight.copy_(gain * kernel.repeat_interleave(factor**2, dim=0))
 
 
 class InstanceStatistics:
