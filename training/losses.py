@@ -19,6 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from hfstyle.models.layers import moments
+
 __all__ = [
     "GanLoss",
     "Statistics",
@@ -89,7 +91,7 @@ def content_loss(output: Features, content: Features, layers: Sequence[str]) -> 
 
 
 def _normalised(features: Tensor) -> Tensor:
-    variance, mean = torch.var_mean(features.float(), dim=(2, 3), keepdim=True, correction=0)
+    mean, variance = moments(features)
     energy = variance.mean(1, keepdim=True)
     return (features.float() - mean) * torch.rsqrt(variance + 0.05 * energy + 1e-6)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 __all__ = ["GameDegenerated", "GameMonitor"]
 
@@ -34,7 +35,7 @@ class GameMonitor:
     steps: int = 0
 
     # name: (lowest, highest, what it means, what to do)
-    limits = {
+    limits: ClassVar[dict[str, tuple[float, float, str, str]]] = {
         "d_accuracy_fake": (
             0.02,
             0.995,

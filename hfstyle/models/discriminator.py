@@ -83,6 +83,7 @@ class StyleDiscriminator(
             self.style,
         ):
             nn.init.kaiming_normal_(layer.weight, a=0.2, nonlinearity="leaky_relu")
+            assert layer.bias is not None
             nn.init.zeros_(layer.bias)
 
     def forward(self, candidate: Tensor, view: Tensor, vector: Tensor) -> list[Tensor]:

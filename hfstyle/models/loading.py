@@ -6,11 +6,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from huggingface_hub import constants, hf_hub_download
+from huggingface_hub.errors import HfHubHTTPError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
 __all__ = ["MODEL_CARD_TEMPLATE", "load_strictly"]
+
+_TransportError: type[Exception] = HfHubHTTPError.__bases__[0]
+"""Base of all that huggingface_hub's HTTP client raises (httpx, httpx2 since 2.0); a broken connection is no OSError."""
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -51,6 +55,7 @@ def load_strictly(
 
     Raises:
         FileNotFoundError: the folder holds no `model.safetensors`.
+        ConnectionError: the download broke off, again and again; nothing of it is kept.
         ValueError: the file is truncated, or tensors are missing, unexpected or of another shape; each is named.
     """
     if Path(model_id).is_dir():
@@ -58,17 +63,24 @@ def load_strictly(
         if not path.is_file():
             raise FileNotFoundError(f"{model_id} holds no {constants.SAFETENSORS_SINGLE_FILE}")
     else:
-        path = Path(
-            hf_hub_download(
-                repo_id=model_id,
-                filename=constants.SAFETENSORS_SINGLE_FILE,
-                revision=revision,
-                cache_dir=cache_dir,
-                force_download=force_download,
-                token=token,
-                local_files_only=local_files_only,
+        try:
+            path = Path(
+                hf_hub_download(
+                    repo_id=model_id,
+                    filename=constants.SAFETENSORS_SINGLE_FILE,
+                    revision=revision,
+                    cache_dir=cache_dir,
+                    force_download=force_download,
+                    token=token,
+                    local_files_only=local_files_only,
+                )
             )
-        )
+        except _TransportError as error:
+            if isinstance(error, OSError):  # one of the Hub's own errors, which says what is wrong
+                raise
+            raise ConnectionError(
+                f"downloading {constants.SAFETENSORS_SINGLE_FILE} of {model_id} broke off ({error}); try again"
+            ) from error
     model = cls(**model_kwargs)
     try:
         state = load_file(path, device=map_location)

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hfstyle.models.layers import ResidualBlock, activate, conv3x3, standardise
+from hfstyle.models.layers import ResidualBlock, activate, conv3x3, moments, standardise
 
 __all__ = ["Condition", "StyleEncoder"]
 
@@ -76,8 +76,8 @@ class StyleEncoder(nn.Module):
         rows, columns = torch.triu_indices(3, 3, device=x.device)
         statistics = [colour.mean(2), covariance[:, rows, columns]]
         for features in (low, mid, high):
-            variance, mean = torch.var_mean(features.float(), dim=(2, 3), correction=0)
-            statistics += [mean, torch.sqrt(variance + 1e-5)]
+            mean, variance = moments(features)
+            statistics += [mean.flatten(1), torch.sqrt(variance + 1e-5).flatten(1)]
         look = torch.cat(statistics, dim=1).to(self.linear.weight.dtype)  # (B, 9 + 2 * 384)
         vector = self.linear(look) + self.mlp2(activate(self.mlp1(look)))  # (B, D)
         grid = F.adaptive_avg_pool2d(self.token(high), self.token_grid)  # (B, E, 8, 8)
