@@ -1,0 +1,8 @@
+"""`python -m hfstyle` is the command `hfstyle`."""
+
+import sys
+
+from hfstyle.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

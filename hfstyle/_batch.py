@@ -1,0 +1,183 @@
+"""Internal to `hfstyle.cli`: which pictures are meant, and which files are written for them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from PIL import Image
+
+from hfstyle._terminal import UsageError, reason
+from hfstyle.images import ImageError, Picture, list_images, load_image, save_image
+
+__all__ = ["Inputs", "Outputs", "Photo", "style_label", "write_to_stdout"]
+
+_SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".avif")
+_LONGEST_LABEL: Final = 80
+
+
+@dataclass(frozen=True)
+class Photo:
+    """An input: path, None for standard input; and the folder, below that of the outputs, of its results."""
+
+    path: Path | None
+    folder: Path = Path()
+
+    @property
+    def name(self) -> str:
+        return "stdin" if self.path is None else str(self.path)
+
+    @property
+    def stem(self) -> str:
+        return "stdin" if self.path is None else self.path.stem
+
+    def load(self, keep_alpha: bool = False) -> Picture:
+        if self.path is not None:
+            return load_image(self.path, keep_alpha=keep_alpha)
+        return load_image(sys.stdin.buffer.read(), keep_alpha=keep_alpha, name="stdin")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Photos in the order they were named, and a message for each argument that gave none."""
+
+    photos: list[Photo]
+    failures: list[str]
+    many: bool  # several were asked for, even if fewer were found
+
+    @classmethod
+    def find(
+        cls, arguments: Sequence[str], recursive: bool, leave_out: Path | None = None
+    ) -> Inputs:
+        """Files as they are, the pictures of folders, "-" for standard input; each file once.
+
+        leave_out: folder of outputs, whose pictures are not inputs.
+        """
+        if arguments.count("-") > 1:
+            raise UsageError("standard input (-) can be read only once")
+        photos: dict[str, Photo] = {}
+        failures = []
+        for argument in arguments:
+            path = Path(argument)
+            if argument == "-":
+                photos["-"] = Photo(None)
+            elif not path.is_dir():  # a file, or an error that loading it will tell
+                photos.setdefault(os.path.realpath(path), Photo(path))
+            else:
+                if leave_out is not None and _same(path, leave_out):
+                    raise UsageError(
+                        f"{path} is the folder of the photos and of the results; name another with -o"
+                    )
+                try:
+                    found = [p for p in list_images(path, recursive) if not _below(p, leave_out)]
+                except ImageError as error:
+                    failures.append(reason(error))
+                    continue
+                if not found:
+                    hint = "" if recursive else "; --recursive looks into its subfolders"
+                    failures.append(f"{path}: no pictures in this folder{hint}")
+                for file in found:
+                    photo = Photo(file, file.parent.relative_to(path))
+                    photos.setdefault(os.path.realpath(file), photo)
+        many = len(arguments) > 1 or Path(arguments[0]).is_dir()
+        return cls(list(photos.values()), failures, many)
+
+
+class Outputs:
+    """Where results go: one file, standard output, or a folder with names PHOTO__STYLE.png.
+
+    Args:
+        output: as given; a folder if it is one, ends in a separator, has no suffix, or if there are several results.
+        several: whether there may be several results.
+        suffix: of files in a folder and on standard output, with its dot.
+        inputs: files that are never overwritten.
+    """
+
+    def __init__(self, output: str, several: bool, suffix: str, inputs: Iterable[Path]) -> None:
+        path = Path(output)
+        self.suffix = suffix
+        self.stdout = output == "-"
+        self.folder: Path | None = None
+        self.file: Path | None = None
+        if self.stdout:
+            if several:
+                raise UsageError("standard output (-) takes one result; give -o FOLDER")
+        elif several or path.is_dir() or output.endswith(("/", os.sep)) or not path.suffix:
+            if path.exists() and not path.is_dir():
+                raise UsageError(f"{path} is a file; several results need a folder, -o FOLDER")
+            if several and path.suffix.lower() in _SUFFIXES and not path.is_dir():
+                raise UsageError(
+                    f"{path} names one file, but there may be several results; give -o FOLDER"
+                )
+            self.folder = path
+        else:
+            if path.suffix.lower() not in _SUFFIXES:
+                raise UsageError(
+                    f"{path} has the suffix {path.suffix!r}; pictures are written as "
+                    f"{', '.join(_SUFFIXES)}; the name of a folder ends in /"
+                )
+            if not path.parent.is_dir():
+                raise UsageError(f"{path}: there is no folder {path.parent}; create it")
+            self.file = path
+        self._inputs = {_identity(p) for p in inputs if p.exists()}
+        self._taken: set[str] = set()
+
+    def path(self, photo: Photo, label: str) -> Path | None:
+        """The file for a photo in a style, different for each call; None for standard output."""
+        if self.folder is None:
+            return self.file
+        stem = f"{photo.stem}__{label}"
+        number = 1
+        while True:
+            name = f"{stem}{'' if number == 1 else f'-{number}'}{self.suffix}"
+            target = self.folder / photo.folder / name
+            if (key := str(target).casefold()) not in self._taken:
+                self._taken.add(key)
+                return target
+            number += 1
+
+    def check(self, target: Path) -> None:
+        """Raise ImageError if the file is one of the inputs."""
+        if target.exists() and _identity(target) in self._inputs:
+            raise ImageError(
+                f"{target} is one of the inputs, which are never overwritten; give another -o"
+            )
+
+
+def style_label(styles: Sequence[str]) -> str:
+    """What a style, or a mixture, is called in the name of a file."""
+    stems = (Path(s.removesuffix(".safetensors").removesuffix(".style")) for s in styles)
+    return "+".join(p.stem if p.suffix.lower() in _SUFFIXES else p.name for p in stems)[
+        :_LONGEST_LABEL
+    ]
+
+
+def write_to_stdout(image: Image.Image, suffix: str, quality: int) -> None:
+    """The picture, encoded, on standard output."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, f"result{suffix}")
+        save_image(image, file, quality=quality)
+        with open(file, "rb") as stream:
+            shutil.copyfileobj(stream, sys.stdout.buffer)
+    sys.stdout.buffer.flush()
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_dev, status.st_ino
+
+
+def _same(path: Path, other: Path) -> bool:
+    return path.exists() and other.exists() and path.samefile(other)
+
+
+def _below(path: Path, folder: Path | None) -> bool:
+    return folder is not None and Path(os.path.realpath(path)).is_relative_to(
+        os.path.realpath(folder)
+    )

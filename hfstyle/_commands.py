@@ -1,0 +1,404 @@
+"""Internal to `hfstyle.cli`: what each command does with its parsed arguments. Each returns its exit code."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from huggingface_hub import try_to_load_from_cache
+from PIL import Image
+
+from hfstyle import __version__
+from hfstyle._batch import Inputs, Outputs, style_label, write_to_stdout
+from hfstyle._presets import local_folder
+from hfstyle._terminal import Progress, UsageError, reason, table
+from hfstyle.benchmark import format_results, machine, run_benchmark
+from hfstyle.examples import EXAMPLE_PHOTOS, example_photo
+from hfstyle.images import Picture, save_image
+from hfstyle.pipeline import StyleTransferPipeline
+from hfstyle.style import StyleCode, normalise_weights
+
+__all__ = ["benchmark", "demo", "encode", "info", "styles", "stylize"]
+
+_LARGEST_AUTO_SIZE: Final = 1024
+_DEMO_STYLE: Final = "starry_night_van_gogh"
+
+
+def stylize(args: argparse.Namespace) -> int:
+    """Paint photos in styles; what fails is told at the end and stops nothing else."""
+    if args.style_weights is not None:
+        _check_weights(args.style_weights, args.style)
+    groups = [[style] for style in args.style] if args.style_weights is None else [args.style]
+    output_folder = None if args.output == "-" else Path(args.output)
+    inputs = Inputs.find(args.photos, args.recursive, leave_out=output_folder)
+    files = [photo.path for photo in inputs.photos if photo.path is not None]
+    outputs = Outputs(
+        args.output,
+        inputs.many or len(groups) > 1,
+        f".{args.format}",
+        [*files, *map(Path, args.style)],
+    )
+    failures = _Failures(args.debug, inputs.failures)
+    if not inputs.photos:
+        return failures.report()
+    pipe = _pipeline(args)
+    ready: list[tuple[str, StyleCode]] = []
+    for group in groups:
+        label = style_label(group)
+        try:
+            codes = [_style(pipe, style, args.style_size) for style in group]
+            ready.append((label, StyleCode.mix(codes, args.style_weights, label)))
+        except Exception as error:
+            failures.add(error, f"style {label}")
+
+    progress = Progress(len(inputs.photos) * len(ready), args.quiet)
+    written = left = 0
+    for photo in inputs.photos if ready else []:
+        picture: Picture | None = None
+        for number, (label, code) in enumerate(ready):
+            progress.show(photo.name)
+            target = outputs.path(photo, label)
+            try:
+                if target is not None and args.no_overwrite and target.exists():
+                    left += 1
+                    continue
+                if target is not None:
+                    outputs.check(target)
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                if picture is None:
+                    picture = photo.load(args.keep_alpha)
+                image = _paint(pipe, picture, code, args)
+                if target is None:
+                    write_to_stdout(image, outputs.suffix, args.quality)
+                else:
+                    exif = picture.exif if args.keep_exif else None
+                    save_image(image, target, quality=args.quality, exif=exif)
+                    progress.clear()
+                    if not args.quiet:
+                        print(target, flush=True)
+                written += 1
+            except BrokenPipeError:
+                raise
+            except Exception as error:
+                failures.add(error, photo.name)
+                if picture is None:  # it will not load for the other styles either
+                    for _ in ready[number + 1 :]:
+                        progress.step()
+                    break
+            finally:
+                progress.step()
+    progress.clear()
+    exit_code = failures.report()
+    if not args.quiet and (left or (exit_code and written)):
+        counts = [f"{written} written", f"{len(failures.messages)} failed"]
+        counts += [f"{left} left as they were"] if left else []
+        print(f"hfstyle: {', '.join(counts)}", file=sys.stderr)
+    return exit_code
+
+
+def encode(args: argparse.Namespace) -> int:
+    """Save the style of a picture, or the mean of several, as a style code."""
+    inputs = Inputs.find(args.pictures, args.recursive)
+    several = inputs.many
+    output = args.output
+    if output is None:
+        if several:
+            raise UsageError("several pictures make one style; name its file with -o")
+        output = f"{style_label(args.pictures) if args.pictures != ['-'] else 'stdin'}"
+        output += ".style.safetensors"
+    target = Path(output)
+    if target.is_dir():
+        raise UsageError(f"{target} is a folder; give -o FILE.style.safetensors")
+    if target.suffix != ".safetensors":
+        raise UsageError(f"{target}: the file of a style code is named *.safetensors")
+    if any(_is_file(photo.path, target) for photo in inputs.photos):
+        raise UsageError(f"{target} is one of the inputs, which are never overwritten")
+    if args.no_overwrite and target.exists():
+        raise FileExistsError(f"{target} exists already; choose another name")
+
+    failures = _Failures(args.debug, inputs.failures)
+    if not inputs.photos:
+        return failures.report()
+    pipe = _pipeline(args)
+    codes = []
+    progress = Progress(len(inputs.photos), args.quiet)
+    for photo in inputs.photos:
+        progress.show(photo.name)
+        try:
+            source = photo.load() if photo.path is None else photo.path  # or a style code's path
+            codes.append(pipe.encode_style(source, style_size=args.style_size))
+        except Exception as error:
+            failures.add(error, photo.name)
+        progress.step()
+    progress.clear()
+    if codes:
+        name = args.name or style_label([target.name if several else args.pictures[0]])
+        code = StyleCode.mix(codes, name=name)
+        given = {key: getattr(args, key) for key in ("title", "artist", "year", "licence")}
+        metadata = {**code.metadata, **{key: value for key, value in given.items() if value}}
+        StyleCode(code.vector, code.tokens, code.encoder, name, metadata).save(target)
+        if not args.quiet:
+            print(target)
+    exit_code = failures.report()
+    if codes and exit_code:
+        print(f"hfstyle: {target} is the style of the other {len(codes)}", file=sys.stderr)
+    return exit_code
+
+
+def styles(args: argparse.Namespace) -> int:
+    """List the presets of a model."""
+    presets = _pipeline(args).presets
+    if args.json:
+        _print_json([{"name": name, **code.metadata} for name, code in presets.items()])
+        return 0
+    if not presets:
+        print("hfstyle: this model came without styles", file=sys.stderr)
+        return 0
+    keys = ("title", "artist", "year")
+    rows = [[name, *(code.metadata.get(key, "") for key in keys)] for name, code in presets.items()]
+    print(table([["NAME", "TITLE", "ARTIST", "YEAR"], *rows]))
+    return 0
+
+
+def info(args: argparse.Namespace) -> int:
+    """Facts about the installation and a model, or about a style code."""
+    if args.file is not None:
+        return _info_of_code(args)
+    facts: dict[str, Any] = {"hfstyle": __version__, "python": platform.python_version()}
+    facts |= machine()
+    facts["devices"] = ["cpu"] + [
+        f"cuda:{i} ({torch.cuda.get_device_name(i)})" for i in range(torch.cuda.device_count())
+    ]
+    error = None
+    try:
+        facts["model"] = _model_facts(args)
+    except Exception as caught:  # the rest is most wanted when something is broken
+        error = caught
+    if args.json:
+        _print_json(facts)
+    else:
+        _print_facts(facts)
+    if error is not None:
+        raise error
+    return 0
+
+
+def demo(args: argparse.Namespace) -> int:
+    """An example photo and its painting, side by side."""
+    if args.photo not in EXAMPLE_PHOTOS:
+        raise UsageError(f"no example photo {args.photo!r}; there are: {', '.join(EXAMPLE_PHOTOS)}")
+    outputs = Outputs(args.output, False, ".png", [Path(args.style or "")])
+    target = outputs.file or (outputs.folder or Path()) / "hfstyle-demo.png"
+    if outputs.stdout:
+        raise UsageError("the demo writes a file; give -o FILE.png")
+    outputs.check(target)
+    begun = time.perf_counter()
+    photo = example_photo(args.photo)
+    pipe = _pipeline(args)
+    style = args.style or next((n for n in (_DEMO_STYLE, *pipe.presets) if n in pipe.presets), None)
+    if style is None:
+        raise ValueError("this model came without styles; name a picture with --style painting.jpg")
+    code = _style(pipe, style, 256)
+    loaded = time.perf_counter()
+    painted: Image.Image = pipe(photo, code, args.strength).images[0]
+    seconds = time.perf_counter() - loaded
+
+    gap = 8
+    both = Image.new("RGB", (2 * photo.width + gap, photo.height), "white")
+    both.paste(photo, (0, 0))
+    both.paste(painted, (photo.width + gap, 0))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    save_image(both, target)
+    about = ", ".join(filter(None, (code.metadata.get(k) for k in ("title", "artist", "year"))))
+    print(f"The photo {args.photo!r} in the style of {about or code.name or style}:")
+    print(f"  {target.resolve()}")
+    print(
+        f"{photo.width} x {photo.height} px painted in {seconds:.1f} s on {pipe.device}, "
+        f"after {loaded - begun:.1f} s to load the model."
+    )
+    return 0
+
+
+def benchmark(args: argparse.Namespace) -> int:
+    """Measure, print a table, and write the numbers as JSON."""
+    device = _device(args.device)
+    count = len(args.threads) * (len(args.sizes) * len(args.dtype) + 1)
+    progress = Progress(count, args.quiet)
+
+    def show(doing: str) -> None:
+        progress.show(doing)
+        progress.step()
+
+    report = run_benchmark(
+        sizes=args.sizes,
+        threads=args.threads,
+        dtypes=args.dtype,
+        device=device,
+        repeats=args.repeats,
+        model=args.model,
+        revision=args.revision,
+        progress_callback=show,
+    )
+    progress.clear()
+    if args.json == "-":
+        _print_json(report)
+    else:
+        print(format_results(report))
+    if args.json not in (None, "-"):
+        Path(args.json).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    failed = [result["error"] for result in report["results"] if "error" in result]
+    for message in failed:
+        print(f"hfstyle: error: {message}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+class _Failures:
+    """Messages about what failed, kept for the end."""
+
+    def __init__(self, debug: bool, messages: Sequence[str] = ()) -> None:
+        self._debug = debug
+        self.messages = list(messages)
+
+    def add(self, error: Exception, about: str) -> None:
+        if self._debug:
+            traceback.print_exception(error)
+        self.messages.append(reason(error, about))
+
+    def report(self) -> int:
+        """Print them; returns the exit code."""
+        for message in self.messages:
+            print(f"hfstyle: error: {message}", file=sys.stderr)
+        return 1 if self.messages else 0
+
+
+def _pipeline(args: argparse.Namespace) -> StyleTransferPipeline:
+    return StyleTransferPipeline.from_pretrained(
+        args.model,
+        revision=args.revision,
+        dtype=getattr(torch, getattr(args, "dtype", "float32")),
+        device=_device(getattr(args, "device", "cpu")),
+    )
+
+
+def _device(name: str) -> str:
+    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
+
+
+def _check_weights(weights: list[float], styles: list[str]) -> None:
+    try:
+        normalise_weights(weights, len(styles))
+    except ValueError as error:
+        raise UsageError(f"argument --style-weights: {error}") from error
+
+
+def _style(pipe: StyleTransferPipeline, style: str, style_size: int) -> StyleCode:
+    """A preset's name, or a file: a style code or a picture."""
+    path = Path(style)
+    if style in pipe.presets:
+        return pipe.preset(style)
+    if path.is_dir():
+        raise ValueError(
+            f"{style} is a folder; `hfstyle encode {style} -o FILE.style.safetensors` makes one "
+            "style of its pictures"
+        )
+    if path.exists() or path.suffix or len(path.parts) > 1:
+        return pipe.encode_style(path, style_size=style_size)
+    try:
+        return pipe.preset(style)
+    except ValueError as error:
+        raise ValueError(f"{style!r} is not a file, and {error}") from error
+
+
+def _paint(
+    pipe: StyleTransferPipeline, picture: Picture, code: StyleCode, args: argparse.Namespace
+) -> Image.Image:
+    size = args.size
+    if isinstance(size, str):
+        short = min(picture.size)
+        size = _LARGEST_AUTO_SIZE if size == "auto" and short > _LARGEST_AUTO_SIZE else None
+    image: Image.Image = pipe(
+        picture,
+        code,
+        args.strength,
+        processing_resolution=size,
+        keep_alpha=args.keep_alpha,
+    ).images[0]
+    return image
+
+
+def _is_file(path: Path | None, target: Path) -> bool:
+    return path is not None and path.exists() and target.exists() and path.samefile(target)
+
+
+def _model_facts(args: argparse.Namespace) -> dict[str, Any]:
+    pipe = _pipeline(args)
+    folder = local_folder(args.model)
+    if folder is None:
+        cached = try_to_load_from_cache(args.model, "config.json", revision=args.revision)
+        folder = Path(cached).parent if isinstance(cached, str) else None
+    files = [] if folder is None else sorted(p for p in folder.iterdir() if p.is_file())
+    return {
+        "name": args.model or "bundled",
+        "folder": None if folder is None else str(folder),
+        "files": {file.name: file.stat().st_size for file in files},
+        "parameters": sum(p.numel() for p in pipe.generator.parameters()),
+        "encoder_parameters": sum(p.numel() for p in pipe.generator.encoder.parameters()),
+        "encoder": pipe.generator.encoder_fingerprint(),
+        "styles": len(pipe.presets),
+    }
+
+
+def _info_of_code(args: argparse.Namespace) -> int:
+    code = StyleCode.load(args.file)
+    facts: dict[str, Any] = {
+        "file": args.file,
+        "bytes": Path(args.file).stat().st_size,
+        "name": code.name,
+        "vector": list(code.vector.shape),
+        "tokens": list(code.tokens.shape),
+        "encoder": code.encoder,
+        "metadata": dict(code.metadata),
+    }
+    try:
+        facts["fits_model"] = code.encoder == _pipeline(args).generator.encoder_fingerprint()
+    except (OSError, ValueError):
+        if args.model is not None:
+            raise
+        facts["fits_model"] = None  # no bundled weights to compare with
+    if args.json:
+        _print_json(facts)
+    else:
+        _print_facts(facts)
+    return 0
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _print_facts(facts: dict[str, Any], prefix: str = "") -> None:
+    """Nested facts as lines "name: value"; sizes of files in readable units."""
+    for key, value in facts.items():
+        name = f"{prefix}{key.replace('_', ' ')}"
+        if isinstance(value, dict):
+            if key == "files":
+                value = {file: f"{size / 1e6:.2f} MB" for file, size in value.items()}
+                print(f"{name}: {', '.join(f'{k} {v}' for k, v in value.items())}")
+            else:
+                _print_facts(value, f"{prefix}{key} " if key == "model" else prefix)
+        elif isinstance(value, bool):
+            print(f"{name}: {'yes' if value else 'no'}")
+        elif isinstance(value, int) and not isinstance(value, bool):
+            print(f"{name}: {value:,}")
+        elif isinstance(value, list):
+            print(f"{name}: {', '.join(map(str, value))}")
+        elif value is not None:
+            print(f"{name}: {value}")
