@@ -61,6 +61,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument_group("model").add_argument
     add("--init_from", help="folder or Hub id of a generator to start from")
     add(
+        "--generator_config",
+        help="JSON file of a new generator's keyword arguments, such as another model's config.json",
+    )
+    add(
         "--init_discriminator_from",
         help="folder or Hub id of a discriminator to start from; "
         "by default the folder `discriminator` inside --init_from where there is one",
@@ -115,7 +119,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument_group("optimisation").add_argument
     add("--train_batch_size", type=int, default=16, help="pairs per step and process")
     add("--max_train_steps", type=int, default=160_000)
-    add("--max_train_minutes", type=float, help="stop and export after this time as well")
+    add(
+        "--max_train_minutes",
+        type=float,
+        default=float("inf"),
+        help="stop with a checkpoint and an export after this time, counted from this start, as well",
+    )
     add("--gradient_accumulation_steps", type=int, default=1)
     add("--learning_rate", type=float, default=2e-4)
     add("--discriminator_learning_rate", type=float, default=4e-4)
@@ -128,7 +137,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--adam_beta1", type=float, default=0.5)
     add("--adam_beta2", type=float, default=0.99)
     add("--adam_weight_decay", type=float, default=0.0)
-    add("--max_grad_norm", type=float, default=5.0)
+    add("--max_grad_norm", type=float, default=30.0)
     add("--ema_decay", type=float, default=0.999)
     add("--mixed_precision", choices=("no", "bf16", "fp16"), default="no")
     add(
@@ -142,7 +151,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument_group("output").add_argument
     add("--output_dir", default="hfstyle-model")
     add("--checkpointing_steps", type=int, default=2000)
-    add("--checkpoints_total_limit", type=int, default=2)
+    add("--checkpoints_total_limit", type=int, default=2, help="latest ones to keep; 0: all")
     add("--resume_from_checkpoint", help="a checkpoint folder, or `latest`")
     add(
         "--validation_steps",
@@ -167,6 +176,27 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         )
     if args.resolution % 16 or args.resolution < 64:
         parser.error(f"--resolution {args.resolution}: must be a multiple of 16, at least 64")
+    for name in (
+        "train_batch_size",
+        "max_train_steps",
+        "gradient_accumulation_steps",
+        "r1_interval",
+        "checkpointing_steps",
+        "logging_steps",
+        "monitor_patience",
+        "max_bad_steps",
+    ):
+        if getattr(args, name) < 1:
+            parser.error(f"--{name} {getattr(args, name)}: must be at least 1")
+    for name in ("full_strength_share", "paintings_as_content", "color_jitter", "ema_decay"):
+        if not 0 <= getattr(args, name) <= 1:
+            parser.error(f"--{name} {getattr(args, name)}: must be within [0, 1]")
+    if args.init_from and (args.generator_config or args.no_tokens):
+        parser.error(
+            "--init_from brings its own architecture: leave out --generator_config and --no_tokens"
+        )
+    if args.streaming and args.data_on_device:
+        parser.error("--data_on_device holds whole data sets: leave out --streaming")
     if args.push_to_hub and not args.hub_model_id:
         parser.error("--push_to_hub needs --hub_model_id user/name")
     return args

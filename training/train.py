@@ -10,9 +10,9 @@ B pairs · S side of a crop · D style width
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
-import shutil
 import signal
 import sys
 import time
@@ -33,10 +33,11 @@ from hfstyle.models.generator import StyleGenerator
 from training import losses
 from training.arguments import parse_args
 from training.augment import augment
+from training.checkpoints import Counters, check_output_dir, resume, save_checkpoint
 from training.data import BatchLoader, DeviceLoader, DevicePictures, make_stream, open_pictures
 from training.monitor import GameMonitor
 from training.perceptual import load_perceptual
-from training.report import export, save_curves, save_grid
+from training.report import Log, export, push, save_curves, save_grid
 
 logger = get_logger(__name__)
 
@@ -57,32 +58,6 @@ class GeneratorStep(nn.Module):
         return output, condition.vector, self.generator.encode(output[:full]).vector
 
 
-class Counters:
-    """What a run must remember besides weights: steps, pairs, minutes, and where the data streams are."""
-
-    def __init__(self, loaders: dict[str, Any], monitor: GameMonitor) -> None:
-        self.step = self.pairs = self.bad_steps = 0
-        self.minutes = 0.0
-        self.loaders, self.monitor = loaders, monitor
-
-    def state_dict(self) -> dict[str, Any]:
-        return {
-            "step": self.step,
-            "pairs": self.pairs,
-            "bad_steps": self.bad_steps,
-            "minutes": self.minutes,
-            "data": {name: loader.state_dict() for name, loader in self.loaders.items()},
-            "monitor": self.monitor.state_dict(),
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.step, self.pairs, self.minutes = state["step"], state["pairs"], state["minutes"]
-        self.bad_steps = state["bad_steps"]
-        for name, loader in self.loaders.items():
-            loader.load_state_dict(state["data"][name])
-        self.monitor.load_state_dict(state["monitor"])
-
-
 def main(args: Any) -> None:
     output_dir = Path(args.output_dir)
     accelerator = Accelerator(
@@ -95,6 +70,8 @@ def main(args: Any) -> None:
     )
     set_seed(args.seed, device_specific=True)
     device, rank = accelerator.device, accelerator.process_index
+    check_output_dir(output_dir, args.resume_from_checkpoint)
+    accelerator.wait_for_everyone()
     if accelerator.is_main_process:
         output_dir.mkdir(parents=True, exist_ok=True)
 
@@ -102,13 +79,18 @@ def main(args: Any) -> None:
     generator = (
         StyleGenerator.from_pretrained(args.init_from)
         if args.init_from
-        else StyleGenerator(use_tokens=not args.no_tokens)
+        else StyleGenerator(
+            **{"use_tokens": not args.no_tokens, **_read_config(args.generator_config)}
+        )
     )
+    _freeze_unused(generator)
     judge_from = args.init_discriminator_from
     if judge_from is None and args.init_from and (Path(args.init_from) / "discriminator").is_dir():
         judge_from = str(Path(args.init_from) / "discriminator")
     discriminator = (
-        StyleDiscriminator.from_pretrained(judge_from) if judge_from else StyleDiscriminator()
+        StyleDiscriminator.from_pretrained(judge_from)
+        if judge_from
+        else StyleDiscriminator(style_width=generator.encoder.linear.out_features)
     )
     generator.float().train()
     discriminator.float().train()
@@ -118,6 +100,11 @@ def main(args: Any) -> None:
     for module in (generator, discriminator, perceptual):
         module.to(memory_format=torch.channels_last)
     layers = frozenset(args.content_layers + args.style_layers + args.local_layers)
+    if unknown := sorted(layers - set(perceptual.layers)):
+        raise ValueError(
+            f"{args.perceptual_model} has no {', '.join(unknown)}; its layers are {', '.join(perceptual.layers)}: choose "
+            "--content_layers, --style_layers and --local_layers among them"
+        )
     ema = AveragedModel(
         generator, device=device, use_buffers=True, multi_avg_fn=_ema_update(args.ema_decay)
     )
@@ -134,7 +121,7 @@ def main(args: Any) -> None:
             cache_dir=args.cache_dir,
         )
         streams[kind] = (
-            DevicePictures(source, device=device)
+            DevicePictures(source, device=device, resolution_limit=max(320, args.resolution))
             if args.data_on_device
             else make_stream(
                 source,
@@ -145,7 +132,7 @@ def main(args: Any) -> None:
             )
         )
     make_loader = DeviceLoader if args.data_on_device else BatchLoader
-    common: dict[str, Any] = {"seed": args.seed, "rank": rank}
+    common: dict[str, Any] = {"rank": rank}
     if args.data_on_device:
         common["world_size"] = accelerator.num_processes
     else:
@@ -158,9 +145,17 @@ def main(args: Any) -> None:
         mix.append((paintings, args.paintings_as_content))
     batch, side = args.train_batch_size, args.resolution
     loaders = {
-        "content": make_loader(mix, batch, side, zoom=tuple(args.content_zoom), **common),
+        "content": make_loader(
+            mix, batch, side, zoom=tuple(args.content_zoom), seed=args.seed, **common
+        ),
         "style": make_loader(
-            streams["style"], batch, side, crops=2, zoom=tuple(args.style_zoom), **common
+            streams["style"],
+            batch,
+            side,
+            crops=2,
+            zoom=tuple(args.style_zoom),
+            seed=args.seed + 1,
+            **common,
         ),
     }
 
@@ -181,20 +176,20 @@ def main(args: Any) -> None:
     )
     bare_discriminator = accelerator.unwrap_model(discriminator)
     monitor = GameMonitor(patience=args.monitor_patience)
-    counters = Counters(loaders, monitor)
+    counters = Counters(loaders, monitor, rank)
     accelerator.register_for_checkpointing(ema, counters)
-    _resume(args, accelerator, output_dir)
+    if checkpoint := resume(accelerator, output_dir, args.resume_from_checkpoint):
+        logger.info(f"resumed from {checkpoint}")
     if args.report_to:
-        accelerator.init_trackers("hfstyle", config={k: str(v) for k, v in vars(args).items()})
+        public = {k: str(v) for k, v in vars(args).items() if k != "hub_token"}
+        accelerator.init_trackers("hfstyle", config=public)
 
     stopping = _StopRequest()
     started, first_pair = time.monotonic(), counters.pairs
     minutes_before = counters.minutes
-    sums: dict[str, float] = {}
-    counted = 0
     bad_in_a_row = 0
     validation: tuple[Tensor, Tensor] | None = None
-    log_file = (output_dir / "log.jsonl").open("a") if accelerator.is_main_process else None
+    log = Log(output_dir / "log.jsonl", counters.step) if accelerator.is_main_process else None
     logger.info(
         f"{sum(p.numel() for p in generator.parameters()) / 1e6:.2f} M parameters, {batch} pairs of {side} px on each "
         f"of {accelerator.num_processes} process(es), from step {counters.step}"
@@ -223,12 +218,13 @@ def main(args: Any) -> None:
         )
         playing = args.adversarial_weight > 0 and counters.step >= args.adversarial_start
         terms: dict[str, Tensor] = {}
-        measured: dict[str, float] = {}
+        measured: dict[str, Tensor] = {}
 
         with accelerator.accumulate(step_module, discriminator):
             painted, codes, output_codes = step_module(all_content, all_style, strength, full)
             output, identity = painted[:batch], painted[batch:]
             codes = codes[:batch]
+            finite = True
 
             # 1. The discriminator's move.
             if playing:
@@ -239,15 +235,14 @@ def main(args: Any) -> None:
                 d_loss = judged.pop("loss")
                 accelerator.backward(d_loss)
                 if accelerator.sync_gradients:
-                    measured["d_grad_norm"] = float(
-                        accelerator.clip_grad_norm_(discriminator.parameters(), args.max_grad_norm)
+                    measured["d_grad_norm"] = accelerator.clip_grad_norm_(
+                        discriminator.parameters(), args.max_grad_norm
                     )
-                    if math.isfinite(measured["d_grad_norm"]):
+                    if finite := math.isfinite(measured["d_grad_norm"]):
                         optimizer_d.step()
                     scheduler_d.step()
                     optimizer_d.zero_grad()
-                measured["d_loss"] = float(d_loss)
-                measured |= {name: float(value) for name, value in judged.items()}
+                measured |= {"d_loss": d_loss, **judged}
 
             # 2. The generator's move, the discriminator frozen.
             with accelerator.autocast():
@@ -299,20 +294,14 @@ def main(args: Any) -> None:
             accelerator.backward(loss)
             bare_discriminator.requires_grad_(True)
             if accelerator.sync_gradients:
-                norm = float(
-                    accelerator.clip_grad_norm_(step_module.parameters(), args.max_grad_norm)
+                measured["g_grad_norm"] = accelerator.clip_grad_norm_(
+                    step_module.parameters(), args.max_grad_norm
                 )
-                measured["g_grad_norm"] = norm
-                if math.isfinite(norm):
+                if math.isfinite(measured["g_grad_norm"]):
                     optimizer.step()
                     ema.update_parameters(generator)
-                    bad_in_a_row = 0
                 else:
-                    bad_in_a_row += 1
-                    counters.bad_steps += 1
-                    logger.warning(
-                        f"step {counters.step}: gradient norm {norm}; step skipped ({counters.bad_steps} so far)"
-                    )
+                    finite = False
                 scheduler.step()
                 optimizer.zero_grad()
 
@@ -321,35 +310,41 @@ def main(args: Any) -> None:
             continue
         counters.step += 1
         counters.minutes = minutes_before + (time.monotonic() - started) / 60
+        bad_in_a_row = 0 if finite else bad_in_a_row + 1
+        if not finite:
+            counters.bad_steps += 1
+            norms = ", ".join(f"{k} {float(v):.3g}" for k, v in measured.items() if "norm" in k)
+            logger.warning(f"step {counters.step}: skipped, {norms} ({counters.bad_steps} so far)")
         if bad_in_a_row >= args.max_bad_steps:
             raise RuntimeError(
                 f"{bad_in_a_row} steps in a row had non-finite gradients; the last good checkpoint is in {output_dir}. "
                 "Lower --learning_rate or use --mixed_precision no."
             )
 
-        measured |= {f"loss_{name}": float(value) for name, value in terms.items()}
+        out_of_time = _any_process(
+            accelerator, stopping.asked or elapsed_minutes(started) >= args.max_train_minutes
+        )
+        last = out_of_time or counters.step == args.max_train_steps
+        measured |= {f"loss_{name}": value for name, value in terms.items()}
         if counters.step % 10 == 0:
-            measured |= _diversity(output[:full].detach(), style[:full], codes.detach())
-        for warning in monitor.update(measured):
+            with accelerator.autocast():
+                measured |= _diversity(generator, content, style)
+        # One transfer from the device for all numbers of a step.
+        numbers = torch.stack([value.detach().float() for value in measured.values()]).tolist()
+        step_row = dict(zip(measured, numbers, strict=True))
+        for warning in monitor.update(step_row):
             logger.warning(f"step {counters.step}: {warning}")
-        for name, value in measured.items():
-            sums[name] = sums.get(name, 0.0) + value
-        counted += 1
-        if counters.step % args.logging_steps == 0:
-            row = {
-                name: value / (counted if name not in _DIVERSITY else max(1, counted // 10))
-                for name, value in sums.items()
-            }
-            elapsed = time.monotonic() - started
-            row |= {"step": counters.step, "pairs": counters.pairs, "minutes": round(counters.minutes, 2),
-                    "pairs_per_second": (counters.pairs - first_pair) / elapsed,
-                    "learning_rate": scheduler.get_last_lr()[0], "adversarial_weight": adversarial_weight,
-                    "skipped_pictures": sum(loader.skipped for loader in loaders.values())}  # fmt: skip
-            sums, counted = {}, 0
-            if log_file:
-                log_file.write(json.dumps({k: round(v, 6) for k, v in row.items()}) + "\n")
-                log_file.flush()
-                logger.info("  ".join(f"{k} {v:.4g}" for k, v in row.items()))
+        if log:
+            log.add(step_row)
+        if log and (counters.step % args.logging_steps == 0 or last):
+            row = log.write({
+                "step": counters.step, "pairs": counters.pairs, "minutes": counters.minutes,
+                "pairs_per_second": (counters.pairs - first_pair) / (time.monotonic() - started),
+                "learning_rate": scheduler.get_last_lr()[0], "adversarial_weight": adversarial_weight,
+                "bad_steps": counters.bad_steps,
+                "skipped_pictures": sum(loader.skipped for loader in loaders.values()),
+            })  # fmt: skip
+            logger.info("  ".join(f"{k} {v:.4g}" for k, v in row.items()))
             if args.report_to:
                 accelerator.log(row, step=counters.step)
 
@@ -363,35 +358,31 @@ def main(args: Any) -> None:
             save_grid(
                 ema.module, *validation, output_dir / "validation" / f"step-{counters.step:07d}.png"
             )
-        out_of_time = (
-            args.max_train_minutes is not None
-            and elapsed_minutes(started) >= args.max_train_minutes
-        )
-        out_of_time = _any_process(accelerator, out_of_time or stopping.asked)
-        if counters.step % args.checkpointing_steps == 0 or out_of_time:
-            _save_checkpoint(args, accelerator, output_dir, counters.step)
+        if counters.step % args.checkpointing_steps == 0 or last:
+            save_checkpoint(accelerator, counters, output_dir, args.checkpoints_total_limit)
             if accelerator.is_main_process:
                 export(ema.module, bare_discriminator, output_dir, counters, args)
         if out_of_time:
+            logger.info(
+                f"stopped at step {counters.step}; continue with --resume_from_checkpoint latest"
+            )
             break
 
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
-        export(ema.module, bare_discriminator, output_dir, counters, args)
         save_curves(output_dir / "log.jsonl", output_dir / "curves.png")
         if args.push_to_hub:
-            ema.module.push_to_hub(
-                args.hub_model_id, token=args.hub_token, commit_message=f"Step {counters.step}"
-            )
+            push(output_dir, counters, args)
     for loader in loaders.values():
         loader.close()
+    stopping.restore()
     accelerator.end_training()
 
 
 def _discriminator_step(
     args: Any,
     discriminator: nn.Module,
-    bare_discriminator: nn.Module,
+    bare_discriminator: StyleDiscriminator,
     content: Tensor,
     real: Tensor,
     fake: Tensor,
@@ -432,8 +423,11 @@ def _discriminator_step(
     }
     if with_r1 and args.r1_gamma > 0:
         sample = real[: max(1, number // 2)].detach().requires_grad_(True)
+        # The prepared forward would turn autocast on again; second derivatives want float32.
         with torch.autocast(sample.device.type, enabled=False):
-            clean = bare_discriminator(sample, real_view[: len(sample)], codes[: len(sample), None])
+            clean = StyleDiscriminator.forward(
+                bare_discriminator, sample, real_view[: len(sample)], codes[: len(sample), None]
+            )
             penalty = losses.r1_penalty(clean, sample)
         loss = loss + 0.5 * args.r1_gamma * args.r1_interval * penalty
         result["r1"] = penalty.detach()
@@ -444,21 +438,45 @@ def _share(logits: list[Tensor], positive: bool) -> Tensor:
     return torch.stack([((scale > 0) == positive).float().mean() for scale in logits]).mean()
 
 
-_DIVERSITY = ("diversity", "code_spread")
+@torch.no_grad()
+def _diversity(generator: StyleGenerator, content: Tensor, style: Tensor) -> dict[str, Tensor]:
+    """How different one content looks under up to eight styles, against how different these are; spread of their codes.
 
-
-def _diversity(output: Tensor, style: Tensor, codes: Tensor) -> dict[str, float]:
-    """How different outputs are, against how different their styles are (colours on a coarse grid); spread of codes."""
+    Pictures are compared by their colours on a coarse grid and their contrast.
+    """
+    style = style[:8]
+    if len(style) < 2:
+        return {}
+    condition = generator.encode(style)
+    one = content[:1].expand_as(style)
+    output = generator(one, condition, torch.ones(len(style), device=style.device))
 
     def spread(pictures: Tensor) -> Tensor:
         small = torch.nn.functional.adaptive_avg_pool2d(pictures.float(), 4).flatten(1)
         small = torch.cat((small, pictures.float().std((2, 3))), dim=1)
-        return torch.pdist(small).mean() if len(small) > 1 else small.new_ones(())
+        return torch.pdist(small).mean()
 
+    codes = condition.vector
     return {
-        "diversity": float(spread(output) / spread(style).clamp(min=1e-6)),
-        "code_spread": float(codes.std(0).norm() / codes.norm(dim=1).mean().clamp(min=1e-6)),
+        "diversity": spread(output) / spread(style).clamp(min=1e-6),
+        "code_spread": codes.std(0).norm() / codes.norm(dim=1).mean().clamp(min=1e-6),
     }
+
+
+def _read_config(path: str | None) -> dict[str, Any]:
+    """Keyword arguments of the generator from a JSON file, for instance the config.json of another model."""
+    if path is None:
+        return {}
+    config = json.loads(Path(path).read_text())
+    known = inspect.signature(StyleGenerator.__init__).parameters.keys() - {"self"}
+    return {key: value for key, value in config.items() if key in known}
+
+
+def _freeze_unused(generator: StyleGenerator) -> None:
+    """Parameters that no forward pass uses would make DDP wait for their gradients."""
+    if not generator.use_tokens:
+        for module in (generator.attend_high, generator.attend_mid, generator.encoder.token):
+            module.requires_grad_(False)
 
 
 def _no_grad_features(
@@ -514,7 +532,7 @@ def _scheduler(args: Any, optimizer: torch.optim.Optimizer, processes: int) -> A
         if args.lr_scheduler == "constant":
             warmup = 0
         return torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: min(1.0, (step + 1) / (warmup + 1))
+            optimizer, lambda step: min(1.0, step / max(1, warmup))
         )
     return get_scheduler(
         args.lr_scheduler, optimizer, num_warmup_steps=warmup, num_training_steps=total
@@ -526,8 +544,13 @@ class _StopRequest:
 
     def __init__(self) -> None:
         self.asked = False
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._ask)
+        self._before = {
+            number: signal.signal(number, self._ask) for number in (signal.SIGTERM, signal.SIGINT)
+        }
+
+    def restore(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     def _ask(self, number: int, frame: Any) -> None:
         if self.asked:
@@ -545,49 +568,6 @@ def _any_process(accelerator: Accelerator, flag: bool) -> bool:
         return flag
     value = torch.tensor([float(flag)], device=accelerator.device)
     return bool(accelerator.reduce(value, reduction="sum").item() > 0)
-
-
-def _checkpoints(output_dir: Path) -> list[Path]:
-    """Whole checkpoints, oldest first."""
-    found = [p for p in output_dir.glob("checkpoint-*") if p.name.split("-")[1].isdigit()]
-    return sorted(found, key=lambda p: int(p.name.split("-")[1]))
-
-
-def _save_checkpoint(args: Any, accelerator: Accelerator, output_dir: Path, step: int) -> None:
-    """Write checkpoint-STEP under another name first, so that a killed run leaves no half of one."""
-    partial, final = output_dir / "partial-checkpoint", output_dir / f"checkpoint-{step}"
-    accelerator.wait_for_everyone()
-    if accelerator.is_main_process:
-        shutil.rmtree(partial, ignore_errors=True)
-    accelerator.wait_for_everyone()
-    accelerator.save_state(str(partial))
-    accelerator.wait_for_everyone()
-    if accelerator.is_main_process:
-        shutil.rmtree(final, ignore_errors=True)
-        partial.rename(final)
-        for old in _checkpoints(output_dir)[: -args.checkpoints_total_limit]:
-            shutil.rmtree(old)
-    accelerator.wait_for_everyone()
-
-
-def _resume(args: Any, accelerator: Accelerator, output_dir: Path) -> None:
-    """Continue from a checkpoint: step, weights, both optimisers, EMA, random states and data position."""
-    if not args.resume_from_checkpoint:
-        return
-    if args.resume_from_checkpoint == "latest":
-        found = _checkpoints(output_dir)
-        if not found:
-            logger.warning(f"no checkpoint in {output_dir}; starting anew")
-            return
-        path = found[-1]
-    else:
-        path = Path(args.resume_from_checkpoint)
-        if not path.is_dir():
-            raise ValueError(
-                f"--resume_from_checkpoint {path}: no such folder; give a checkpoint-N folder or `latest`"
-            )
-    accelerator.load_state(str(path))
-    logger.info(f"resumed from {path}")
 
 
 if __name__ == "__main__":

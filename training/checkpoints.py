@@ -1,0 +1,133 @@
+"""What a run must remember to go on where it stopped: whole checkpoints, counters, where the data is.
+
+Accelerate saves weights, optimisers, schedules and random states; :class:`Counters` adds the rest.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+
+from training.monitor import GameMonitor
+
+__all__ = ["Counters", "check_output_dir", "resume", "save_checkpoint"]
+
+logger = logging.getLogger(__name__)
+
+
+class Counters:
+    """What a run must remember besides weights: steps, pairs, minutes, and where each process is in the data."""
+
+    def __init__(self, loaders: dict[str, Any], monitor: GameMonitor, rank: int = 0) -> None:
+        self.step = self.pairs = self.bad_steps = 0
+        self.minutes = 0.0
+        self.loaders, self.monitor, self.rank = loaders, monitor, rank
+        self._positions: list[dict[str, Any]] | None = None
+
+    def gather_positions(self) -> None:
+        """Collect the data positions of all processes, on all processes; only one of them writes the state."""
+        own = {name: loader.state_dict() for name, loader in self.loaders.items()}
+        self._positions = gather_object([own])
+
+    def state_dict(self) -> dict[str, Any]:
+        if self._positions is None:
+            self.gather_positions()
+        return {
+            "step": self.step,
+            "pairs": self.pairs,
+            "bad_steps": self.bad_steps,
+            "minutes": self.minutes,
+            "data": self._positions,
+            "monitor": self.monitor.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.step, self.pairs, self.minutes = state["step"], state["pairs"], state["minutes"]
+        self.bad_steps = state["bad_steps"]
+        positions = state["data"]
+        if isinstance(positions, dict):  # written before processes had positions of their own
+            positions = [positions]
+        # With another number of processes than before the data goes on about where it was.
+        own = positions[self.rank % len(positions)]
+        for name, loader in self.loaders.items():
+            loader.load_state_dict(own[name])
+        self.monitor.load_state_dict(state["monitor"])
+
+
+def _checkpoints(output_dir: Path) -> list[Path]:
+    """Whole checkpoints, oldest first."""
+    found = [p for p in output_dir.glob("checkpoint-*") if p.name.split("-")[1].isdigit()]
+    return sorted(found, key=lambda p: int(p.name.split("-")[1]))
+
+
+def check_output_dir(output_dir: Path, resume_from: str | None) -> None:
+    """A new run among an old run's checkpoints would mix with them: its own, being of lower steps, would be deleted first.
+
+    Raises:
+        ValueError: `output_dir` holds checkpoints and the run does not continue from one.
+    """
+    found = _checkpoints(output_dir)
+    if found and not resume_from:
+        raise ValueError(
+            f"{output_dir} holds checkpoints of another run (the latest is {found[-1].name}): continue it with "
+            "--resume_from_checkpoint latest, or choose another --output_dir"
+        )
+
+
+def save_checkpoint(
+    accelerator: Accelerator, counters: Counters, output_dir: Path, total_limit: int
+) -> None:
+    """Write checkpoint-STEP under another name first, so that a killed run leaves no half of one; drop the oldest ones.
+
+    total_limit: checkpoints to keep; 0 keeps all.
+    """
+    partial, final = output_dir / "partial-checkpoint", output_dir / f"checkpoint-{counters.step}"
+    counters.gather_positions()
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        shutil.rmtree(partial, ignore_errors=True)
+    accelerator.wait_for_everyone()
+    accelerator.save_state(str(partial))
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        shutil.rmtree(final, ignore_errors=True)
+        partial.rename(final)
+        if total_limit:
+            for old in _checkpoints(output_dir)[:-total_limit]:
+                shutil.rmtree(old)
+    accelerator.wait_for_everyone()
+
+
+def resume(accelerator: Accelerator, output_dir: Path, resume_from: str | None) -> Path | None:
+    """Continue from a checkpoint: step, weights, both optimisers, EMA, random states and data position.
+
+    Args:
+        resume_from: a checkpoint folder, "latest" of `output_dir`, or None to start anew.
+
+    Returns:
+        The checkpoint continued from, None for a new run.
+
+    Raises:
+        ValueError: there is no such folder.
+    """
+    if not resume_from:
+        return None
+    if resume_from == "latest":
+        found = _checkpoints(output_dir)
+        if not found:
+            logger.warning(f"no checkpoint in {output_dir}; starting anew")
+            return None
+        path = found[-1]
+    else:
+        path = Path(resume_from)
+        if not path.is_dir():
+            raise ValueError(
+                f"--resume_from_checkpoint {path}: no such folder; give a checkpoint-N folder or `latest`"
+            )
+    accelerator.load_state(str(path))
+    return path
