@@ -57,7 +57,7 @@ class Inputs:
     ) -> Inputs:
         """Files as they are, the pictures of folders, "-" for standard input; each file once.
 
-        leave_out: folder of outputs, whose pictures are not inputs.
+        leave_out: folder of outputs; if it lies in a folder of photos, its pictures are not inputs.
         """
         if arguments.count("-") > 1:
             raise UsageError("standard input (-) can be read only once")
@@ -75,10 +75,12 @@ class Inputs:
                         f"{path} is the folder of the photos and of the results; name another with -o"
                     )
                 try:
-                    found = [p for p in list_images(path, recursive) if not _below(p, leave_out)]
+                    found = list_images(path, recursive)
                 except ImageError as error:
                     failures.append(reason(error))
                     continue
+                if leave_out is not None and _is_below(leave_out, path):
+                    found = [file for file in found if not _is_below(file, leave_out)]
                 if not found:
                     hint = "" if recursive else "; --recursive looks into its subfolders"
                     failures.append(f"{path}: no pictures in this folder{hint}")
@@ -108,6 +110,8 @@ class Outputs:
         if self.stdout:
             if several:
                 raise UsageError("standard output (-) takes one result; give -o FOLDER")
+            if sys.stdout.isatty():
+                raise UsageError("standard output is a terminal; give -o FILE, or > FILE")
         elif several or path.is_dir() or output.endswith(("/", os.sep)) or not path.suffix:
             if path.exists() and not path.is_dir():
                 raise UsageError(f"{path} is a file; several results need a folder, -o FOLDER")
@@ -142,9 +146,9 @@ class Outputs:
                 return target
             number += 1
 
-    def check(self, target: Path) -> None:
+    def check(self, target: Path | None) -> None:
         """Raise ImageError if the file is one of the inputs."""
-        if target.exists() and _identity(target) in self._inputs:
+        if target is not None and target.exists() and _identity(target) in self._inputs:
             raise ImageError(
                 f"{target} is one of the inputs, which are never overwritten; give another -o"
             )
@@ -177,7 +181,5 @@ def _same(path: Path, other: Path) -> bool:
     return path.exists() and other.exists() and path.samefile(other)
 
 
-def _below(path: Path, folder: Path | None) -> bool:
-    return folder is not None and Path(os.path.realpath(path)).is_relative_to(
-        os.path.realpath(folder)
-    )
+def _is_below(path: Path, folder: Path) -> bool:
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))

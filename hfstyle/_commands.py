@@ -28,7 +28,7 @@ from hfstyle.style import StyleCode, normalise_weights
 
 __all__ = ["benchmark", "demo", "encode", "info", "styles", "stylize"]
 
-_LARGEST_AUTO_SIZE: Final = 1024
+_LARGEST_AUTO_SIZE: Final = 1080
 _DEMO_STYLE: Final = "starry_night_van_gogh"
 
 
@@ -57,46 +57,43 @@ def stylize(args: argparse.Namespace) -> int:
             codes = [_style(pipe, style, args.style_size) for style in group]
             ready.append((label, StyleCode.mix(codes, args.style_weights, label)))
         except Exception as error:
-            failures.add(error, f"style {label}")
+            failures.add(error, ", ".join(group))
 
-    progress = Progress(len(inputs.photos) * len(ready), args.quiet)
     written = left = 0
-    for photo in inputs.photos if ready else []:
-        picture: Picture | None = None
-        for number, (label, code) in enumerate(ready):
+    progress = Progress(len(inputs.photos) * len(ready), args.quiet)
+    try:
+        for photo in inputs.photos if ready else []:
             progress.show(photo.name)
-            target = outputs.path(photo, label)
+            todo = [(outputs.path(photo, label), code) for label, code in ready]
+            if args.no_overwrite:
+                todo = [(t, code) for t, code in todo if t is None or not t.exists()]
+            left += len(ready) - len(todo)
+            progress.step(len(ready) - len(todo))
+            if not todo:
+                continue
             try:
-                if target is not None and args.no_overwrite and target.exists():
-                    left += 1
-                    continue
-                if target is not None:
-                    outputs.check(target)
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                if picture is None:
-                    picture = photo.load(args.keep_alpha)
-                image = _paint(pipe, picture, code, args)
-                if target is None:
-                    write_to_stdout(image, outputs.suffix, args.quality)
-                else:
-                    exif = picture.exif if args.keep_exif else None
-                    save_image(image, target, quality=args.quality, exif=exif)
-                    progress.clear()
-                    if not args.quiet:
-                        print(target, flush=True)
-                written += 1
-            except BrokenPipeError:
-                raise
+                picture = photo.load(args.keep_alpha)
             except Exception as error:
                 failures.add(error, photo.name)
-                if picture is None:  # it will not load for the other styles either
-                    for _ in ready[number + 1 :]:
-                        progress.step()
-                    break
-            finally:
+                progress.step(len(todo))
+                continue
+            for target, code in todo:
+                progress.show(photo.name)
+                try:
+                    outputs.check(target)
+                    _write(_paint(pipe, picture, code, args), target, picture, outputs, args)
+                    written += 1
+                    progress.clear()
+                    if target is not None and not args.quiet:
+                        print(target, flush=True)
+                except BrokenPipeError:
+                    raise
+                except Exception as error:
+                    failures.add(error, photo.name)
                 progress.step()
-    progress.clear()
-    exit_code = failures.report()
+    finally:  # Ctrl-C as well
+        progress.clear()
+        exit_code = failures.report()
     if not args.quiet and (left or (exit_code and written)):
         counts = [f"{written} written", f"{len(failures.messages)} failed"]
         counts += [f"{left} left as they were"] if left else []
@@ -174,6 +171,7 @@ def info(args: argparse.Namespace) -> int:
         return _info_of_code(args)
     facts: dict[str, Any] = {"hfstyle": __version__, "python": platform.python_version()}
     facts |= machine()
+    del facts["gpu"]  # told with the devices
     facts["devices"] = ["cpu"] + [
         f"cuda:{i} ({torch.cuda.get_device_name(i)})" for i in range(torch.cuda.device_count())
     ]
@@ -217,8 +215,9 @@ def demo(args: argparse.Namespace) -> int:
     both.paste(painted, (photo.width + gap, 0))
     target.parent.mkdir(parents=True, exist_ok=True)
     save_image(both, target)
-    about = ", ".join(filter(None, (code.metadata.get(k) for k in ("title", "artist", "year"))))
-    print(f"The photo {args.photo!r} in the style of {about or code.name or style}:")
+    by = ", ".join(filter(None, (code.metadata.get("artist"), code.metadata.get("year"))))
+    about = f"{code.metadata.get('title') or code.name or style}{f' ({by})' if by else ''}"
+    print(f"The photo {args.photo!r} in the style of {about}:")
     print(f"  {target.resolve()}")
     print(
         f"{photo.width} x {photo.height} px painted in {seconds:.1f} s on {pipe.device}, "
@@ -334,6 +333,26 @@ def _paint(
     return image
 
 
+def _write(
+    image: Image.Image,
+    target: Path | None,
+    picture: Picture,
+    outputs: Outputs,
+    args: argparse.Namespace,
+) -> None:
+    if target is None:
+        write_to_stdout(image, outputs.suffix, args.quality)
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    save_image(
+        image,
+        target,
+        quality=args.quality,
+        overwrite=not args.no_overwrite,
+        exif=picture.exif if args.keep_exif else None,
+    )
+
+
 def _is_file(path: Path | None, target: Path) -> bool:
     return path is not None and path.exists() and target.exists() and path.samefile(target)
 
@@ -396,7 +415,7 @@ def _print_facts(facts: dict[str, Any], prefix: str = "") -> None:
                 _print_facts(value, f"{prefix}{key} " if key == "model" else prefix)
         elif isinstance(value, bool):
             print(f"{name}: {'yes' if value else 'no'}")
-        elif isinstance(value, int) and not isinstance(value, bool):
+        elif isinstance(value, int):
             print(f"{name}: {value:,}")
         elif isinstance(value, list):
             print(f"{name}: {', '.join(map(str, value))}")

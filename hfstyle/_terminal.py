@@ -43,9 +43,9 @@ class Progress:
         line = f"{line}  {doing}"[: shutil.get_terminal_size().columns - 1]
         print(f"\r\x1b[K{line}", end="", file=self._stream, flush=True)
 
-    def step(self) -> None:
-        """One more is done."""
-        self._done += 1
+    def step(self, count: int = 1) -> None:
+        """That many more are done."""
+        self._done += count
 
     def clear(self) -> None:
         """Take the bar away, so that other lines can be printed."""

@@ -164,7 +164,7 @@ def _add_stylize(commands: _Commands[_Parser]) -> _Parser:
         metavar="N",
         help="short side in pixels, from 64, at which the photo is painted; the result is brought "
         "back to the photo's size with its fine detail. Smaller is faster and paints broader "
-        "strokes. 'full' paints at the photo's size; default: the same, but at most 1024",
+        "strokes. 'full' paints at the photo's size; default: the same, but at most 1080",
     )
     _add_style_size(parser)
     parser.add_argument(

@@ -1,0 +1,100 @@
+"""`hfstyle benchmark`: seconds and memory, each case in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from hfstyle import StyleGenerator
+from hfstyle.benchmark import machine, measure
+from hfstyle.cli import main
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    torch.manual_seed(0)
+    generator = StyleGenerator(
+        widths=(8, 8, 16, 16),
+        blocks=(1, 1),
+        encoder_widths=(8, 16, 16),
+        style_width=16,
+        token_width=16,
+        token_grid=4,
+        heads=2,
+    )
+    folder = tmp_path_factory.mktemp("model")
+    generator.save_pretrained(folder)
+    return str(folder)
+
+
+def test_the_command_prints_a_table_and_writes_json(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "numbers.json"
+    options = ["--sizes", "1024", "64", "--threads", "1", "--repeats", "2", "--device", "cpu"]
+    assert main(["benchmark", *options, "--model", model, "--json", str(file)]) == 0
+    output = capsys.readouterr()
+    assert output.err == ""
+    report = json.loads(file.read_text(encoding="utf-8"))
+    assert report["machine"]["torch"] == torch.__version__
+    assert report["machine"]["cpu"] in output.out
+    assert [(r["task"], r["size"], r["threads"]) for r in report["results"]] == [
+        ("paint", 1024, 1),
+        ("paint", 64, 1),
+        ("encode", 256, 1),
+    ]
+    for result in report["results"]:
+        assert len(result["seconds_each"]) == 2
+        assert result["seconds"] == pytest.approx(sum(result["seconds_each"]) / 2)
+        assert result["pixels_per_second"] == pytest.approx(result["size"] ** 2 / result["seconds"])
+        assert f"{result['size']} x {result['size']}" in output.out
+    large, small, _ = report["results"]
+    if (
+        small["memory_bytes"] is not None
+    ):  # the peak of each case is its own, not the highest so far
+        assert large["memory_bytes"] - small["memory_bytes"] > 1024 * 1024 * 3 * 4
+
+
+def test_a_case_that_fails_is_told_and_stops_nothing(
+    model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def case(command: list[str], **options: Any) -> SimpleNamespace:
+        given = json.loads(command[-1])
+        if given["dtype"] == "float16":
+            return SimpleNamespace(returncode=1, stderr="Traceback\nValueError: no\n", stdout="")
+        if given["size"] == 64:
+            return SimpleNamespace(returncode=-9, stderr="", stdout="")
+        return SimpleNamespace(
+            returncode=0, stderr="", stdout=json.dumps(measure(**{**given, "size": 64}))
+        )
+
+    monkeypatch.setattr(subprocess, "run", case)
+    options = ["--sizes", "64", "65", "--dtype", "float32", "float16", "--repeats", "1"]
+    assert main(["benchmark", *options, "--device", "cpu", "--model", model]) == 1
+    output = capsys.readouterr()
+    assert output.out.count("failed") == 3
+    assert output.err.splitlines() == [
+        "hfstyle: error: paint 64 px, float32: killed by signal 9, perhaps for want of memory",
+        "hfstyle: error: paint 64 px, float16: ValueError: no",
+        "hfstyle: error: paint 65 px, float16: ValueError: no",
+    ]
+
+
+def test_a_case_can_be_measured_in_this_process(model: str) -> None:
+    result = measure(task="encode", size=64, repeats=3, model=model)
+    assert (result["task"], result["size"], len(result["seconds_each"])) == ("encode", 64, 3)
+    assert result["threads"] == torch.get_num_threads()
+    assert result["device_memory_bytes"] is None
+
+
+def test_the_machine_is_named() -> None:
+    facts = machine()
+    assert facts["cpu"]
+    assert facts["cores"] >= 1
+    assert json.loads(json.dumps(facts)) == facts
