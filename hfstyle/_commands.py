@@ -279,12 +279,17 @@ class _Failures:
 
 
 def _pipeline(args: argparse.Namespace) -> StyleTransferPipeline:
-    return StyleTransferPipeline.from_pretrained(
-        args.model,
-        revision=args.revision,
-        dtype=getattr(torch, getattr(args, "dtype", "float32")),
-        device=_device(getattr(args, "device", "cpu")),
-    )
+    try:
+        return StyleTransferPipeline.from_pretrained(
+            args.model,
+            revision=args.revision,
+            dtype=getattr(torch, getattr(args, "dtype", "float32")),
+            device=_device(getattr(args, "device", "cpu")),
+        )
+    except OSError as error:
+        if args.model is None or Path(args.model).name in str(error):
+            raise
+        raise OSError(f"model {args.model}: {error}") from error  # the Hub's do not always name it
 
 
 def _device(name: str) -> str:

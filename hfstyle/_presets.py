@@ -52,7 +52,7 @@ def local_folder(model: str | os.PathLike[str] | None) -> Path | None:
     looks_like_id = isinstance(model, str) and model.count("/") <= 1 and model[:1] not in "./~\\"
     if not folder.is_dir() and looks_like_id:
         return None
-    if not folder.is_dir():
+    if model is not None and not folder.is_dir():
         raise FileNotFoundError(f"{folder} is not a folder, and not a Hub id like 'user/model'")
     missing = [f for f in ("config.json", "model.safetensors") if not (folder / f).is_file()]
     if missing:

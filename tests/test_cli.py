@@ -419,7 +419,21 @@ def test_a_model_that_is_not_there_is_told(here: Path, run: Run) -> None:
         assert err.startswith("hfstyle: error: nothing is not a folder")
     code, _, err = run("styles", "--model", "nobody/nothing", with_model=False)
     assert code == 1
-    assert re.fullmatch(r"hfstyle: error: .*\n", err)
+    assert re.fullmatch(r"hfstyle: error: .*nobody/nothing.*\n", err)
+
+
+def test_missing_bundled_weights_are_told(
+    here: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hfstyle._presets.default_model_path", lambda: here / "base")
+    code, _, err = run("styles", with_model=False)
+    assert (
+        code,
+        "holds no config.json and no model.safetensors; install hfstyle again" in err,
+    ) == (
+        1,
+        True,
+    )
 
 
 # --- the bar
