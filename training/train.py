@@ -415,10 +415,13 @@ def _discriminator_step(
         )
         weights += 1.5 * args.mismatched_weight
     loss = losses.discriminator_loss(right_real, True, kind) + fakes / weights
+    # How much higher paintings score with their own code than with another: the conditional part of the game.
+    gaps = [(a - b).detach().mean() for a, b in zip(right_real, wrong_code, strict=True)]
     result = {
         "d_accuracy_real": _share(right_real, True),
         "d_accuracy_fake": _share(on_fake, False),
         "d_accuracy_mismatched": _share(wrong_code, False),
+        "d_condition": torch.stack(gaps).mean(),
         "d_logit_size": torch.stack([scale.detach().abs().mean() for scale in logits]).mean(),
     }
     if with_r1 and args.r1_gamma > 0:
@@ -532,7 +535,7 @@ def _scheduler(args: Any, optimizer: torch.optim.Optimizer, processes: int) -> A
         if args.lr_scheduler == "constant":
             warmup = 0
         return torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: min(1.0, step / max(1, warmup))
+            optimizer, lambda step: step / warmup if step < warmup else 1.0
         )
     return get_scheduler(
         args.lr_scheduler, optimizer, num_warmup_steps=warmup, num_training_steps=total
