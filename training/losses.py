@@ -50,13 +50,13 @@ class Statistics(NamedTuple):
 
 
 def measure(features: Features) -> dict[str, Statistics]:
-    """Statistics of each layer's features (B, C, h, w)."""
+    """Statistics of each layer's features (B, C, h, w), float32."""
     statistics = {}
     for name, feature in features.items():
-        flat = feature.float().flatten(2)  # (B, C, hw)
-        mean = flat.mean(2)
-        centred = flat - mean[:, :, None]
-        covariance = centred @ centred.transpose(1, 2) / flat.shape[2]  # (B, C, C)
+        rows = feature.permute(0, 2, 3, 1).flatten(1, 2).float()  # (B, hw, C)
+        mean = rows.mean(1)  # (B, C)
+        centred = rows - mean[:, None]
+        covariance = centred.transpose(1, 2) @ centred / rows.shape[1]  # (B, C, C)
         std = torch.sqrt(torch.diagonal(covariance, dim1=1, dim2=2) + 1e-5)
         statistics[name] = Statistics(mean, std, covariance)
     return statistics

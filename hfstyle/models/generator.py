@@ -21,6 +21,7 @@ from hfstyle.models.layers import (
     TokenAttention,
     activate,
     conv3x3,
+    double,
     standardise,
 )
 from hfstyle.models.loading import MODEL_CARD_TEMPLATE, load_strictly
@@ -155,17 +156,17 @@ class StyleGenerator(
             h = self.attend_high(h, tokens, statistics)
         for block in self.blocks_high:
             h = block(h, style, statistics)
-        h = mid + _double(self.up2(h))  # (B, 128, H/8, W/8)
+        h = mid + double(self.up2(h))  # (B, 128, H/8, W/8)
         if self.use_tokens:
             h = self.attend_mid(h, tokens, statistics)
         for block in self.blocks_mid:
             h = block(h, style, statistics)
-        h = low + _double(self.up1(h))  # (B, 48, H/4, W/4)
+        h = low + double(self.up1(h))  # (B, 48, H/4, W/4)
         h = self.block_low(h, style, statistics)
-        h = _double(activate(self.spread(h)))  # (B, 16, H/2, W/2)
+        h = double(activate(self.spread(h)))  # (B, 16, H/2, W/2)
         h = self.detail(torch.cat((h, F.pixel_unshuffle(x, 2).to(h.dtype)), dim=1))
         h = self.refine(activate(self.modulate_detail(h, style, statistics)))  # (B, 8, H/2, W/2)
-        h = self.paint(torch.cat((activate(_double(h)), x.to(h.dtype)), dim=1))  # (B, 3, H, W)
+        h = self.paint(torch.cat((activate(double(h)), x.to(h.dtype)), dim=1))  # (B, 3, H, W)
         painted = 0.5 + 0.55 * torch.tanh(h.float())
         weight = strength[:, None, None, None].to(content.dtype)
         return (content + weight * (painted.to(content.dtype) - content)).clamp(0, 1)
@@ -184,13 +185,3 @@ class StyleGenerator(
     @classmethod
     def _from_pretrained(cls, **kwargs: Any) -> StyleGenerator:
         return load_strictly(cls, **kwargs)
-
-
-def _double(x: Tensor) -> Tensor:
-    """Twice the resolution by bilinear interpolation.
-
-    Not by pixel shuffle: with sub-pixels of their own, short runs learn a lattice of the shuffle's period in flat
-    areas (seen here, in spite of an ICNR initialisation), and the same place would be painted differently after a
-    shift of the picture by a pixel.
-    """
-    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
