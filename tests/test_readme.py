@@ -1,0 +1,230 @@
+"""README.md and model_card.md say what is so: their commands parse, their Python runs, their links lead somewhere."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import shlex
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from huggingface_hub import ModelCard
+from PIL import Image
+
+from hfstyle import StyleDiscriminator, StyleGenerator, StyleTransferPipeline
+from hfstyle.cli import _parser
+from hfstyle.models.generator import default_model_path
+from training import figures
+from training.arguments import parse_args
+from training.drawing import architecture
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CARD = (ROOT / "model_card.md").read_text(encoding="utf-8")
+FIGURES = ROOT / "training" / "figures"
+HAS_WEIGHTS = (default_model_path() / "model.safetensors").is_file()
+PRESETS = sorted(set(re.findall(r"\b(?:starry_night|great_wave)_\w+", README)))
+
+
+def _blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def _commands() -> Iterator[list[str]]:
+    """Words of every command in shell blocks, without the environment in front of them."""
+    for block in _blocks(README, "sh"):
+        for line in block.replace("\\\n", " ").splitlines():
+            for part in line.partition("#")[0].split("&&"):
+                words = shlex.split(part)
+                while words and re.match(r"[A-Z][A-Z0-9_]*=", words[0]):
+                    words.pop(0)
+                if words:
+                    yield words
+
+
+COMMANDS = list(_commands())
+
+
+def _starting(*words: str) -> list[list[str]]:
+    found = [command for command in COMMANDS if command[: len(words)] == list(words)]
+    assert found, f"README.md has no command {' '.join(words)}"
+    return found
+
+
+# --- set-up commands
+
+
+@pytest.mark.parametrize("last", ["hfstyle demo", "pytest"])
+def test_there_is_one_line_that_installs_and_runs(last: str) -> None:
+    lines = re.findall(rf"^python3 -m venv \.venv && .* && {last}$", README, re.MULTILINE)
+    assert len(lines) == 1
+    assert "pip install -c requirements.txt -e" in lines[0]
+
+
+def test_no_other_line_sets_up_an_environment() -> None:
+    assert len(re.findall("-m venv", README)) == 2
+
+
+def test_a_picture_stands_in_the_first_screen() -> None:
+    assert any(line.startswith("![") for line in README.splitlines()[:12])
+
+
+# --- commands
+
+
+@pytest.mark.parametrize("words", _starting("hfstyle"), ids=" ".join)
+def test_the_command_line_understands_the_commands(words: list[str]) -> None:
+    assert _parser().parse_args(words[1:]).command == words[1]
+
+
+@pytest.mark.parametrize("words", _starting("accelerate", "launch"), ids=" ".join)
+def test_the_trainer_understands_its_commands(words: list[str]) -> None:
+    script = words.index("training/train.py")
+    parse_args(words[script + 1 :])
+
+
+def test_the_flags_that_the_text_names_exist() -> None:
+    commands = next(action for action in _parser()._actions if action.dest == "command").choices
+    assert isinstance(commands, dict)
+    known = {flag for parser in commands.values() for flag in parser._option_string_actions}
+    known |= {"--num_processes", "--num_cpu_threads_per_process", "--cpu"}  # of accelerate launch
+    scripts = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "training").glob("*.py"))
+    for flag in set(re.findall(r"(?<![\w-])--[a-z][\w-]*", README + CARD)) - known:
+        generic = re.sub(r"^--(content|style)_", "--{kind}_", flag)
+        assert f'"{flag}"' in scripts or f'"{generic}"' in scripts, f"{flag} is nobody's argument"
+
+
+def test_the_scripts_that_the_text_runs_exist() -> None:
+    for script in set(re.findall(r"\b(?:python|launch) (?:--\S+ (?:\d+ )?)*(\S+\.py)", README)):
+        assert (ROOT / script).is_file(), script
+
+
+# --- Python
+
+
+@pytest.mark.parametrize("block", _blocks(README, "python") + _blocks(CARD, "python"))
+def test_the_python_runs(block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("skimage")
+    torch.manual_seed(0)
+    small: dict[str, Any] = {"widths": (8, 8, 16, 16), "blocks": (1, 1)}
+    pipe = StyleTransferPipeline(StyleGenerator(**small))
+    monkeypatch.chdir(tmp_path)
+    for index, name in enumerate(("photo.jpg", "painting.jpg")):
+        Image.effect_noise((96 + 16 * index, 80), 60).convert("RGB").save(name)
+    pipe.presets = {name: pipe.encode_style("painting.jpg", name=name) for name in PRESETS}
+    signature = inspect.signature(StyleTransferPipeline.from_pretrained)
+
+    def from_pretrained(*args: Any, **kwargs: Any) -> StyleTransferPipeline:
+        signature.bind(*args, **kwargs)
+        return pipe
+
+    monkeypatch.setattr(StyleTransferPipeline, "from_pretrained", from_pretrained)
+    before = set(tmp_path.iterdir())
+    exec(compile(block, "README.md", "exec"), {})
+    assert set(tmp_path.iterdir()) > before
+
+
+def test_the_first_example_has_five_lines() -> None:
+    lines = _blocks(README, "python")[0].splitlines()
+    assert len(lines) <= 5
+
+
+# --- links and pictures
+
+
+@pytest.mark.parametrize("name", ["README.md", "model_card.md", "training/ATTRIBUTION.md"])
+def test_relative_links_lead_to_files(name: str) -> None:
+    page = ROOT / name
+    for link in re.findall(r"\]\(([^)\s#]+)\)", page.read_text(encoding="utf-8")):
+        if "://" in link:
+            continue
+        target = (page.parent / link).resolve()
+        if target.suffix == ".jpg" and not HAS_WEIGHTS:
+            continue  # made by the weights
+        assert target.is_file(), f"{name} links to {link}, which does not exist"
+
+
+def test_pictures_are_small() -> None:
+    sizes = [file.stat().st_size for file in FIGURES.iterdir() if file.is_file()]
+    assert max(sizes) < 400_000
+    assert sum(sizes) < 2_000_000
+
+
+def test_the_drawing_of_the_networks_is_up_to_date() -> None:
+    """Else: python training/figures.py --only architecture."""
+    config = default_model_path()
+    generator = StyleGenerator.from_pretrained(config) if HAS_WEIGHTS else StyleGenerator()
+    drawing = architecture(generator, StyleDiscriminator())
+    ElementTree.fromstring(drawing)
+    assert (FIGURES / "architecture.svg").read_text(encoding="utf-8") == drawing
+
+
+@pytest.mark.parametrize("count", [5, 20])
+def test_figures_take_other_styles_where_the_wanted_ones_are_missing(count: int) -> None:
+    torch.manual_seed(0)
+    pipe = StyleTransferPipeline(StyleGenerator(widths=(8, 8, 16, 16), blocks=(1, 1)))
+    code = pipe.encode_style(torch.rand(3, 64, 64))
+    presets = {f"style_{index}": code for index in range(count)}
+    wanted = ("style_3", "nobody_has_it")
+    assert len(figures._choose(presets, wanted)) == 2
+    with pytest.raises(ValueError, match=f"{count} styles, {count + 1} are needed"):
+        figures._choose(presets, [f"other_{index}" for index in range(count + 1)])
+
+
+def test_a_sheet_has_its_tiles_in_a_grid() -> None:
+    tiles = [
+        figures.Tile(
+            Image.new("RGB", (60, 40), colour), "A title that is far too long for its tile"
+        )
+        for colour in ("red", "lime", "blue")
+    ]
+    page = figures.sheet([tiles], side=50, gap=10)
+    assert page.width == 3 * 60 + 10
+    assert [page.getpixel((35 + 60 * i, 35)) for i in range(3)] == [
+        (255, 0, 0),
+        (0, 255, 0),
+        (0, 0, 255),
+    ]
+
+
+# --- model card
+
+
+def test_the_front_matter_is_what_the_hub_reads() -> None:
+    data = ModelCard(CARD).data
+    assert data.license == "apache-2.0"
+    assert data.library_name == "hfstyle"
+    assert data.pipeline_tag == "image-to-image"
+    assert "style-transfer" in (data.tags or [])
+
+
+def test_the_numbers_of_the_card_are_those_of_the_networks() -> None:
+    generator = (
+        StyleGenerator.from_pretrained(default_model_path()) if HAS_WEIGHTS else StyleGenerator()
+    )
+    encoder = sum(p.numel() for p in generator.encoder.parameters()) / 1e6
+    total = sum(p.numel() for p in generator.parameters()) / 1e6
+    for page in (README, CARD):
+        for number in (total, encoder, total - encoder):
+            assert f"{number:.2f} M" in page
+
+
+def test_the_counts_of_training_pictures_add_up() -> None:
+    rows = re.findall(r"^\| (content|style) \| .* \| ([\d,]+) \| ", CARD, re.MULTILINE)
+    counts = {"content": 0, "style": 0}
+    for role, count in rows:
+        counts[role] += int(count.replace(",", ""))
+    assert f"{counts['content']:,} photos, {counts['style']:,} paintings" in CARD
+    assert f"{sum(counts.values()):,} pictures" in CARD
+
+
+@pytest.mark.skipif(not HAS_WEIGHTS, reason="the default weights are not there yet")
+def test_shipped_weights_have_the_styles_and_the_numbers_that_the_pages_promise() -> None:
+    styles = {file.name for file in (default_model_path() / "styles").glob("*.safetensors")}
+    assert {f"{name}.safetensors" for name in PRESETS} <= styles
+    for name, page in (("README.md", README), ("model_card.md", CARD)):
+        assert "TODO" not in page, f"{name} has numbers to be filled in"

@@ -1,0 +1,217 @@
+"""The drawing of the networks and losses in README.md, laid out by hand, with the numbers of given networks."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from torch import nn
+
+from hfstyle.models.discriminator import StyleDiscriminator
+from hfstyle.models.generator import StyleGenerator
+
+__all__ = ["architecture"]
+
+# Light, and dark where the reader's system is; the drawing has its own background, so text is legible on any page.
+_STYLE: Final = """
+text{font:13px system-ui,'Segoe UI',Helvetica,Arial,sans-serif;fill:#1f2328}
+.title{font-weight:600;font-size:15px}.dim{fill:#59636e;font-size:12px}.mid{text-anchor:middle}
+.page{fill:#ffffff}.panel{fill:#f6f8fa;stroke:#d0d7de}
+.data{fill:#fbefff;stroke:#8250df}.enc{fill:#ddf4ff;stroke:#0969da}.gen{fill:#dafbe1;stroke:#1a7f37}
+.dis{fill:#fff1e5;stroke:#bc4c00}.code{fill:none;stroke:#8250df;stroke-dasharray:5 4}
+.badge{fill:#8250df}.badgetext{fill:#ffffff;font-size:11px}
+.line{fill:none;stroke:#59636e;stroke-width:1.4}.tip{fill:#59636e}.node{fill:#ffffff;stroke:#59636e;stroke-width:1.4}
+@media (prefers-color-scheme:dark){
+text{fill:#e6edf3}.dim{fill:#9198a1}.page{fill:#0d1117}.panel{fill:#151b23;stroke:#3d444d}
+.data{fill:#2b1a45;stroke:#a371f7}.enc{fill:#0c2d48;stroke:#388bfd}.gen{fill:#12321e;stroke:#3fb950}
+.dis{fill:#3d1f0b;stroke:#db6d28}.code{stroke:#a371f7}.badge{fill:#a371f7}.badgetext{fill:#0d1117}
+.line{stroke:#9198a1}.tip{fill:#9198a1}.node{fill:#0d1117;stroke:#9198a1}}
+"""
+
+
+class _Drawing:
+    """SVG elements in the order in which they are painted. Coordinates are pixels."""
+
+    def __init__(self, width: int, height: int, description: str) -> None:
+        self.parts = [
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" '
+            f'aria-label="{description}">',
+            f"<style>{_STYLE}</style>",
+            '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" '
+            'orient="auto"><path class="tip" d="M0 0.5 8 4 0 7.5z"/></marker></defs>',
+            f'<rect class="page" width="{width}" height="{height}" rx="10"/>',
+        ]
+
+    def text(self, x: float, y: float, text: str, kind: str = "") -> None:
+        self.parts.append(f'<text class="{kind}" x="{x:g}" y="{y:g}">{text}</text>')
+
+    def panel(self, x: float, y: float, w: float, h: float, title: str, note: str = "") -> None:
+        self.parts.append(f'<rect class="panel" x="{x}" y="{y}" width="{w}" height="{h}" rx="8"/>')
+        self.parts.append(
+            f'<text x="{x + 16}" y="{y + 25}"><tspan class="title">{title}</tspan>'
+            f'<tspan class="dim" dx="12">{note}</tspan></text>'
+        )
+
+    def box(
+        self, kind: str, x: float, y: float, w: float, *lines: str, h: float = 44, badge: str = ""
+    ) -> None:
+        """One line of text, or a second dim one; a badge says which part of the style enters here."""
+        self.parts.append(f'<rect class="{kind}" x="{x}" y="{y}" width="{w}" height="{h}" rx="6"/>')
+        for i, line in enumerate(lines):
+            middle = y + h / 2 + 4.5 + (i - (len(lines) - 1) / 2) * 17
+            self.text(x + w / 2, middle, line, "mid" if i == 0 else "mid dim")
+        if badge:
+            width = 7 * len(badge) + 12
+            left = x + w - width - 8
+            self.parts.append(
+                f'<rect class="badge" x="{left}" y="{y - 13}" width="{width}" height="17" rx="8.5"/>'
+            )
+            self.text(left + width / 2, y - 0.5, badge, "mid badgetext")
+
+    def arrow(self, *points: tuple[float, float], tip: bool = True) -> None:
+        path = " ".join(f"{x:g} {y:g}" for x, y in points)
+        end = ' marker-end="url(#tip)"' if tip else ""
+        self.parts.append(f'<path class="line" d="M{path}"{end}/>')
+
+    def plus(self, x: float, y: float) -> None:
+        self.parts.append(f'<circle class="node" cx="{x}" cy="{y}" r="10"/>')
+        self.arrow((x - 5, y), (x + 5, y), tip=False)
+        self.arrow((x, y - 5), (x, y + 5), tip=False)
+
+    def svg(self) -> str:
+        return "\n".join([*self.parts, "</svg>", ""])
+
+
+def architecture(generator: StyleGenerator, discriminator: StyleDiscriminator) -> str:
+    """The three networks and the losses as an SVG, with the numbers of these networks."""
+    drawing = _Drawing(1240, 868, "Style encoder, generator, discriminator and losses of hfstyle")
+    _draw_encoder(drawing, generator)
+    _draw_generator(drawing, generator)
+    _draw_discriminator(drawing, discriminator)
+    _draw_losses(drawing)
+    return drawing.svg()
+
+
+def _draw_encoder(d: _Drawing, generator: StyleGenerator) -> None:
+    e = generator.encoder
+    low, mid, high = (layer.out_channels for layer in (e.stem, e.down1, e.down2))
+    vector, width = e.linear.out_features, e.token.out_channels
+    d.panel(20, 18, 1200, 186, "Style encoder E", f"{_count(e)}, no normalisation layers")
+    d.box("data", 40, 66, 130, "style picture y", "any size from 64 px")
+    d.box("enc", 205, 66, 130, "conv", f"{low} channels · 1/4")
+    d.box("enc", 370, 66, 130, "conv ↓2, residual", f"{mid} channels · 1/8")
+    d.box("enc", 535, 66, 130, "conv ↓2, residual", f"{high} channels · 1/16")
+    for x in (170, 335, 500):
+        d.arrow((x, 88), (x + 35, 88))
+    d.arrow((665, 88), (710, 88))
+    d.box("enc", 710, 66, 150, "1×1 conv", f"averaged to {e.token_grid} × {e.token_grid}")
+    for x in (270, 435, 600):
+        d.arrow((x, 110), (x, 138))
+    d.box("enc", 205, 138, 460, "means and deviations of all channels, colour covariance")
+    d.arrow((665, 160), (710, 160))
+    d.box("enc", 710, 138, 150, "fully connected", f"{e.linear.in_features} → {vector}")
+    d.box("code", 895, 36, 190, h=156)
+    d.text(990, 54, "StyleCode", "mid dim")
+    d.arrow((860, 88), (910, 88))
+    d.box("data", 910, 66, 160, "tokens", f"{e.token_grid**2} × {width}: local look")
+    d.arrow((860, 160), (910, 160))
+    d.box("data", 910, 138, 160, "vector c", f"{vector}: global look")
+    d.text(1100, 84, "save, load,")
+    d.text(1100, 102, "mix, share")
+    d.box("data", 1100, 138, 105, "strength s", "0 to 1")
+
+
+def _draw_generator(d: _Drawing, g: StyleGenerator) -> None:
+    head, low, mid, high = (layer.out_channels for layer in (g.detail, g.stem, g.down1, g.down2))
+    own = sum(p.numel() for p in g.parameters()) - sum(p.numel() for p in g.encoder.parameters())
+    note = f"{own / 1e6:.2f} M parameters; reflection padding, bilinear upsampling"
+    d.panel(20, 216, 1200, 350, "Generator G(x, c, s)", note)
+    rows = {"H × W": 254, "1/2": 317, "1/4": 380, "1/8": 443, "1/16": 506}
+    for label, y in rows.items():
+        d.text(40, y + 26, label, "dim")
+    y1, y2, y4, y8, y16 = rows.values()
+    attend = "token attention, " if g.use_tokens else ""
+    badge = "tokens · c, s" if g.use_tokens else "c, s"
+    d.box("data", 95, y1, 130, "content photo x", "any size from 16 px")
+    d.arrow((120, y1 + 44), (120, y4 + 22), (155, y4 + 22))
+    d.box("gen", 155, y4, 120, "conv", f"{low} channels")
+    d.arrow((195, y4 + 44), (195, y8 + 22), (225, y8 + 22))
+    d.box("gen", 225, y8, 120, "conv ↓2", f"{mid} channels")
+    d.arrow((265, y8 + 44), (265, y16 + 22), (295, y16 + 22))
+    d.box("gen", 295, y16, 120, "conv ↓2", f"{high} channels")
+    d.arrow((415, y16 + 22), (445, y16 + 22))
+    blocks = f"{attend}{len(g.blocks_high)} modulated blocks"
+    d.box("gen", 445, y16, 245, blocks, f"{high} channels", badge=badge)
+    d.arrow((690, y16 + 22), (725, y16 + 22), (725, y8 + 32))
+    d.arrow((345, y8 + 22), (715, y8 + 22))
+    d.plus(725, y8 + 22)
+    d.arrow((735, y8 + 22), (760, y8 + 22))
+    blocks = f"{attend}{len(g.blocks_mid)} modulated blocks"
+    d.box("gen", 760, y8, 245, blocks, f"{mid} channels", badge=badge)
+    d.arrow((1005, y8 + 22), (1035, y8 + 22), (1035, y4 + 32))
+    d.arrow((275, y4 + 22), (1025, y4 + 22))
+    d.plus(1035, y4 + 22)
+    d.arrow((1045, y4 + 22), (1070, y4 + 22))
+    d.box("gen", 1070, y4, 135, "modulated block", f"{low} channels", badge="c, s")
+    d.arrow((1138, y4), (1138, y2 + 22), (1075, y2 + 22))
+    d.arrow((160, y1 + 44), (160, y2 + 22), (780, y2 + 22))
+    d.box("gen", 780, y2, 295, "joined to x at 1/2, modulated conv, conv",
+          f"{g.spread.out_channels} + 12 → {head} → {g.refine.out_channels} channels", badge="c, s")  # fmt: skip
+    d.arrow((850, y2), (850, y1 + 44))
+    d.arrow((225, y1 + 22), (770, y1 + 22))
+    d.box("gen", 770, y1, 150, "joined to x, conv", "tanh: p, 3 channels")
+    d.arrow((920, y1 + 22), (950, y1 + 22))
+    d.box("gen", 950, y1, 120, "x + s (p − x)", "s = 0 is x exactly", badge="s")
+    d.arrow((1070, y1 + 22), (1100, y1 + 22))
+    d.box("data", 1100, y1, 105, "painted photo", "H × W")
+
+
+def _draw_discriminator(d: _Drawing, network: StyleDiscriminator) -> None:
+    one, two, three, four = (
+        layer.out_channels for layer in (network.conv1, network.conv2, network.conv3, network.conv4)
+    )
+    d.panel(20, 578, 800, 272, "Discriminator D (training only)", f"{_count(network)}, no normalisation layers")  # fmt: skip
+    d.box("data", 40, 616, 130, "candidate", "picture")
+    d.box("dis", 195, 616, 88, "conv", f"{one} · 1/2")
+    d.box("dis", 308, 616, 88, "conv ↓2", f"{two} · 1/4")
+    d.box("dis", 421, 616, 88, "conv ↓2", f"{three} · 1/8")
+    for x in (170, 283, 396):
+        d.arrow((x, 638), (x + 25, 638))
+    d.arrow((509, 630), (540, 630))
+    d.box("dis", 540, 616, 100, "conv", f"{three} · 1/8")
+    d.arrow((590, 660), (590, 680))
+    d.box("dis", 540, 680, 100, "2 × conv", f"{four} · 1/16")
+    d.box("data", 40, 680, 130, "content view", "luminance at 1/8")
+    d.arrow((170, 702), (524, 702), (524, 648), (540, 648))
+    d.box("data", 40, 744, 130, "vector c", "of the style")
+    d.arrow((170, 766), (195, 766))
+    d.box("dis", 195, 744, 201, "normalised, fully connected", "projection on the features")
+    d.arrow((640, 638), (670, 638))
+    d.arrow((640, 702), (670, 702))
+    d.box("dis", 670, 616, 105, "patch logits", "1/8")
+    d.box("dis", 670, 680, 105, "patch logits", "1/16")
+    d.arrow((396, 766), (797, 766), (797, 638), (775, 638))
+    d.arrow((797, 702), (775, 702))
+    d.text(40, 815, "real: a painting, its own view, the code of another crop of it")
+    d.text(40, 835, "fake: G(x, c, 1) with the view of x · a painting with a wrong code · a painting with a wrong view")  # fmt: skip
+
+
+def _draw_losses(d: _Drawing) -> None:
+    d.panel(832, 578, 388, 272, "Losses", "perceptual network: frozen VGG-19")
+    terms = {
+        "content": "deep features of x, normalised",
+        "style": "means and deviations of y’s features",
+        "texture": "covariances of y’s features",
+        "local": "each place like some place of y",
+        "identity": "a picture in its own style is itself",
+        "contrast": "the output’s code is nearest to c",
+        "adversarial": "D takes the output for a painting",
+        "D’s own": "hinge on real and fake, R1 on reals",
+    }
+    for i, (name, meaning) in enumerate(terms.items()):
+        d.text(848, 634 + 25 * i, name)
+        d.text(932, 634 + 25 * i, meaning, "dim")
+    d.text(848, 835, "style, texture: the target moves from x to y with s", "dim")
+
+
+def _count(network: nn.Module) -> str:
+    return f"{sum(p.numel() for p in network.parameters()) / 1e6:.2f} M parameters"

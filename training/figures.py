@@ -1,0 +1,210 @@
+"""Every picture of README.md and model_card.md, from given weights.
+
+    python training/figures.py --model hfstyle/pretrained/base --out training/figures
+
+- ``hero.jpg``: a photo, four bundled styles, and a row of strengths;
+- ``presets.jpg``: two photos in twelve bundled styles;
+- ``architecture.svg``: the networks, with the numbers of these weights; ``--only architecture`` needs no styles.
+
+Photos are those inside scikit-image's wheel, styles are the model's own style codes (``styles/*.safetensors``).
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from hfstyle.examples import example_photo
+from hfstyle.models.discriminator import StyleDiscriminator
+from hfstyle.models.generator import default_model_path
+from hfstyle.pipeline import StyleTransferPipeline
+from hfstyle.style import StyleCode
+from training.drawing import architecture
+
+__all__ = ["Tile", "hero", "presets_sheet", "save_jpeg", "sheet"]
+
+logger = logging.getLogger(__name__)
+
+HERO_PHOTO: Final = "astronaut"
+HERO_STYLES: Final = (
+    "starry_night_van_gogh",
+    "great_wave_hokusai",
+    "woman_with_hat_matisse",
+    "composition_vii_kandinsky",
+)
+STRENGTH_PHOTO: Final = "coffee"
+STRENGTH_STYLE: Final = "udnie_picabia"
+STRENGTHS: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
+SHEET_PHOTOS: Final = ("chelsea", "rocket")
+SHEET_STYLES: Final = (
+    "starry_night_van_gogh",
+    "great_wave_hokusai",
+    "gustav_klimt",
+    "georges_seurat",
+    "franz_marc",
+    "shipwreck_turner",
+    "aubrey_beardsley",
+    "lyonel_feininger",
+    "mikalojus_ciurlionis",
+    "song_landscape",
+    "ivan_bilibin",
+    "roman_mosaic_griffin",
+)
+
+_LARGEST_FILE: Final = 390_000  # bytes
+_INK, _GREY, _PAPER = "#1f2328", "#636c76", "#ffffff"
+
+
+class Tile(NamedTuple):
+    """A square of a sheet, with one or two lines below it."""
+
+    picture: Image.Image
+    title: str = ""
+    detail: str = ""
+
+
+# --- pictures
+
+
+def hero(pipe: StyleTransferPipeline) -> Image.Image:
+    """One photo in four styles, and another at five strengths.
+
+    Raises:
+        ValueError: the model has fewer than four styles.
+    """
+    photo = example_photo(HERO_PHOTO)
+    first = [Tile(photo, "Photo", "the content")]
+    for code in _choose(pipe.presets, HERO_STYLES):
+        first.append(Tile(pipe(photo, code).images[0], *_about(code)))
+    (code,) = _choose(pipe.presets, (STRENGTH_STYLE,))
+    photo = example_photo(STRENGTH_PHOTO)
+    painted = pipe([photo] * len(STRENGTHS), code, STRENGTHS).images
+    second = [
+        Tile(
+            picture, f"Strength {strength:g}", ", ".join(_about(code)) if strength else "the photo"
+        )
+        for strength, picture in zip(STRENGTHS, painted, strict=True)
+    ]
+    return sheet([first, second], side=312)
+
+
+def presets_sheet(pipe: StyleTransferPipeline, columns: int = 6) -> Image.Image:
+    """Two photos in each of twelve styles.
+
+    Raises:
+        ValueError: the model has fewer than twelve styles.
+    """
+    photos = [example_photo(name) for name in SHEET_PHOTOS]
+    codes = _choose(pipe.presets, SHEET_STYLES)
+    rows: list[list[Tile]] = []
+    for start in range(0, len(codes), columns):
+        part = codes[start : start + columns]
+        for photo in photos:
+            last = photo is photos[-1]
+            rows.append(
+                [
+                    Tile(pipe(photo, code).images[0], *(_about(code) if last else ()))
+                    for code in part
+                ]
+            )
+    return sheet(rows, side=256)
+
+
+def sheet(rows: Sequence[Sequence[Tile]], side: int, gap: int = 10) -> Image.Image:
+    """Rows of squares of `side` px cut from the middle of each picture, captions below, on white."""
+    title_font, detail_font = (ImageFont.load_default(size) for size in (17, 14))
+    heights = [side + (50 if any(tile.title for tile in row) else 0) + gap for row in rows]
+    width = max(len(row) for row in rows) * (side + gap) + gap
+    canvas = Image.new("RGB", (width, sum(heights) + gap), _PAPER)
+    draw = ImageDraw.Draw(canvas)
+    top = gap
+    for row, height in zip(rows, heights, strict=True):
+        for column, tile in enumerate(row):
+            left = gap + column * (side + gap)
+            square = ImageOps.fit(
+                tile.picture.convert("RGB"), (side, side), Image.Resampling.LANCZOS
+            )
+            canvas.paste(square, (left, top))
+            for text, font, colour, below in (
+                (tile.title, title_font, _INK, 5),
+                (tile.detail, detail_font, _GREY, 27),
+            ):
+                draw.text((left, top + side + below), _fitted(text, font, side), colour, font)
+        top += height
+    return canvas
+
+
+def _choose(presets: Mapping[str, StyleCode], wanted: Sequence[str]) -> list[StyleCode]:
+    """The wanted style codes; in place of those that the model lacks, others that it has."""
+    names = [name for name in wanted if name in presets]
+    names += [name for name in presets if name not in wanted][: len(wanted) - len(names)]
+    if len(names) < len(wanted):
+        raise ValueError(
+            f"the model has {len(presets)} styles, {len(wanted)} are needed: save some with "
+            "`hfstyle encode painting.jpg -o MODEL/styles/NAME.safetensors`"
+        )
+    if missing := [name for name in wanted if name not in presets]:
+        logger.warning(
+            "the model lacks the styles %s; others take their places", ", ".join(missing)
+        )
+    return [presets[name] for name in names]
+
+
+def _about(code: StyleCode) -> tuple[str, str]:
+    """Title, and artist with year."""
+    artist = code.metadata.get("artist", "")
+    parts = (artist if artist != "unknown" else "", code.metadata.get("year", ""))
+    return code.metadata.get("title") or code.name, ", ".join(filter(None, parts))
+
+
+def _fitted(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
+    """The text, shortened at a word until it fits."""
+    words = text.split(" ")
+    while font.getlength(text) > width and len(words) > 1:
+        words.pop()
+        text = " ".join(words).rstrip(",.-(") + " …"
+    return text
+
+
+def save_jpeg(picture: Image.Image, path: Path) -> None:
+    """Write with the best quality that keeps the file below the limit, and without metadata."""
+    for quality in range(92, 40, -4):
+        buffer = io.BytesIO()
+        picture.save(buffer, "JPEG", quality=quality, optimize=True, progressive=True)
+        if buffer.tell() <= _LARGEST_FILE:
+            break
+    path.write_bytes(buffer.getvalue())
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Write the pictures asked for."""
+    parser = argparse.ArgumentParser(description="Make the pictures of README.md.")
+    parser.add_argument("--model", default=str(default_model_path()), help="folder or Hub id")
+    parser.add_argument("--out", default=str(Path(__file__).parent / "figures"), help="folder")
+    kinds = ("hero", "presets", "architecture")
+    parser.add_argument("--only", choices=kinds, nargs="+", default=kinds, help="default: all")
+    args = parser.parse_args(argv)
+    logging.basicConfig(format="%(levelname)s: %(message)s")
+    folder = Path(args.out)
+    folder.mkdir(parents=True, exist_ok=True)
+    pipe = StyleTransferPipeline.from_pretrained(args.model)
+    if "hero" in args.only:
+        save_jpeg(hero(pipe), folder / "hero.jpg")
+    if "presets" in args.only:
+        save_jpeg(presets_sheet(pipe), folder / "presets.jpg")
+    if "architecture" in args.only:
+        drawing = architecture(pipe.generator, StyleDiscriminator())
+        (folder / "architecture.svg").write_text(drawing, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
