@@ -134,16 +134,19 @@ def train_here(arguments: list[str]) -> None:
 
 
 def environment(**changes: str) -> dict[str, str]:
-    return os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""} | changes
+    return os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"} | changes
 
 
-def launch(arguments: list[str], processes: int = 1) -> list[str]:
+def launch(arguments: list[str], script: str = "training/train.py") -> list[str]:
     """The command that starts the trainer as a user would."""
-    place = ["--num_processes", str(processes), "--num_machines", "1", "--mixed_precision", "no"]
-    if processes > 1:
-        place += ["--main_process_port", "0"]
-    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", *place]
-    return [*launcher, "--num_cpu_threads_per_process", "1", "training/train.py", *arguments]
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "1"]
+    return [*launcher, "--num_cpu_threads_per_process", "1", script, *arguments]
+
+
+def launch_two(arguments: list[str], script: str = "training/train.py") -> list[str]:
+    """Two processes on one CPU, which `accelerate launch` cannot start without MPI."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node"]
+    return [*launcher, "2", script, *arguments]
 
 
 @contextmanager

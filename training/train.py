@@ -13,6 +13,7 @@ from __future__ import annotations
 import inspect
 import json
 import math
+import os
 import signal
 import sys
 import time
@@ -68,6 +69,11 @@ def main(args: Any) -> None:
             project_dir=str(output_dir), logging_dir=str(output_dir / "logs")
         ),
     )
+    if "MASTER_ADDR" in os.environ and "RANK" not in os.environ and accelerator.num_processes == 1:
+        logger.warning(
+            "`accelerate launch --cpu` starts one process whatever --num_processes says; for N processes on CPUs use "
+            "`torchrun --nproc_per_node N training/train.py ...`"
+        )
     set_seed(args.seed, device_specific=True)
     device, rank = accelerator.device, accelerator.process_index
     check_output_dir(output_dir, args.resume_from_checkpoint)

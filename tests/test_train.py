@@ -1,0 +1,542 @@
+"""The trainer from outside: what a run leaves behind, how it goes on, and how it says that something is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from toy_training import (
+    SMALL_GENERATOR,
+    finish,
+    launch,
+    launch_two,
+    make_toy,
+    read_log,
+    started,
+    toy_arguments,
+    toy_pictures,
+    train_here,
+    write_parquet,
+)
+
+from hfstyle.models.discriminator import StyleDiscriminator
+from hfstyle.models.generator import StyleGenerator
+from training.arguments import parse_args
+
+pytest.importorskip("accelerate")
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_toy(tmp_path_factory.mktemp("toy"))
+
+
+@pytest.fixture(scope="module")
+def finished(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output folder of a run of 24 steps with everything switched on, checkpoints at 10, 20 and the end."""
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    train_here(
+        toy_arguments(
+            toy, folder, max_train_steps=24, checkpointing_steps=10, validation_steps=12,
+            checkpoints_total_limit=5,
+        )
+    )  # fmt: skip
+    return folder
+
+
+LOSSES = ("loss_content", "loss_style", "loss_texture", "loss_local", "loss_identity", "loss_contrast",
+          "loss_adversarial", "d_loss", "d_grad_norm", "g_grad_norm", "r1", "diversity")  # fmt: skip
+
+
+def assert_same_rows(rows: list[dict[str, float]], expected: list[dict[str, float]]) -> None:
+    assert [row["step"] for row in rows] == [row["step"] for row in expected]
+    for row, other in zip(rows, expected, strict=True):
+        for name in LOSSES:
+            assert (name in row) == (name in other), f"{name} at step {row['step']}"
+            if name in row:
+                message = f"{name} at step {row['step']}"
+                assert row[name] == pytest.approx(other[name], rel=1e-3, abs=1e-4), message
+
+
+# What a run leaves behind
+
+
+def test_a_run_leaves_a_model_that_loads_and_a_report(finished: Path) -> None:
+    generator = StyleGenerator.from_pretrained(finished)
+    assert generator.stem.weight.shape[0] == SMALL_GENERATOR["widths"][1]
+    content = torch.rand(1, 3, 64, 64)
+    output = generator(content, generator.encode(content), torch.ones(1))
+    assert torch.isfinite(output).all()
+    StyleDiscriminator.from_pretrained(finished / "discriminator")
+    stored = load_file(finished / "model.safetensors")
+    assert {tensor.dtype for tensor in stored.values()} == {torch.float16}
+
+    state = json.loads((finished / "training_state.json").read_text())
+    assert state["step"] == 24
+    assert state["pairs"] == 24 * 4
+    assert state["arguments"]["seed"] == 3
+    assert "hub_token" not in state["arguments"]
+    assert (finished / "README.md").is_file()
+    assert not (finished / "partial-export").exists()
+
+
+def test_the_log_has_every_term_by_name(finished: Path) -> None:
+    rows = read_log(finished)
+    assert [row["step"] for row in rows] == list(range(1, 25))
+    assert set(LOSSES) | {"d_accuracy_real", "d_accuracy_fake", "d_accuracy_mismatched", "d_condition", "code_spread",
+                          "pairs_per_second", "learning_rate", "skipped_pictures"} <= set().union(*rows)  # fmt: skip
+    # R1 every 16th step, diversity every 10th: only there.
+    assert [row["step"] for row in rows if "r1" in row] == [17]
+    assert [row["step"] for row in rows if "diversity" in row] == [10, 20]
+
+
+def test_pictures_of_the_run_are_written(finished: Path) -> None:
+    names = sorted(path.name for path in (finished / "validation").iterdir())
+    assert names == ["step-0000012.png", "step-0000024.png"]
+    with Image.open(finished / "validation" / names[0]) as grid:
+        # contents and a row of styles x styles, three strengths and the contents
+        assert grid.size == ((4 + 3 + 1) * 64, (4 + 1) * 64)
+    with Image.open(finished / "curves.png") as curves:
+        assert min(curves.size) > 400
+
+
+def test_means_of_several_steps_are_taken_per_number(
+    toy: Path, tmp_path: Path, finished: Path
+) -> None:
+    """R1 and diversity are measured now and then; a row must not divide them by all its steps."""
+    train_here(toy_arguments(toy, tmp_path, max_train_steps=24, logging_steps=12))
+    rows, each = read_log(tmp_path), read_log(finished)
+    assert [row["step"] for row in rows] == [12, 24]
+    assert rows[1]["r1"] == pytest.approx(each[16]["r1"], rel=1e-3)
+    assert rows[0]["diversity"] == pytest.approx(each[9]["diversity"], rel=1e-3)
+    mean = sum(row["loss_style"] for row in each[:12]) / 12
+    assert rows[0]["loss_style"] == pytest.approx(mean, rel=1e-3)
+
+
+# Going on
+
+
+def test_resume_continues_with_equal_losses(toy: Path, tmp_path: Path, finished: Path) -> None:
+    arguments = {"checkpointing_steps": 10, "checkpoints_total_limit": 1}
+    train_here(toy_arguments(toy, tmp_path, max_train_steps=12, **arguments))
+    assert [p.name for p in tmp_path.glob("checkpoint-*")] == ["checkpoint-12"]
+    train_here(
+        toy_arguments(
+            toy, tmp_path, max_train_steps=24, resume_from_checkpoint="latest", **arguments
+        )
+    )
+    assert_same_rows(read_log(tmp_path), read_log(finished))
+    ours, theirs = (load_file(p / "model.safetensors") for p in (tmp_path, finished))
+    for name, tensor in ours.items():
+        torch.testing.assert_close(tensor, theirs[name], atol=2e-3, rtol=1e-2)
+
+
+@pytest.mark.slow
+def test_a_killed_run_resumes_with_equal_losses(toy: Path, tmp_path: Path, finished: Path) -> None:
+    arguments = toy_arguments(toy, tmp_path, max_train_steps=100_000, checkpointing_steps=10)
+    with started(launch(arguments)) as process:
+        deadline = time.monotonic() + 120
+        while not (tmp_path / "checkpoint-10").is_dir() or len(read_log(tmp_path)) < 13:
+            assert process.poll() is None, process.communicate()[0]
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        os.killpg(process.pid, signal.SIGKILL)
+    steps_before = len(read_log_of_a_killed_run(tmp_path))
+    reached = max(int(p.name.split("-")[1]) for p in tmp_path.glob("checkpoint-*"))
+    StyleGenerator.from_pretrained(tmp_path)  # the export is whole, whenever the signal came
+    end = reached + 14
+    train_here(toy_arguments(toy, tmp_path, max_train_steps=end, resume_from_checkpoint="latest"))
+    rows = read_log(tmp_path)
+    assert [row["step"] for row in rows] == list(range(1, end + 1))
+    assert steps_before >= 13
+    whole = read_log(finished)
+    common = min(end, 24)
+    assert_same_rows(rows[:common], whole[:common])
+
+
+def read_log_of_a_killed_run(folder: Path) -> list[str]:
+    return (folder / "log.jsonl").read_text().splitlines()
+
+
+def test_a_new_run_refuses_the_folder_of_another(toy: Path, finished: Path) -> None:
+    with pytest.raises(ValueError, match=r"checkpoint-24.*--resume_from_checkpoint latest"):
+        train_here(toy_arguments(toy, finished))
+
+
+def test_old_checkpoints_are_dropped_and_a_missing_one_is_named(toy: Path, tmp_path: Path) -> None:
+    train_here(
+        toy_arguments(toy, tmp_path, max_train_steps=4, checkpointing_steps=1, checkpoints_total_limit=2)
+    )  # fmt: skip
+    assert sorted(p.name for p in tmp_path.glob("checkpoint-*")) == ["checkpoint-3", "checkpoint-4"]
+    absent = tmp_path / "checkpoint-99"
+    with pytest.raises(ValueError, match=r"checkpoint-99: no such folder"):
+        train_here(toy_arguments(toy, tmp_path, resume_from_checkpoint=absent))
+
+
+def test_init_from_an_export_goes_on_with_its_weights(
+    toy: Path, tmp_path: Path, finished: Path
+) -> None:
+    train_here(
+        toy_arguments(
+            toy, tmp_path, init_from=finished, generator_config=None, max_train_steps=1, learning_rate=0,
+            discriminator_learning_rate=0,
+        )
+    )  # fmt: skip
+    for part in (".", "discriminator"):
+        before, after = (load_file(p / part / "model.safetensors") for p in (finished, tmp_path))
+        for name, tensor in before.items():
+            assert torch.equal(tensor, after[name]), name
+
+
+def test_the_time_limit_ends_with_a_checkpoint_and_an_export(toy: Path, tmp_path: Path) -> None:
+    train_here(toy_arguments(toy, tmp_path, max_train_steps=100_000, max_train_minutes=0.01))
+    steps = int(read_log(tmp_path)[-1]["step"])
+    assert (tmp_path / f"checkpoint-{steps}").is_dir()
+    assert json.loads((tmp_path / "training_state.json").read_text())["step"] == steps
+    StyleGenerator.from_pretrained(tmp_path)
+    assert (tmp_path / "curves.png").is_file()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_with_a_checkpoint_and_an_export(
+    toy: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    def ask() -> None:
+        log = tmp_path / "log.jsonl"
+        while not (log.is_file() and log.read_text().count("\n") >= 2):
+            time.sleep(0.01)
+        os.kill(os.getpid(), number)
+
+    before = signal.getsignal(number)
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    train_here(toy_arguments(toy, tmp_path, max_train_steps=100_000))
+    asking.join()
+    assert signal.getsignal(number) == before
+    steps = int(read_log(tmp_path)[-1]["step"])
+    assert (tmp_path / f"checkpoint-{steps}").is_dir()
+    StyleGenerator.from_pretrained(tmp_path)
+
+
+# Several processes, several batches
+
+
+@pytest.mark.slow
+def test_two_processes_end_with_identical_weights(toy: Path, tmp_path: Path) -> None:
+    """Also without tokens, where DDP must not wait for the attention's gradients; then the run goes on."""
+    (tmp_path / "config.json").write_text(json.dumps(SMALL_GENERATOR | {"use_tokens": False}))
+    run = tmp_path / "run"
+    changes = {"generator_config": tmp_path / "config.json", "checkpointing_steps": 2}
+    arguments = toy_arguments(toy, run, max_train_steps=4, **changes)
+    finish(launch_two(arguments, "tests/two_ranks.py"), HFSTYLE_TEST_WEIGHTS=str(tmp_path))
+    a, b = (torch.load(tmp_path / f"rank-{rank}.pt") for rank in (0, 1))
+    assert a["generator"].keys() == b["generator"].keys()
+    for part in ("generator", "discriminator", "ema"):
+        for name, tensor in a[part].items():
+            assert torch.equal(tensor, b[part][name]), f"{part} {name}"
+    # Each process has pictures and draws of its own.
+    assert a["positions"] != b["positions"]
+    assert not torch.equal(a["draw"], b["draw"])
+    assert read_log(run)[-1]["pairs"] == 4 * 4 * 2
+
+    more = toy_arguments(toy, run, max_train_steps=6, resume_from_checkpoint="latest", **changes)
+    finish(launch_two(more, "tests/two_ranks.py"), HFSTYLE_TEST_WEIGHTS=str(tmp_path))
+    assert [row["step"] for row in read_log(run)] == [1, 2, 3, 4, 5, 6]
+    c, d = (torch.load(tmp_path / f"rank-{rank}.pt") for rank in (0, 1))
+    # Both go on at the place in the data where they themselves were.
+    assert c["positions_at_start"] == a["positions"]
+    assert d["positions_at_start"] == b["positions"]
+
+
+def test_with_accumulation_both_players_step_once_for_two_batches(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = {"generator": 0, "discriminator": 0}
+    step = torch.optim.AdamW.step
+
+    def counted(self: torch.optim.AdamW, closure: None = None) -> None:
+        steps["generator" if self.param_groups[0]["lr"] == 1e-4 else "discriminator"] += 1
+        step(self, closure)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", counted)
+    train_here(
+        toy_arguments(
+            toy, tmp_path, gradient_accumulation_steps=2, max_train_steps=3, adversarial_start=0,
+            learning_rate=1e-4, discriminator_learning_rate=3e-4,
+        )
+    )  # fmt: skip
+    assert steps == {"generator": 3, "discriminator": 3}
+    assert read_log(tmp_path)[-1]["pairs"] == 3 * 2 * 4
+
+
+@pytest.mark.slow
+def test_processes_that_accelerate_did_not_start_are_asked_for_by_name(
+    toy: Path, tmp_path: Path
+) -> None:
+    command = launch(toy_arguments(toy, tmp_path / "run", max_train_steps=1))
+    command[command.index("--num_processes") + 1] = "2"
+    output = finish(command)
+    assert "one process" in output
+    assert "torchrun --nproc_per_node" in output
+
+
+# What is refused, skipped, stopped
+
+
+def test_fp16_is_refused_with_the_reason(
+    capsys: pytest.CaptureFixture[str], toy: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(SystemExit) as error:
+        parse_args(toy_arguments(toy, tmp_path, mixed_precision="fp16"))
+    assert error.value.code == 2
+    assert "one loss scaler" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"resolution": 100}, "--resolution 100: must be a multiple of 16"),
+        ({"train_batch_size": 0}, "--train_batch_size 0: must be at least 1"),
+        ({"logging_steps": 0}, "--logging_steps 0: must be at least 1"),
+        ({"full_strength_share": 1.5}, "--full_strength_share 1.5: must be within [0, 1]"),
+        ({"content_data_dir": None}, "give --content_dataset_name or --content_data_dir"),
+        ({"init_from": "folder"}, "--init_from brings its own architecture"),
+        ({"streaming": True, "data_on_device": True}, "leave out --streaming"),
+        ({"push_to_hub": True}, "--push_to_hub needs --hub_model_id"),
+    ],
+)
+def test_mistakes_in_the_command_line_are_named(
+    capsys: pytest.CaptureFixture[str],
+    toy: Path,
+    tmp_path: Path,
+    changes: dict[str, object],
+    message: str,
+) -> None:
+    with pytest.raises(SystemExit):
+        parse_args(toy_arguments(toy, tmp_path, **changes))
+    assert message in capsys.readouterr().err
+
+
+def test_layers_that_the_perceptual_network_lacks_are_named_before_training(
+    toy: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=r"has no relu6_1; its layers are relu1_1"):
+        train_here(toy_arguments(toy, tmp_path, content_layers="relu6_1"))
+
+
+@pytest.mark.parametrize("weight", ["style_weight", "r1_gamma"])
+def test_non_finite_gradients_are_skipped_counted_and_end_the_run(
+    toy: Path, tmp_path: Path, weight: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of the generator (an infinite loss) and of the discriminator (an infinite penalty)."""
+    changes = {weight: "inf", "max_bad_steps": 3, "adversarial_start": 0, "r1_interval": 1}
+    with pytest.raises(
+        RuntimeError, match=r"3 steps in a row had non-finite gradients.*--learning_rate"
+    ):
+        train_here(toy_arguments(toy, tmp_path, max_train_steps=10, **changes))
+    assert sum("skipped" in record.message for record in caplog.records) == 3
+
+
+def test_a_passing_non_finite_step_leaves_the_weights_whole(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from training import losses
+
+    calls = 0
+    identity = losses.identity_loss
+
+    def sometimes_infinite(output: torch.Tensor, picture: torch.Tensor) -> torch.Tensor:
+        nonlocal calls
+        calls += 1
+        return identity(output, picture) * (float("inf") if calls == 2 else 1)
+
+    monkeypatch.setattr(losses, "identity_loss", sometimes_infinite)
+    train_here(toy_arguments(toy, tmp_path, max_train_steps=4))
+    rows = read_log(tmp_path)
+    assert [row["bad_steps"] for row in rows] == [0, 1, 1, 1]
+    assert "loss_identity" not in rows[1]
+    state = load_file(tmp_path / "model.safetensors")
+    assert all(torch.isfinite(tensor).all() for tensor in state.values())
+
+
+def test_corrupt_pictures_are_skipped_and_counted(toy: Path, tmp_path: Path) -> None:
+    write_parquet(tmp_path / "damaged.parquet", toy_pictures("style", 6), corrupt=2)
+    run = tmp_path / "run"
+    changes = {"style_data_dir": tmp_path / "damaged.parquet", "paintings_as_content": 0}
+    train_here(toy_arguments(toy, run, max_train_steps=4, **changes))
+    assert read_log(run)[-1]["skipped_pictures"] == 2
+
+
+def test_content_and_style_from_folders_and_pictures_smaller_than_a_crop(
+    toy: Path, tmp_path: Path
+) -> None:
+    for kind in ("content", "style"):
+        (tmp_path / kind).mkdir()
+        for i, picture in enumerate(toy_pictures(kind, 3, side=40)):
+            picture.save(tmp_path / kind / f"{i}.png")
+    run = tmp_path / "run"
+    changes = {f"{kind}_data_dir": tmp_path / kind for kind in ("content", "style")}
+    train_here(toy_arguments(toy, run, max_train_steps=2, **changes))
+    assert len(read_log(run)) == 2
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"gan_loss": "minimax", "train_batch_size": 1, "full_strength_share": 0},
+        {"gan_loss": "nonsaturating", "train_batch_size": 2, "full_strength_share": 1},
+        {"adversarial_weight": 0, "style_normalisation": "energy", "identity_weight": 0},
+        {"mixed_precision": "bf16", "texture_weight": 0, "local_weight": 0, "contrast_weight": 0},
+        {"data_on_device": True, "r1_gamma": 0, "mismatched_weight": 0, "generator_config": None, "no_tokens": True},
+        {"report_to": "tensorboard", "max_train_steps": 1},
+    ],
+    ids=lambda changes: "-".join(f"{v}" for v in changes.values()),
+)  # fmt: skip
+def test_every_switch_trains(toy: Path, tmp_path: Path, changes: dict[str, object]) -> None:
+    if changes.get("report_to"):
+        pytest.importorskip("tensorboard")
+    train_here(toy_arguments(toy, tmp_path, **({"max_train_steps": 3} | changes)))
+    rows = read_log(tmp_path)
+    assert len(rows) == changes.get("max_train_steps", 3)
+    assert ("loss_adversarial" in rows[-1]) == (rows[-1]["adversarial_weight"] > 0)
+    if changes.get("report_to"):
+        assert list((tmp_path / "logs").rglob("events.out*"))
+        assert "hub_token" not in "".join(p.name for p in (tmp_path / "logs").rglob("*"))
+
+
+def test_r1_is_computed_in_float32_under_bf16(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from training import losses
+
+    seen: list[torch.dtype] = []
+    penalty = losses.r1_penalty
+
+    def watched(logits: list[torch.Tensor], candidate: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            rounded = [scale.to(torch.bfloat16).float() for scale in logits]
+        same = all(torch.equal(a, b) for a, b in zip(rounded, logits, strict=True))
+        seen.append(torch.bfloat16 if same else torch.float32)
+        return penalty(logits, candidate)
+
+    monkeypatch.setattr(losses, "r1_penalty", watched)
+    changes = {"mixed_precision": "bf16", "r1_interval": 1, "adversarial_start": 0}
+    train_here(toy_arguments(toy, tmp_path, max_train_steps=1, **changes))
+    assert seen == [torch.float32]
+
+
+@pytest.mark.slow
+def test_runs_without_datasets_diffusers_and_matplotlib(toy: Path, tmp_path: Path) -> None:
+    blocker = tmp_path / "site"
+    blocker.mkdir()
+    (blocker / "sitecustomize.py").write_text(
+        "import sys\n"
+        "for name in ('datasets', 'diffusers', 'matplotlib'):\n"
+        "    sys.modules[name] = None\n"
+    )
+    run = tmp_path / "run"
+    arguments = toy_arguments(toy, run, max_train_steps=2, lr_scheduler="constant_with_warmup")
+    finish(launch(arguments), PYTHONPATH=str(blocker))
+    assert [row["step"] for row in read_log(run)] == [1, 2]
+    assert not (run / "curves.png").exists()
+    StyleGenerator.from_pretrained(run)
+
+
+def test_the_schedule_without_diffusers_is_the_same() -> None:
+    import sys
+
+    from training.train import _scheduler
+
+    def rates(name: str) -> list[float]:
+        optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], 1.0)
+        arguments = parse_args(
+            f"--content_data_dir a --style_data_dir b --lr_scheduler {name} --lr_warmup_steps 4".split()
+        )
+        scheduler = _scheduler(arguments, optimizer, 1)
+        result = []
+        for _ in range(7):
+            result.append(scheduler.get_last_lr()[0])
+            optimizer.step()
+            scheduler.step()
+        return result
+
+    pytest.importorskip("diffusers")
+    names = ("constant", "constant_with_warmup")
+    expected = [rates(name) for name in names]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "diffusers.optimization", None)
+        assert [rates(name) for name in names] == expected
+        with pytest.raises(ValueError, match="cosine needs the package diffusers"):
+            rates("cosine")
+
+
+# The game
+
+
+@pytest.fixture(scope="module")
+def played(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, float]]:
+    """The log of 60 steps with the game from the start, under an impatient monitor."""
+    folder = tmp_path_factory.mktemp("played")
+    changes = {"learning_rate": 2e-3, "adversarial_start": 0, "monitor_patience": IMPATIENT}
+    train_here(toy_arguments(toy, folder, max_train_steps=60, **changes))
+    return read_log(folder)
+
+
+IMPATIENT = 25
+
+
+def test_the_generator_learns(played: list[dict[str, float]]) -> None:
+    for name in ("loss_style", "loss_identity"):
+        first, last = (sum(row[name] for row in part) for part in (played[:10], played[-10:]))
+        assert last < 0.8 * first, name
+
+
+def test_the_discriminator_learns_to_tell_paintings_from_outputs(
+    played: list[dict[str, float]],
+) -> None:
+    for name in ("d_accuracy_real", "d_accuracy_fake"):
+        assert sum(row[name] for row in played[-20:]) / 20 > 0.55, name
+    assert sum(row["d_loss"] for row in played[-20:]) / 20 < 2  # the price of always saying 0
+
+
+def test_a_game_at_the_usual_rates_is_not_stopped(played: list[dict[str, float]]) -> None:
+    assert len(played) == 60
+
+
+def test_a_run_driven_to_collapse_is_stopped_with_a_reason(
+    toy: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The learning rate of the discriminator fifty times too high."""
+    from training.monitor import GameDegenerated
+
+    changes = {"discriminator_learning_rate": 50 * 4e-4, "learning_rate": 2e-3, "adversarial_start": 0,
+               "monitor_patience": IMPATIENT}  # fmt: skip
+    message = rf"stopped: .* for {IMPATIENT} steps: .*lower --discriminator_learning_rate"
+    with pytest.raises(GameDegenerated, match=message):
+        train_here(toy_arguments(toy, tmp_path, max_train_steps=60, **changes))
+    warned = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert any("lower --discriminator_learning_rate" in message for message in warned)
+
+
+def test_a_generator_that_ignores_the_style_has_no_diversity() -> None:
+    from training.train import _diversity
+
+    torch.manual_seed(0)
+    generator = StyleGenerator(**SMALL_GENERATOR)  # type: ignore[arg-type]
+    content, style = torch.rand(4, 3, 64, 64), torch.rand(4, 3, 1, 1).expand(4, 3, 64, 64)
+    different = _diversity(generator, content, style)["diversity"]
+    with torch.no_grad():
+        for name, parameter in generator.named_parameters():
+            if "affine" in name or name.endswith("out.weight"):
+                parameter.zero_()
+    collapsed = _diversity(generator, content, style)["diversity"]
+    assert different > 10 * collapsed
+    assert collapsed < 0.01

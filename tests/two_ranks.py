@@ -1,0 +1,59 @@
+"""The trainer with a look inside at its end: each process writes its weights and data position (see test_train.py)."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from training import train
+from training.arguments import parse_args
+from training.checkpoints import Counters
+
+seen: dict[str, Any] = {}
+
+
+class WatchedCounters(Counters):
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        seen["counters"] = self
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        seen["positions_at_start"] = self.positions()
+
+    def positions(self) -> dict[str, Any]:
+        return {name: loader.state_dict() for name, loader in self.loaders.items()}
+
+
+class WatchedAverage(torch.optim.swa_utils.AveragedModel):
+    def __init__(self, model: torch.nn.Module, **options: Any) -> None:
+        super().__init__(model, **options)
+        seen["generator"], seen["ema"] = model, self.module
+
+
+class WatchedDiscriminator(train.StyleDiscriminator):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        seen["discriminator"] = self
+
+
+train.Counters = WatchedCounters  # type: ignore[misc]
+train.AveragedModel = WatchedAverage  # type: ignore[misc]
+train.StyleDiscriminator = WatchedDiscriminator  # type: ignore[misc]
+train.main(parse_args())
+rank = os.environ["RANK"]
+torch.save(
+    {name: seen[name].state_dict() for name in ("generator", "discriminator", "ema")}
+    | {
+        "positions": seen["counters"].positions(),
+        "positions_at_start": seen.get("positions_at_start"),
+        "draw": torch.rand(4),
+    },
+    Path(os.environ["HFSTYLE_TEST_WEIGHTS"]) / f"rank-{rank}.pt",
+)
