@@ -21,14 +21,9 @@ seen: dict[str, Any] = {}
 class WatchedCounters(Counters):
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
+        # What the process would see after the data position of its end.
+        self.loaders["content"].close = lambda: None
         seen["counters"] = self
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        super().load_state_dict(state)
-        seen["positions_at_start"] = self.positions()
-
-    def positions(self) -> dict[str, Any]:
-        return {name: loader.state_dict() for name, loader in self.loaders.items()}
 
 
 class WatchedAverage(torch.optim.swa_utils.AveragedModel):
@@ -51,9 +46,9 @@ rank = os.environ["RANK"]
 torch.save(
     {name: seen[name].state_dict() for name in ("generator", "discriminator", "ema")}
     | {
-        "positions": seen["counters"].positions(),
-        "positions_at_start": seen.get("positions_at_start"),
-        "draw": torch.rand(4),
+        "content": seen["counters"].loaders["content"].next_batch(),
+        "positions": seen["counters"].state_dict()["data"],
+        "strength": torch.rand(4),
     },
     Path(os.environ["HFSTYLE_TEST_WEIGHTS"]) / f"rank-{rank}.pt",
 )

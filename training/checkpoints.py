@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
-from accelerate.utils import gather_object
 
 from training.monitor import GameMonitor
 
@@ -21,41 +20,34 @@ logger = logging.getLogger(__name__)
 
 
 class Counters:
-    """What a run must remember besides weights: steps, pairs, minutes, and where each process is in the data."""
+    """What a run must remember besides weights: steps, pairs, minutes, and where the data streams are.
 
-    def __init__(self, loaders: dict[str, Any], monitor: GameMonitor, rank: int = 0) -> None:
+    All processes are at the same place of their own streams, so the state of one serves all.
+    """
+
+    def __init__(self, loaders: dict[str, Any], monitor: GameMonitor) -> None:
         self.step = self.pairs = self.bad_steps = 0
         self.minutes = 0.0
-        self.loaders, self.monitor, self.rank = loaders, monitor, rank
-        self._positions: list[dict[str, Any]] | None = None
-
-    def gather_positions(self) -> None:
-        """Collect the data positions of all processes, on all processes; only one of them writes the state."""
-        own = {name: loader.state_dict() for name, loader in self.loaders.items()}
-        self._positions = gather_object([own])
+        self.loaders, self.monitor = loaders, monitor
 
     def state_dict(self) -> dict[str, Any]:
-        if self._positions is None:
-            self.gather_positions()
         return {
             "step": self.step,
             "pairs": self.pairs,
             "bad_steps": self.bad_steps,
             "minutes": self.minutes,
-            "data": self._positions,
+            "data": {name: loader.state_dict() for name, loader in self.loaders.items()},
             "monitor": self.monitor.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.step, self.pairs, self.minutes = state["step"], state["pairs"], state["minutes"]
         self.bad_steps = state["bad_steps"]
-        positions = state["data"]
-        if isinstance(positions, dict):  # written before processes had positions of their own
-            positions = [positions]
-        # With another number of processes than before the data goes on about where it was.
-        own = positions[self.rank % len(positions)]
+        data = state["data"]
+        if isinstance(data, list):  # checkpoints of an earlier version: one for each process
+            data = data[0]
         for name, loader in self.loaders.items():
-            loader.load_state_dict(own[name])
+            loader.load_state_dict(data[name])
         self.monitor.load_state_dict(state["monitor"])
 
 
@@ -87,7 +79,6 @@ def save_checkpoint(
     total_limit: checkpoints to keep; 0 keeps all.
     """
     partial, final = output_dir / "partial-checkpoint", output_dir / f"checkpoint-{counters.step}"
-    counters.gather_positions()
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
         shutil.rmtree(partial, ignore_errors=True)

@@ -182,7 +182,7 @@ def main(args: Any) -> None:
     )
     bare_discriminator = accelerator.unwrap_model(discriminator)
     monitor = GameMonitor(patience=args.monitor_patience)
-    counters = Counters(loaders, monitor, rank)
+    counters = Counters(loaders, monitor)
     accelerator.register_for_checkpointing(ema, counters)
     if checkpoint := resume(accelerator, output_dir, args.resume_from_checkpoint):
         logger.info(f"resumed from {checkpoint}")
