@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -119,6 +121,40 @@ def test_means_of_several_steps_are_taken_per_number(
     assert rows[0]["diversity"] == pytest.approx(each[9]["diversity"], rel=1e-3)
     mean = sum(row["loss_style"] for row in each[:12]) / 12
     assert rows[0]["loss_style"] == pytest.approx(mean, rel=1e-3)
+
+
+def test_an_upload_has_half_precision_weights_and_a_card_that_tells_the_run(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import hub_mixin
+
+    uploaded = tmp_path / "uploaded"
+    seen: list[object] = []
+
+    class FakeApi:
+        def __init__(self, token: str | None = None) -> None:
+            seen.append(token)
+
+        def create_repo(self, repo_id: str, **options: object) -> SimpleNamespace:
+            return SimpleNamespace(repo_id=repo_id)
+
+        def upload_folder(self, *, folder_path: Path, **options: object) -> str:
+            shutil.copytree(folder_path, uploaded)
+            return "url"
+
+    monkeypatch.setattr(hub_mixin, "HfApi", FakeApi)
+    changes = {"push_to_hub": True, "hub_model_id": "someone/painter", "hub_token": "hf_secret"}
+    train_here(toy_arguments(toy, tmp_path / "run", max_train_steps=2, **changes))
+    assert seen == ["hf_secret"]
+    weights = (load_file(p / "model.safetensors") for p in (uploaded, tmp_path / "run"))
+    for ours, theirs in zip(*(sorted(state.items()) for state in weights), strict=True):
+        assert ours[0] == theirs[0]
+        assert torch.equal(ours[1], theirs[1])
+    card = (uploaded / "README.md").read_text()
+    assert 'from_pretrained("someone/painter")' in card
+    assert "2 steps (8 pairs" in card
+    for path in tmp_path.rglob("*"):
+        assert not path.is_file() or b"hf_secret" not in path.read_bytes(), path
 
 
 # Going on

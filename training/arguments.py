@@ -122,7 +122,6 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add(
         "--max_train_minutes",
         type=float,
-        default=float("inf"),
         help="stop with a checkpoint and an export after this time, counted from this start, as well",
     )
     add("--gradient_accumulation_steps", type=int, default=1)

@@ -193,6 +193,7 @@ def main(args: Any) -> None:
     stopping = _StopRequest()
     started, first_pair = time.monotonic(), counters.pairs
     minutes_before = counters.minutes
+    time_limit = math.inf if args.max_train_minutes is None else args.max_train_minutes
     bad_in_a_row = 0
     validation: tuple[Tensor, Tensor] | None = None
     log = Log(output_dir / "log.jsonl", counters.step) if accelerator.is_main_process else None
@@ -328,7 +329,7 @@ def main(args: Any) -> None:
             )
 
         out_of_time = _any_process(
-            accelerator, stopping.asked or elapsed_minutes(started) >= args.max_train_minutes
+            accelerator, stopping.asked or (time.monotonic() - started) / 60 >= time_limit
         )
         last = out_of_time or counters.step == args.max_train_steps
         measured |= {f"loss_{name}": value for name, value in terms.items()}
@@ -565,10 +566,6 @@ class _StopRequest:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
-
-
-def elapsed_minutes(started: float) -> float:
-    return (time.monotonic() - started) / 60
 
 
 def _any_process(accelerator: Accelerator, flag: bool) -> bool:
