@@ -61,7 +61,10 @@ class GeneratorStep(nn.Module):
 
 def main(args: Any) -> None:
     output_dir = Path(args.output_dir)
+    # Accelerate joins processes on CPUs only when told that it is on CPUs.
+    on_cpus = "RANK" in os.environ and not torch.accelerator.is_available()
     accelerator = Accelerator(
+        cpu=on_cpus,
         mixed_precision=args.mixed_precision,
         gradient_accumulation_steps=args.gradient_accumulation_steps,
         log_with=args.report_to,
@@ -186,6 +189,12 @@ def main(args: Any) -> None:
     accelerator.register_for_checkpointing(ema, counters)
     if checkpoint := resume(accelerator, output_dir, args.resume_from_checkpoint):
         logger.info(f"resumed from {checkpoint}")
+        # The command line's learning rates win over the checkpoint's, so that a run can be continued more gently.
+        for schedule, rate in (
+            (scheduler, args.learning_rate),
+            (scheduler_d, args.discriminator_learning_rate),
+        ):
+            schedule.scheduler.base_lrs = [rate] * len(schedule.scheduler.base_lrs)
     if args.report_to:
         public = {k: str(v) for k, v in vars(args).items() if k != "hub_token"}
         accelerator.init_trackers("hfstyle", config=public)
