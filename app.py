@@ -25,13 +25,14 @@ import time
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 try:  # ZeroGPU patches torch, so it comes first; elsewhere the package is absent
     import spaces
 except ImportError:
-    spaces = None  # type: ignore[assignment]
+    spaces = None
 
 import gradio as gr
 import torch
@@ -58,6 +59,8 @@ STYLE_SLOTS: Final = 4
 STRIP: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 _DEFAULT_RESOLUTION: Final = 512
+_FIRST_PHOTO: Final = "astronaut"  # painted until the visitor has chosen one
+_FIRST_STYLES: Final = ("starry_night_van_gogh", "great_wave_hokusai")
 _PAINTED_PIXELS: Final = 2_500_000  # at which the network runs at most: panoramas have a long side
 _MEMORY_BYTES: Final = 256_000_000
 _SWATCH: Final = 256  # short side in pixels of thumbnails and of style pictures beside a result
@@ -67,10 +70,27 @@ _COMPARED_RESOLUTIONS: Final = (256, 512)
 _FILES_LIVE: Final = 3600  # seconds
 
 _CSS: Final = """
-.gradio-container { max-width: 1280px !important; margin: 0 auto !important; }
-.presets .caption-label { font-size: .75rem; }
-@media (max-width: 640px) { .gradio-container { padding: 0 .5rem !important; } }
+.gradio-container { width: 100%; min-width: 0; max-width: 1280px !important; margin: 0 auto !important; }
+.presets .caption-label, .results .caption-label { font-size: .75rem; }
+.results .grid-wrap { height: auto; min-height: 0; max-height: none; }
+.results .grid-container, .presets .grid-container { padding-top: 0; }
+.dark button[role="tab"][aria-selected="true"] { color: var(--primary-400); }
+.strip .grid-container { grid-template-columns: repeat(5, minmax(0, 1fr)) !important; }
+.files .empty { min-height: 3.5rem !important; height: 3.5rem !important; }
+@media (max-width: 640px) {
+  .gradio-container > .main { padding: .5rem !important; }
+  .strip .grid-container { gap: .25rem; }
+}
 """
+
+# Gradio's example pictures are buttons without a name for screen readers.
+_NAME_EXAMPLES: Final = """() => setTimeout(() => {
+  const names = NAMES;
+  document.querySelectorAll(".gallery-item").forEach((button) => {
+    const index = [...button.parentElement.children].indexOf(button);
+    button.setAttribute("aria-label", "Example photo: " + names[index]);
+  });
+}, 500)""".replace("NAMES", json.dumps([text.split(",")[0] for text in EXAMPLE_PHOTOS.values()]))
 
 _INTRO: Final = """
 # hfstyle · paint a photo in the style of any picture
@@ -286,6 +306,8 @@ class Studio:
         self.model_name = model_name
         self.labels = {name: _preset_label(name, code) for name, code in pipe.presets.items()}
         """Title, artist and year of the presets, by name."""
+        self.first_photo = _example_paths().get(_FIRST_PHOTO)
+        """What the pages show until the visitor has chosen a photo; None without example photos."""
         self._memory = _Memory()
         self._thumbnails: list[str] = []
         self._thumbnails_done = threading.Event()
@@ -303,6 +325,11 @@ class Studio:
 
         self._encode: Callable[..., StyleCode] = _on_gpu(encode)
         self._paint: Callable[..., Image.Image] = _on_gpu(paint)
+
+    def first_styles(self, count: int) -> list[str]:
+        """Presets with which the pages begin."""
+        known = [name for name in _FIRST_STYLES if name in self.labels]
+        return [*known, *(name for name in self.labels if name not in known)][:count]
 
     # Inputs
 
@@ -444,6 +471,15 @@ class Studio:
         return path
 
 
+def _example_paths() -> dict[str, str]:
+    """The example photos that are installed, by name."""
+    try:
+        return {name: str(example_photo_path(name)) for name in EXAMPLE_PHOTOS}
+    except (ModuleNotFoundError, FileNotFoundError) as error:
+        _log.warning("no example photos: %s", error)
+        return {}
+
+
 def _on_gpu(function: Callable[..., Any]) -> Callable[..., Any]:
     return function if spaces is None else spaces.GPU(function, duration=30)
 
@@ -507,28 +543,31 @@ class _Handlers:
         """Before and after, side by side, strip, status."""
         started, studio = time.perf_counter(), self.studio
         size, side = int(style_size), int(resolution)
-        if not content:
+        code = studio.style(style, style_file, preset, size)
+        shown = content or studio.first_photo
+        if shown is None:
             yield None, None, None, "Choose a photo to begin."
             return
-        code = studio.style(style, style_file, preset, size)
-        original = studio.original_preview(content, side)
+        original = studio.original_preview(shown, side)
         if code is None:
-            yield (original, original), None, None, "Now choose a style."
+            yield (original, original), None, None, "Choose a style."
             return
         key = (style, size) if style else (style_file or preset)
-        painted = studio.painted_preview(content, code, key, strength, side)
+        painted = studio.painted_preview(shown, code, key, strength, side)
         label = studio.labels.get(preset or "", code.name) if not style else code.name
         swatch = studio.swatch(style) if style else studio.thumbnail(preset) if preset else None
         swatches = (
             [(swatch, f"Style: {label}")] if swatch and not (style_file and not style) else []
         )
         beside = [(original, "Photo"), *swatches, (painted, f"Painted, strength {strength:g}")]
-        height, width = studio.preview(content, side).size
+        height, width = studio.preview(shown, side).size
         seconds = time.perf_counter() - started
         status = f"{label}: {width} × {height} px in {seconds:.1f} s"
+        if not content:
+            status += " (an example: choose your own photo)"
         yield (original, painted), beside, gr.skip(), status
         strip = [
-            (studio.painted_preview(content, code, key, amount, side), f"{amount:g}")
+            (studio.painted_preview(shown, code, key, amount, side), f"{amount:g}")
             for amount in STRIP
         ]
         yield gr.skip(), gr.skip(), strip, status
@@ -570,6 +609,8 @@ class _Handlers:
             preset, style, weight = slots[3 * index : 3 * index + 3]
             code = self.studio.style(style, None, preset, style_size)
             if code is not None and weight > 0:
+                if not style:
+                    code = replace(code, name=code.metadata.get("title", code.name))
                 codes.append(code)
                 weights.append(weight)
         return StyleCode.mix(codes, weights) if codes else None
@@ -583,14 +624,15 @@ class _Handlers:
         *slots: Any,
     ) -> tuple[Any, str]:
         """Before and after, status."""
-        if not content:
+        shown = content or self.studio.first_photo
+        if shown is None:
             return None, "Choose a photo to begin."
-        original = self.studio.original_preview(content, int(resolution))
+        original = self.studio.original_preview(shown, int(resolution))
         code = self._mixture(int(style_size), slots)
         if code is None:
-            return (original, original), "Now choose styles and give them weights."
+            return (original, original), "Choose styles and give them weights."
         key = (slots, int(style_size))
-        painted = self.studio.painted_preview(content, code, key, strength, int(resolution))
+        painted = self.studio.painted_preview(shown, code, key, strength, int(resolution))
         return (original, painted), code.name
 
     def mix(
@@ -627,9 +669,9 @@ class _Handlers:
             The painted photo, a PNG file; and the style file, which /stylize takes.
         """
         photo = _needed(content, "photo")
-        slots = (preset_1, style_1, weight_1, preset_2, style_2, weight_2)
-        slots += (preset_3, style_3, weight_3, preset_4, style_4, weight_4)
-        code = self._mixture(int(style_size), slots)
+        first = [preset_1, style_1, weight_1, preset_2, style_2, weight_2]
+        rest = [preset_3, style_3, weight_3, preset_4, style_4, weight_4]
+        code = self._mixture(int(style_size), first + rest)
         if code is None:
             raise _refusal("Choose at least one style and give it a weight above 0.")
         picture = self.studio.full_size(photo, code, strength, int(style_size), int(resolution))
@@ -723,7 +765,7 @@ def create_app(pipe: StyleTransferPipeline, model_name: str = "hfstyle base") ->
         delete_cache=(_FILES_LIVE // 6, _FILES_LIVE),
     ) as demo:
         gr.Markdown(_INTRO)
-        with gr.Tabs():
+        with gr.Tabs() as tabs:
             with gr.Tab("Stylise", id="stylise"):
                 _stylise_tab(handlers, compute, private, demo)
             with gr.Tab("Mix", id="mix"):
@@ -741,6 +783,8 @@ def create_app(pipe: StyleTransferPipeline, model_name: str = "hfstyle base") ->
                         megabytes=MAX_UPLOAD_BYTES // 1_000_000,
                     )
                 )
+        for event in (demo.load, tabs.select):
+            event(None, js=_NAME_EXAMPLES, api_visibility="private")
     demo.queue(max_size=MAX_QUEUE, default_concurrency_limit=4)
     if studio.labels:
         threading.Thread(target=studio.render_thumbnails, name="thumbnails", daemon=True).start()
@@ -760,6 +804,7 @@ def _stylise_tab(
                 with gr.Tab("Gallery"):
                     gallery = gr.Gallery(
                         label="Paintings, each shown by the same cat in its style",
+                        show_label=False,
                         columns=3,
                         height=300,
                         object_fit="cover",
@@ -789,25 +834,28 @@ def _stylise_tab(
             status = gr.Markdown("Choose a photo to begin.", elem_id="status")
             beside = gr.Gallery(
                 label="Side by side",
+                show_label=False,
                 columns=3,
                 format="png",
                 object_fit="contain",
-                height="auto",
+                elem_classes="results",
                 interactive=False,
             )
+            gr.Markdown("**Strength from 0 to 1**: choose one to set the slider")
             strip = gr.Gallery(
-                label="Strength 0 to 1: choose one to set the slider",
+                label="Strength from 0 to 1",
+                show_label=False,
                 columns=len(STRIP),
                 format="png",
                 object_fit="contain",
-                height="auto",
+                elem_classes=["results", "strip"],
                 allow_preview=False,
                 interactive=False,
             )
             download = gr.Button("Full-size picture", variant="primary")
-            file = gr.File(label="Full-size PNG")
+            file = gr.File(label="Full-size PNG", elem_classes="files")
 
-    inputs = [content, preset, style, style_file, strength, style_size, resolution]
+    inputs: list[Any] = [content, preset, style, style_file, strength, style_size, resolution]
     gr.on(
         [component.change for component in inputs],
         _friendly_steps(handlers.render),
@@ -820,7 +868,7 @@ def _stylise_tab(
     download.click(_friendly(handlers.stylize), inputs, file, api_name="stylize", **compute)
 
     # One style at a time: choosing one way empties the others.
-    own = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
+    own: dict[str, Any] = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
 
     def pick(event: gr.SelectData) -> tuple[Any, None, None]:
         return names[int(event.index)], None, None
@@ -835,6 +883,7 @@ def _stylise_tab(
 
     strip.select(strength_of, None, strength, **own)
     if names:
+        demo.load(lambda: studio.first_styles(1)[0], None, preset, **own)
         demo.load(
             studio.growing_thumbnails,
             None,
@@ -874,8 +923,8 @@ def _mix_tab(
             with gr.Accordion("Brush and detail", open=False):
                 style_size, resolution = _fine_sliders()
             save = gr.Button("Full-size picture and style file", variant="primary")
-            file = gr.File(label="Full-size PNG")
-            style_file = gr.File(label="Style file")
+            file = gr.File(label="Full-size PNG", elem_classes="files")
+            style_file = gr.File(label="Style file", elem_classes="files")
     inputs = [content, strength, style_size, resolution, *slots]
     gr.on(
         [component.change for component in inputs],
@@ -889,7 +938,7 @@ def _mix_tab(
     save.click(_friendly(handlers.mix), inputs, [file, style_file], api_name="mix", **compute)
     if len(names) > 1:
         demo.load(
-            lambda: (names[0], names[1]),
+            lambda: tuple(studio.first_styles(2)),
             None,
             [slots[0], slots[3]],
             api_visibility="private",
@@ -902,7 +951,7 @@ def _mix_tab(
             size = _style_size_slider()
             name = gr.Textbox("", label="Name of the style", max_length=80)
             encode = gr.Button("Save its style")
-            encoded = gr.File(label="Style file")
+            encoded = gr.File(label="Style file", elem_classes="files")
     encode.click(
         _friendly(handlers.encode), [picture, size, name], encoded, api_name="encode", **compute
     )
@@ -933,7 +982,13 @@ def _compare_tab(handlers: _Handlers, compute: dict[str, Any], demo: gr.Blocks) 
                 stop = gr.Button("Stop")
         with gr.Column(scale=3, min_width=320):
             shown = gr.Gallery(
-                label="Results", columns=[1, 2, 3], format="png", height="auto", interactive=False
+                label="Results",
+                show_label=False,
+                columns=3,
+                format="png",
+                object_fit="contain",
+                elem_classes="results",
+                interactive=False,
             )
     run = go.click(
         _friendly_steps(handlers.compare),
@@ -944,19 +999,24 @@ def _compare_tab(handlers: _Handlers, compute: dict[str, Any], demo: gr.Blocks) 
         **compute,
     )
     stop.click(None, cancels=[run])
-    if names := list(studio.labels):
-        demo.load(lambda: names[:4], None, presets, api_visibility="private", queue=False)
+    if studio.labels:
+        demo.load(
+            lambda: studio.first_styles(4), None, presets, api_visibility="private", queue=False
+        )
 
 
 def _photo(label: str) -> PhotoUpload:
     """A place for the visitor's photo, with examples below it."""
     photo = PhotoUpload(label=label, height=300, format="png", alt_text="the photo to be painted")
-    try:
-        files = [[str(example_photo_path(name))] for name in EXAMPLE_PHOTOS]
-    except (ModuleNotFoundError, FileNotFoundError) as error:
-        _log.warning("no example photos: %s", error)
-        return photo
-    gr.Examples(files, photo, label="or one of these", api_name=False, cache_examples=False)
+    files = [[path] for path in _example_paths().values()]
+    if files:
+        gr.Examples(
+            files,
+            photo,
+            label="or one of these",
+            api_visibility="private",
+            cache_examples=False,
+        )
     return photo
 
 
@@ -1002,10 +1062,31 @@ def load_model() -> tuple[StyleTransferPipeline, str]:
     return pipe, Path(model).name if Path(model).is_dir() else model
 
 
+def _theme() -> gr.themes.Base:
+    """Fonts of the visitor's own system, and colours of a contrast of at least 4.5 to 1."""
+    theme = gr.themes.Soft(
+        primary_hue="indigo",
+        neutral_hue="slate",
+        font=["system-ui", "sans-serif"],
+        font_mono=["ui-monospace", "monospace"],
+    )
+    return theme.set(
+        body_background_fill="*neutral_50",
+        color_accent="*primary_600",
+        checkbox_label_background_fill_selected="*primary_600",
+        block_label_text_color="*primary_800",
+        block_title_text_color="*primary_800",
+        block_info_text_color="*neutral_600",
+        body_text_color_subdued="*neutral_600",
+        button_primary_background_fill="*primary_600",
+        button_primary_background_fill_hover="*primary_700",
+    )
+
+
 def launch_options() -> dict[str, Any]:
     """How the demo is launched: looks and limits."""
     return {
-        "theme": gr.themes.Soft(primary_hue="indigo", neutral_hue="slate"),
+        "theme": _theme(),
         "css": _CSS,
         "max_file_size": MAX_UPLOAD_BYTES,
         "ssr_mode": False,
