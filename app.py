@@ -309,6 +309,8 @@ class Studio:
         self.first_photo = _example_paths().get(_FIRST_PHOTO)
         """What the pages show until the visitor has chosen a photo; None without example photos."""
         self._memory = _Memory()
+        self.kept: set[str] = set()
+        """Files that are shown to everybody and not deleted with those of the visitors."""
         self._thumbnails: list[str] = []
         self._thumbnails_done = threading.Event()
 
@@ -435,7 +437,9 @@ class Studio:
             cat = Picture(resize(photo.rgb, _SWATCH).clamp(0, 1), None, "chelsea")
             for name in self.labels:
                 painted = self._paint(cat, self.pipe.preset(name), 1.0, None)
-                self._thumbnails.append(_write_png(painted, _slug(name), {}))
+                path = _write_png(painted, _slug(name), {})
+                self.kept.add(path)
+                self._thumbnails.append(path)
         except Exception as error:  # the list of names does without
             _log.warning("no thumbnails of the presets: %s", error)
         finally:
@@ -504,7 +508,7 @@ def _result_name(content: str, code: StyleCode, strength: float) -> str:
 
 def _new_file(name: str) -> Path:
     """A path in a folder of its own that cannot be guessed, where Gradio serves and later deletes it."""
-    folder = Path(get_upload_folder(), secrets.token_hex(32))
+    folder = Path(os.path.abspath(get_upload_folder()), secrets.token_hex(32))
     folder.mkdir(parents=True)
     return folder / name
 
@@ -814,6 +818,7 @@ def _stylise_tab(
                         visible=bool(names),
                         elem_classes="presets",
                     )
+                    gallery.keep_in_cache = studio.kept
                     preset = _presets(studio, "Painting")
                 with gr.Tab("My picture"):
                     style = PhotoUpload(label="Style picture", height=260, format="png")

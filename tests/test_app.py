@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -54,8 +57,8 @@ def _parts(code: StyleCode) -> tuple[torch.Tensor, torch.Tensor, str]:
 
 
 @pytest.fixture(scope="module")
-def client(pipe: StyleTransferPipeline, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A client of the app, which runs on the loopback interface."""
+def demo(pipe: StyleTransferPipeline, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The app, running on the loopback interface."""
     with pytest.MonkeyPatch.context() as patch:
         for variable in ("NO_PROXY", "no_proxy"):
             patch.setenv(variable, "127.0.0.1,localhost")
@@ -69,14 +72,19 @@ def client(pipe: StyleTransferPipeline, tmp_path_factory: pytest.TempPathFactory
             **app.launch_options(),
         )
         try:
-            yield gradio_client.Client(
-                demo.local_url,
-                verbose=False,
-                analytics_enabled=False,
-                download_files=str(tmp_path_factory.mktemp("downloads")),
-            )
+            yield demo
         finally:
             demo.close(verbose=False)
+
+
+@pytest.fixture(scope="module")
+def client(demo: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return gradio_client.Client(
+        demo.local_url,
+        verbose=False,
+        analytics_enabled=False,
+        download_files=str(tmp_path_factory.mktemp("downloads")),
+    )
 
 
 def upload(path: Path) -> Any:
@@ -335,6 +343,30 @@ def _post(client: Any, data: list[Any]) -> str:
     return httpx.get(f"{url}/{response.json()['event_id']}", timeout=20).text
 
 
+def test_the_cleaning_spares_what_everybody_sees(
+    demo: Any, client: Any, folder: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("skimage")
+    from gradio.route_utils import delete_files_created_by_app
+
+    uploads = Path(os.environ["GRADIO_TEMP_DIR"])
+    picture(seed=7).save(tmp_path / "of_a_visitor.png")
+    client.predict(upload(tmp_path / "of_a_visitor.png"), preset="waves", api_name="/stylize")
+    assert list(uploads.rglob("of_a_visitor*"))
+    for _ in range(100):  # the thumbnails are made in the background
+        if list(uploads.rglob("squares.png")):
+            break
+        time.sleep(0.1)
+    kept = set().union(*(getattr(block, "keep_in_cache", ()) for block in demo.blocks.values()))
+    thumbnails = {str(path) for path in uploads.rglob("squares.png")}
+    assert thumbnails
+    assert thumbnails <= kept
+
+    delete_files_created_by_app(demo, age=-1)
+    assert not list(uploads.rglob("of_a_visitor*"))
+    assert list(uploads.rglob("astronaut.png"))  # an example
+
+
 class TestStudio:
     @pytest.fixture
     def studio(
@@ -414,3 +446,61 @@ def test_the_model_comes_from_the_environment(
     loaded, name = app.load_model()
     assert name == "mine"
     assert list(loaded.presets) == ["night", "squares", "waves"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1280, 390])
+def test_in_a_browser(demo: Any, folder: Path, tmp_path: Path, width: int) -> None:
+    """Choose a photo and a style, move the strength, download; then compare and mix."""
+    pytest.importorskip("skimage")
+    playwright = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("no Chromium")
+    problems: list[str] = []
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": width, "height": 850})
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        expect, status = playwright.expect, page.locator("#status")
+        page.goto(demo.local_url)
+        expect(status).to_contain_text("an example", timeout=20_000)
+
+        page.locator("input[type=file]").first.set_input_files(folder / "photo.png")
+        expect(status).not_to_contain_text("an example", timeout=20_000)
+        expect(status).to_contain_text("70 × 50 px")
+        page.get_by_label("Thumbnail 2 of 3").first.click()
+        expect(status).to_contain_text(list(demo_labels(demo))[1])
+        strength = page.get_by_label("range slider for Strength").first
+        strength.press("ArrowLeft")
+        expect(page.get_by_text("Painted, strength 0.95")).to_be_visible(timeout=20_000)
+
+        page.get_by_role("button", name="Full-size picture", exact=True).click()
+        link = page.locator("a[download]:has-text('KB')").first
+        with page.expect_download(timeout=20_000) as download:
+            link.click()
+        assert "strength095" in download.value.suggested_filename
+        download.value.save_as(tmp_path / "result.png")
+        assert Image.open(tmp_path / "result.png").size == (70, 50)
+
+        page.get_by_role("tab", name="My picture").click()
+        notes = tmp_path / "notes.png"
+        notes.write_bytes(b"these are notes")
+        page.locator("input[type=file]:visible, input[type=file]").nth(1).set_input_files(notes)
+        expect(page.get_by_text("not a picture")).to_be_visible(timeout=20_000)
+
+        page.get_by_role("tab", name="Mix", exact=True).click()
+        expect(page.get_by_text("50% ").first).to_be_visible(timeout=20_000)
+        page.get_by_role("tab", name="Compare", exact=True).click()
+        page.locator("[aria-label^='Example photo']:visible").first.click()
+        page.get_by_role("button", name="Compare", exact=True).click()
+        expect(page.locator(".results .thumbnail-item:visible")).to_have_count(3, timeout=30_000)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        browser.close()
+    assert not problems
+
+
+def demo_labels(demo: Any) -> list[str]:
+    """Labels of the presets, in the order of the gallery."""
+    dropdown = next(b for b in demo.blocks.values() if isinstance(b, gr.Dropdown))
+    return [label for label, _ in dropdown.choices]
