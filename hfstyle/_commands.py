@@ -324,6 +324,17 @@ def _style(pipe: StyleTransferPipeline, style: str, style_size: int) -> StyleCod
 def _paint(
     pipe: StyleTransferPipeline, picture: Picture, code: StyleCode, args: argparse.Namespace
 ) -> Image.Image:
+    tiles: Progress | None = None
+    before = 0
+
+    def show(done: int, total: int) -> None:
+        nonlocal tiles, before
+        if done < total:  # the last is the picture itself, the others are its tiles
+            tiles = tiles or Progress(total - 1, args.quiet)
+            tiles.step(done - before)
+            tiles.show(f"tiles of {picture.name}")
+            before = done
+
     size = args.size
     if isinstance(size, str):
         short = min(picture.size)
@@ -333,6 +344,8 @@ def _paint(
         code,
         args.strength,
         processing_resolution=size,
+        tile_size=args.tile_size,
+        progress_callback=show,
         keep_alpha=args.keep_alpha,
     ).images[0]
     return image

@@ -166,6 +166,15 @@ def _add_stylize(commands: _Commands[_Parser]) -> _Parser:
         "back to the photo's size with its fine detail. Smaller is faster and paints broader "
         "strokes. 'full' paints at the photo's size; default: the same, but at most 1080",
     )
+    parser.add_argument(
+        "--tile-size",
+        type=_tile_size,
+        default="auto",
+        metavar="N",
+        help="side in pixels, from 64, of the tiles in which larger photos are painted, to need less "
+        "memory; the result is the same. 'off' paints in one piece; default: 1024 if the photo is "
+        "painted at more than 2048 x 2048 pixels",
+    )
     _add_style_size(parser)
     parser.add_argument(
         "--format",
@@ -431,6 +440,15 @@ def _size(text: str) -> int | str:
         return _whole(64, None)(text)
     except argparse.ArgumentTypeError as error:
         raise argparse.ArgumentTypeError(f"{error}, 'full' or 'auto'") from None
+
+
+def _tile_size(text: str) -> int | str | None:
+    if text in ("auto", "off"):
+        return None if text == "off" else text
+    try:
+        return _whole(64, None)(text)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"{error}, 'off' or 'auto'") from None
 
 
 def _weights(text: str) -> list[float]:
