@@ -21,15 +21,19 @@ from hfstyle._batch import Inputs, Outputs, style_label, write_to_stdout
 from hfstyle._presets import local_folder
 from hfstyle._terminal import Progress, UsageError, reason, table
 from hfstyle.benchmark import format_results, machine, run_benchmark
+from hfstyle.evaluate import evaluate as run_evaluation
+from hfstyle.evaluate import format_report, load_networks, read_pairs, write_html
 from hfstyle.examples import EXAMPLE_PHOTOS, example_photo
 from hfstyle.images import Picture, save_image
 from hfstyle.pipeline import StyleTransferPipeline
 from hfstyle.style import StyleCode, normalise_weights
 
-__all__ = ["benchmark", "demo", "encode", "info", "styles", "stylize"]
+__all__ = ["benchmark", "demo", "encode", "evaluate", "info", "styles", "stylize"]
 
 _LARGEST_AUTO_SIZE: Final = 1080
 _DEMO_STYLE: Final = "starry_night_van_gogh"
+_PICTURES_IN_HTML: Final = 400
+_NAMES_IN_A_MESSAGE: Final = 10
 
 
 def stylize(args: argparse.Namespace) -> int:
@@ -257,6 +261,63 @@ def benchmark(args: argparse.Namespace) -> int:
     for message in failed:
         print(f"hfstyle: error: {message}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def evaluate(args: argparse.Namespace) -> int:
+    """Measure, print a table, and write the numbers as JSON and the pictures as a page."""
+    if args.outputs is not None and (args.model is not None or args.strength is not None):
+        raise UsageError("--outputs are painted already; leave out --model and --strength")
+    for file in (args.json, args.html):
+        if file not in (None, "-") and not Path(file).resolve().parent.is_dir():
+            raise UsageError(f"{file}: there is no folder {Path(file).parent}; create it")
+    pairs = None if args.pairs is None else read_pairs(args.pairs)
+    networks = load_networks(args.networks)
+    progress: Progress | None = None
+
+    def show(done: int, total: int) -> None:
+        nonlocal progress
+        progress = progress or Progress(total, args.quiet)
+        progress.step()
+        progress.show()
+
+    try:
+        evaluation = run_evaluation(
+            args.contents,
+            args.styles,
+            args.outputs,
+            pipeline=_pipeline(args) if args.outputs is None else None,
+            pairs=pairs,
+            strengths=args.strength or (1.0,),
+            style_size=args.style_size,
+            networks=networks,
+            device=_device(args.device),
+            thumbnails=0 if args.html is None else _PICTURES_IN_HTML,
+            progress_callback=show,
+        )
+    finally:
+        if progress is not None:
+            progress.clear()
+    report = evaluation.report
+    if args.json == "-":
+        _print_json(report)
+    else:
+        print(format_report(report))
+    if args.json not in (None, "-"):
+        text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False)
+        Path(args.json).write_text(text + "\n", encoding="utf-8")
+    if args.html is not None:
+        Path(args.html).write_text(write_html(evaluation), encoding="utf-8")
+    for name in networks.unknown:
+        print(f"hfstyle: warning: {name} is no known feature network", file=sys.stderr)
+    missing = report["missing"]
+    if missing:
+        more = len(missing) - _NAMES_IN_A_MESSAGE
+        names = ", ".join(missing[:_NAMES_IN_A_MESSAGE]) + (f" and {more} more" if more > 0 else "")
+        print(
+            f"hfstyle: error: {args.outputs}: no output for {names}; --pairs says which are meant",
+            file=sys.stderr,
+        )
+    return 1 if missing else 0
 
 
 class _Failures:

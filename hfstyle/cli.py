@@ -100,7 +100,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"hfstyle {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_add_stylize, _add_encode, _add_styles, _add_info, _add_demo, _add_benchmark):
+    for add in (
+        *(_add_stylize, _add_encode, _add_styles, _add_info),
+        *(_add_demo, _add_benchmark, _add_evaluate),
+    ):
         command = add(commands)
         command.add_argument(
             "--debug", action="store_true", help="show where in the program an error arose"
@@ -356,6 +359,55 @@ def _add_benchmark(commands: _Commands[_Parser]) -> _Parser:
     )
     parser.add_argument("--json", metavar="FILE", help="also write the numbers there; - is stdout")
     _add_model(parser, several_dtypes=True)
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress bar")
+    return parser
+
+
+def _add_evaluate(commands: _Commands[_Parser]) -> _Parser:
+    parser = _add(
+        commands,
+        "evaluate",
+        "measure how good stylised pictures are",
+        "Measure painted pictures, or those that a model paints: LPIPS, SSIM, PSNR, content and\n"
+        "style distance, palette, FID, ArtFID, CFSD. Pictures are named by their files without\n"
+        "suffix. Measures that need a network are there only if --networks gives it.\n",
+        "examples:\n"
+        "  hfstyle evaluate --contents photos/ --styles paintings/ --strength 0.5 1\n"
+        "  hfstyle evaluate --contents photos/ --styles paintings/ --outputs painted/ \\\n"
+        "    --networks networks/ --json numbers.json --html report.html\n",
+    )
+    parser.add_argument("--contents", required=True, metavar="DIR", help="folder of photos")
+    parser.add_argument("--styles", required=True, metavar="DIR", help="folder of style pictures")
+    parser.add_argument(
+        "--outputs",
+        metavar="DIR",
+        help="folder with pictures CONTENT__STYLE.png, as `hfstyle stylize -o DIR` names them; "
+        "default: the model paints them",
+    )
+    parser.add_argument(
+        "--pairs",
+        metavar="FILE",
+        help='JSON [["CONTENT", "STYLE"], ...] or {"pairs": ...}; default: all combinations',
+    )
+    parser.add_argument(
+        "--strength",
+        type=_number(0.0, 1.0),
+        nargs="+",
+        metavar="X",
+        help="0 to 1, at which the model paints; each is measured (default: 1)",
+    )
+    _add_style_size(parser)
+    parser.add_argument(
+        "--networks",
+        nargs="+",
+        default=[],
+        metavar="SOURCE",
+        help="safetensors files, folders of them or Hub ids of the networks that judge: SqueezeNet "
+        "1.1 and its LPIPS heads, Inception-v3, VGG-19; recognised from their tensors",
+    )
+    parser.add_argument("--json", metavar="FILE", help="write all numbers there; - is stdout")
+    parser.add_argument("--html", metavar="FILE", help="write a page with small pictures there")
+    _add_model(parser)
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress bar")
     return parser
 
