@@ -231,16 +231,16 @@ def test_out_of_gpu_memory_auto_tries_smaller_tiles(
     run = pipe.generator.forward
 
     def forward(content: Tensor, *args: object) -> Tensor:
-        if content[:, 0].numel() > 300 * 300 and content.shape[0] == 1:
+        if content[:, 0].numel() > 470 * 470 and content.shape[0] == 1:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return run(content, *args)  # type: ignore[arg-type]
 
     monkeypatch.setattr(pipe.generator, "forward", forward)
-    picture = photo(310, 400)
+    picture = photo(500, 700)
     if tile == "auto":
         result = pipe(picture, STYLE, tile_size="auto").images[0]
-        assert result.size == (400, 310)
-        assert "tiles of 200 px" in caplog.text
+        assert result.size == (700, 500)
+        assert "tiles of 350 px" in caplog.text
     else:
         with pytest.raises(torch.OutOfMemoryError):
             pipe(picture, STYLE, tile_size=tile)  # type: ignore[arg-type]
