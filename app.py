@@ -44,6 +44,7 @@ from PIL.PngImagePlugin import PngInfo
 from hfstyle import ImageError, StyleCode, StyleCodeError, StyleTransferPipeline, __version__
 from hfstyle.examples import EXAMPLE_PHOTOS, example_photo, example_photo_path
 from hfstyle.images import Picture, load_image, resize, to_pil
+from hfstyle.pipeline import DEFAULT_STYLE_SIZE
 
 _log = logging.getLogger("hfstyle.app")
 
@@ -583,7 +584,7 @@ class _Handlers:
         style: str | None = None,
         style_file: str | None = None,
         strength: float = 1.0,
-        style_size: float = 256,
+        style_size: float = DEFAULT_STYLE_SIZE,
         resolution: float = _DEFAULT_RESOLUTION,
     ) -> str:
         """Paint a photo in a style, at the photo's full size.
@@ -594,7 +595,7 @@ class _Handlers:
             style: a picture whose style is taken.
             style_file: a style file that /encode or /mix made; used if there is no style picture.
             strength: from 0, the photo itself, to 1, the full style.
-            style_size: short side in pixels at which the style picture is looked at; smaller makes broader strokes.
+            style_size: short side in pixels at which the style picture is looked at; larger makes broader strokes.
             resolution: short side in pixels at which the photo is painted; the result has the photo's own size.
 
         Returns:
@@ -643,7 +644,7 @@ class _Handlers:
         self,
         content: str | None,
         strength: float = 1.0,
-        style_size: float = 256,
+        style_size: float = DEFAULT_STYLE_SIZE,
         resolution: float = _DEFAULT_RESOLUTION,
         preset_1: str | None = None,
         style_1: str | None = None,
@@ -663,7 +664,7 @@ class _Handlers:
         Args:
             content: the photo.
             strength: from 0, the photo itself, to 1, the full style.
-            style_size: short side in pixels at which style pictures are looked at; smaller makes broader strokes.
+            style_size: short side in pixels at which style pictures are looked at; larger makes broader strokes.
             resolution: short side in pixels at which the photo is painted; the result has the photo's own size.
             preset_1: name of the first style; used if there is no picture for it. Likewise 2 to 4.
             style_1: picture of the first style. Likewise 2 to 4.
@@ -681,12 +682,12 @@ class _Handlers:
         picture = self.studio.full_size(photo, code, strength, int(style_size), int(resolution))
         return picture, self.studio.save_style(code)
 
-    def encode(self, style: str | None, style_size: float = 256, name: str = "") -> str:
+    def encode(self, style: str | None, style_size: float = DEFAULT_STYLE_SIZE, name: str = "") -> str:
         """Save the style of a picture as a small file, which /stylize takes in place of the picture.
 
         Args:
             style: the picture.
-            style_size: short side in pixels at which the picture is looked at; smaller makes broader strokes.
+            style_size: short side in pixels at which the picture is looked at; larger makes broader strokes.
             name: what to call the style, at most 80 characters; by default the file's name.
 
         Returns:
@@ -723,9 +724,9 @@ class _Handlers:
         studio, photo = self.studio, _needed(content, "photo")
         chosen: list[tuple[str, Hashable, StyleCode]] = []
         if style:
-            code = studio.style(style, None, None, 256)
+            code = studio.style(style, None, None, DEFAULT_STYLE_SIZE)
             assert code is not None
-            chosen.append((code.name, (style, 256), code))
+            chosen.append((code.name, (style, DEFAULT_STYLE_SIZE), code))
         for name in (presets or [])[:_COMPARED_STYLES]:
             chosen.append((studio.labels[name], name, studio.pipe.preset(name)))
         if not chosen:
@@ -1037,12 +1038,12 @@ def _fine_sliders() -> tuple[gr.Slider, gr.Slider]:
 
 def _style_size_slider() -> gr.Slider:
     return gr.Slider(
-        64,
-        512,
-        value=256,
-        step=32,
-        label="Fineness of the brush",
-        info="lower paints broader strokes; for your own style picture",
+        128,
+        768,
+        value=DEFAULT_STYLE_SIZE,
+        step=64,
+        label="Size of the brush",
+        info="higher paints broader strokes; for your own style picture",
     )
 
 

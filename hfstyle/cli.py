@@ -416,10 +416,10 @@ def _add_style_size(parser: _Parser) -> None:
     parser.add_argument(
         "--style-size",
         type=_whole(64, 4096),
-        default=256,
+        default=384,
         metavar="N",
-        help="short side in pixels, 64 to 4096, at which style pictures are looked at: smaller "
-        "makes broader strokes (default: 256)",
+        help="short side in pixels, 64 to 4096, at which style pictures are looked at: larger "
+        "makes broader strokes (default: 384)",
     )
 
 

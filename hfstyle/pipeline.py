@@ -47,8 +47,8 @@ __all__ = [
     "StyleTransferPipeline",
 ]
 
-DEFAULT_STYLE_SIZE: Final = 256
-"""Short side in pixels at which a style is looked at: the size of the training's style crops."""
+DEFAULT_STYLE_SIZE: Final = 384
+"""Short side in pixels at which a style is looked at: the middle of the scales it has in training."""
 MINIMUM_SIDE: Final = 16
 """Least height and width of a content picture, in pixels."""
 
@@ -221,7 +221,7 @@ class StyleTransferPipeline:
         Args:
             style: a picture, or the path of one; a `StyleCode` or the path of its file (*.safetensors) is checked and
                 returned.
-            style_size: short side in pixels, 64 to 4096, at which the picture is looked at: smaller sizes make broader
+            style_size: short side in pixels, 64 to 4096, at which the picture is looked at: larger sizes make broader
                 strokes of it, in the photo's pixels. Of pictures longer than 4 to 1, the middle is used.
             name: of the code; by default the file's name without suffix.
             metadata: title, artist, year, licence ... to keep with it.
