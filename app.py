@@ -682,7 +682,9 @@ class _Handlers:
         picture = self.studio.full_size(photo, code, strength, int(style_size), int(resolution))
         return picture, self.studio.save_style(code)
 
-    def encode(self, style: str | None, style_size: float = DEFAULT_STYLE_SIZE, name: str = "") -> str:
+    def encode(
+        self, style: str | None, style_size: float = DEFAULT_STYLE_SIZE, name: str = ""
+    ) -> str:
         """Save the style of a picture as a small file, which /stylize takes in place of the picture.
 
         Args:
