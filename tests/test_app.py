@@ -115,7 +115,7 @@ def test_stylize_paints_at_full_size_and_keeps_the_settings(client: Any, folder:
     path = client.predict(
         upload(folder / "photo.png"), preset="waves", strength=0.75, api_name="/stylize"
     )
-    assert Path(path).name == "photo__waves_strength075_brush256_res512.png"
+    assert Path(path).name == "photo__waves_strength075_brush384_res512.png"
     with Image.open(path) as painted:
         assert painted.format == "PNG"
         assert painted.size == (70, 50)

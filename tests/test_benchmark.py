@@ -14,6 +14,7 @@ import torch
 from hfstyle import StyleGenerator
 from hfstyle.benchmark import machine, measure
 from hfstyle.cli import main
+from hfstyle.pipeline import DEFAULT_STYLE_SIZE
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,7 @@ def test_the_command_prints_a_table_and_writes_json(
     assert [(r["task"], r["size"], r["threads"]) for r in report["results"]] == [
         ("paint", 1024, 1),
         ("paint", 64, 1),
-        ("encode", 256, 1),
+        ("encode", DEFAULT_STYLE_SIZE, 1),
     ]
     for result in report["results"]:
         assert len(result["seconds_each"]) == 2
