@@ -92,6 +92,7 @@ def test_the_flags_that_the_text_names_exist() -> None:
     assert isinstance(commands, dict)
     known = {flag for parser in commands.values() for flag in parser._option_string_actions}
     known |= {"--num_processes", "--num_cpu_threads_per_process", "--cpu"}  # of accelerate launch
+    known |= {"--nproc_per_node"}  # of torchrun
     scripts = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "training").glob("*.py"))
     for flag in set(re.findall(r"(?<![\w-])--[a-z][\w-]*", README + CARD)) - known:
         generic = re.sub(r"^--(content|style)_", "--{kind}_", flag)
@@ -145,7 +146,7 @@ def test_relative_links_lead_to_files(name: str) -> None:
         target = (page.parent / link).resolve()
         if target.suffix == ".jpg" and not HAS_WEIGHTS:
             continue  # made by the weights
-        assert target.is_file(), f"{name} links to {link}, which does not exist"
+        assert target.exists(), f"{name} links to {link}, which does not exist"
 
 
 def test_pictures_are_small() -> None:

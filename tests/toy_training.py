@@ -115,18 +115,24 @@ def toy_arguments(toy: Path, output_dir: Path, **changes: object) -> list[str]:
 
 
 def train_here(arguments: list[str]) -> None:
-    """Run the trainer in this process."""
+    """Run the trainer in this process, on one thread as in `environment`: sums over threads differ in the last bits,
+    which Adam's first steps turn into differences that a test would see.
+    """
     import signal
 
+    import torch
     from accelerate.state import AcceleratorState, GradientState
 
     from training.arguments import parse_args
     from training.train import main
 
     handlers = {n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)}
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     try:
         main(parse_args(arguments))
     finally:
+        torch.set_num_threads(threads)
         for number, handler in handlers.items():
             signal.signal(number, handler)
         AcceleratorState._reset_state(reset_partial_state=True)
