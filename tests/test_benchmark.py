@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 import torch
+from small_model import small_generator
 
-from hfstyle import StyleGenerator
 from hfstyle.benchmark import machine, measure
 from hfstyle.cli import main
 from hfstyle.pipeline import DEFAULT_STYLE_SIZE
@@ -19,16 +19,7 @@ from hfstyle.pipeline import DEFAULT_STYLE_SIZE
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    torch.manual_seed(0)
-    generator = StyleGenerator(
-        widths=(8, 8, 16, 16),
-        blocks=(1, 1),
-        encoder_widths=(8, 16, 16),
-        style_width=16,
-        token_width=16,
-        token_grid=4,
-        heads=2,
-    )
+    generator = small_generator()
     folder = tmp_path_factory.mktemp("model")
     generator.save_pretrained(folder)
     return str(folder)

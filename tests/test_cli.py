@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from small_model import small_generator
 
 import hfstyle
 from hfstyle import StyleCode, StyleGenerator, StyleTransferPipeline
@@ -35,24 +36,11 @@ def _picture(height: int, width: int, seed: int) -> Image.Image:
     return Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC)
 
 
-def _generator(seed: int) -> StyleGenerator:
-    torch.manual_seed(seed)
-    return StyleGenerator(
-        widths=(8, 8, 16, 16),
-        blocks=(1, 1),
-        encoder_widths=(8, 16, 16),
-        style_width=16,
-        token_width=16,
-        token_grid=4,
-        heads=2,
-    )
-
-
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A folder with a small model of random weights and two presets."""
     folder = tmp_path_factory.mktemp("model")
-    pipe = StyleTransferPipeline(_generator(0))
+    pipe = StyleTransferPipeline(small_generator(0))
     about = {"title": "Blue Waves", "artist": "A. Painter", "year": "1901"}
     pipe.presets = {
         "blue_waves": pipe.encode_style(_picture(70, 80, 11), name="blue_waves", metadata=about),
@@ -545,7 +533,7 @@ def test_info_of_a_style_code_tells_whether_it_fits(here: Path, run: Run) -> Non
         {"title": "Waves"},
         True,
     )
-    _generator(1).save_pretrained("other_model")
+    small_generator(1).save_pretrained("other_model")
     arguments = ["info", "painting.style.safetensors", "--model", "other_model"]
     code, out, _ = run(*arguments, with_model=False)
     assert code == 0
@@ -572,7 +560,7 @@ def test_the_demo_shows_photo_and_painting_side_by_side(here: Path, run: Run) ->
 
 def test_a_demo_without_styles_tells_what_to_do(here: Path, run: Run) -> None:
     pytest.importorskip("skimage")
-    _generator(0).save_pretrained("bare")
+    small_generator(0).save_pretrained("bare")
     code, _, err = run("demo", "--model", "bare", with_model=False)
     assert (code, "--style painting.jpg" in err) == (1, True)
 
@@ -621,8 +609,8 @@ def test_a_gallery_becomes_the_presets_of_a_model(
         "hills.jpg,,,,,\n",
     )
     folder = tmp_path / "model"
-    _generator(1).save_pretrained(folder)
-    other = StyleTransferPipeline(_generator(2)).encode_style(_picture(80, 80, 1))
+    small_generator(1).save_pretrained(folder)
+    other = StyleTransferPipeline(small_generator(2)).encode_style(_picture(80, 80, 1))
     other.save(folder / "styles" / "stale.safetensors")
     assert presets.main(["--model", str(folder), "--gallery", str(gallery)]) == 0
     assert "2 styles written" in capsys.readouterr().out

@@ -13,6 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from small_model import small_generator
 from torch import Tensor
 
 import hfstyle
@@ -27,19 +28,6 @@ from hfstyle import (
 )
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
-def small_generator(seed: int = 0) -> StyleGenerator:
-    torch.manual_seed(seed)
-    return StyleGenerator(
-        widths=(8, 8, 16, 16),
-        blocks=(1, 1),
-        encoder_widths=(8, 16, 16),
-        style_width=16,
-        token_width=16,
-        token_grid=4,
-        heads=2,
-    )
 
 
 def photo(height: int = 40, width: int = 56, seed: int = 0) -> np.ndarray:

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from small_model import small_generator
 from torch import Tensor
 
-from hfstyle import ImageError, StyleGenerator, StyleTransferPipeline
+from hfstyle import ImageError, StyleTransferPipeline
 from hfstyle.cli import main
 from hfstyle.tiling import tile_side
 
@@ -21,16 +22,7 @@ class SpyingPipeline(StyleTransferPipeline):
     """A small network of random weights, and the sizes at which it ran."""
 
     def __init__(self, dtype: torch.dtype = torch.float32) -> None:
-        torch.manual_seed(0)
-        generator = StyleGenerator(
-            widths=(8, 8, 16, 16),
-            blocks=(1, 1),
-            encoder_widths=(8, 16, 16),
-            style_width=16,
-            token_width=16,
-            token_grid=4,
-            heads=2,
-        )
+        generator = small_generator()
         super().__init__(generator)
         self.to(dtype=dtype)
         self.shapes: list[tuple[int, ...]] = []
