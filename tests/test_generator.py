@@ -9,26 +9,16 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from toy_training import SMALL_GENERATOR
 
 from hfstyle.models.generator import StyleGenerator
 from hfstyle.models.layers import InstanceStatistics
 from hfstyle.models.style_encoder import Condition
 
-# A generator of every part, small enough for one core.
-SMALL = {
-    "widths": (8, 8, 16, 16),
-    "blocks": (1, 1),
-    "encoder_widths": (8, 8, 16),
-    "style_width": 16,
-    "token_width": 8,
-    "token_grid": 2,
-    "heads": 2,
-}
-
 
 def small_generator(seed: int = 0, **changes: object) -> StyleGenerator:
     torch.manual_seed(seed)
-    return StyleGenerator(**{**SMALL, **changes}).eval()  # type: ignore[arg-type]
+    return StyleGenerator(**{**SMALL_GENERATOR, **changes}).eval()  # type: ignore[arg-type]
 
 
 def pictures(*shape: int, seed: int = 1) -> Tensor:
@@ -118,7 +108,7 @@ def test_a_size_that_is_no_multiple_is_refused_by_name(
 
 
 def test_config_is_json_and_names_the_architecture() -> None:
-    generator = StyleGenerator(**SMALL)  # type: ignore[arg-type]
+    generator = StyleGenerator(**SMALL_GENERATOR)  # type: ignore[arg-type]
     config = json.loads(json.dumps(generator._hub_mixin_config))
     assert StyleGenerator(**config).state_dict().keys() == generator.state_dict().keys()
     assert config["token_grid"] == 2

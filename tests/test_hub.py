@@ -19,25 +19,12 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 from safetensors.torch import load_file, save_file
+from small_model import SMALL_GENERATOR, small_generator
 from torch import Tensor
 
 from hfstyle import StyleDiscriminator, StyleGenerator, StyleTransferPipeline
 
 REPO = "someone/brushes"
-SMALL = {
-    "widths": (8, 8, 16, 16),
-    "blocks": (1, 1),
-    "encoder_widths": (8, 16, 16),
-    "style_width": 16,
-    "token_width": 16,
-    "token_grid": 4,
-    "heads": 2,
-}
-
-
-def small_generator(seed: int) -> StyleGenerator:
-    torch.manual_seed(seed)
-    return StyleGenerator(**SMALL).eval()
 
 
 def paint(generator: StyleGenerator) -> Tensor:
@@ -408,7 +395,10 @@ def test_saving_what_was_loaded_writes_the_same_files(folder: Path, tmp_path: Pa
 
 def test_the_config_is_plain_json_with_every_init_argument(folder: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
-    assert config == {**{key: _plain(value) for key, value in SMALL.items()}, "use_tokens": True}
+    assert config == {
+        **{key: _plain(value) for key, value in SMALL_GENERATOR.items()},
+        "use_tokens": True,
+    }
 
 
 def _plain(value: object) -> object:
