@@ -24,6 +24,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--cache_dir", help="where downloads are kept")
     add("--resolution", type=int, default=256, help="side of a crop in pixels, a multiple of 16")
     add(
+        "--loss_resolution",
+        type=int,
+        help="side of the style crops, and of the pictures the losses and the discriminator look at; outputs are reduced "
+        "to it or, in a fifth of the steps, cut to it, so that strokes learn their size on larger crops at less cost. A "
+        "multiple of 16, at most --resolution, which it is by default",
+    )
+    add(
         "--style_zoom",
         type=float,
         nargs=2,
@@ -86,7 +93,14 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--style_weight", type=float, default=4.0)
     add("--texture_weight", type=float, default=2.0, help="channel covariances")
     add("--local_weight", type=float, default=2.0, help="nearest style features at every place")
+    add("--color_weight", type=float, default=1.0, help="mean and covariance of the pixels")
     add("--identity_weight", type=float, default=4.0)
+    add(
+        "--consistency_weight",
+        type=float,
+        default=10.0,
+        help="a photo moved by a few pixels, with a little noise, is painted alike",
+    )
     add("--contrast_weight", type=float, default=0.1)
     add("--style_normalisation", choices=("pair", "energy"), default="pair")
     add("--adversarial_weight", type=float, default=0.3)
@@ -175,6 +189,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         )
     if args.resolution % 16 or args.resolution < 64:
         parser.error(f"--resolution {args.resolution}: must be a multiple of 16, at least 64")
+    if args.loss_resolution is None:
+        args.loss_resolution = args.resolution
+    if args.loss_resolution % 16 or not 64 <= args.loss_resolution <= args.resolution:
+        parser.error(
+            f"--loss_resolution {args.loss_resolution}: must be a multiple of 16, at least 64 and at most --resolution "
+            f"{args.resolution}"
+        )
     for name in (
         "train_batch_size",
         "max_train_steps",

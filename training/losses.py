@@ -1,7 +1,8 @@
 """The losses, one function per term, in the order of the sum that the generator minimises.
 
     L_G = w_content L_content + w_style L_style + w_texture L_texture + w_local L_local
-        + w_identity L_identity + w_contrast L_contrast + w_adversarial L_adversarial
+        + w_color L_color + w_identity L_identity + w_consistency L_consistency + w_contrast L_contrast
+        + w_adversarial L_adversarial
     L_D = L_real + L_fake + w_mismatched L_mismatched + R1
 
 Layers are scaled by the energy of their own features, so that a weight means the same with any perceptual network.
@@ -25,6 +26,8 @@ __all__ = [
     "GanLoss",
     "Statistics",
     "adversarial_loss",
+    "color_loss",
+    "consistency_loss",
     "content_loss",
     "contrast_loss",
     "discriminator_loss",
@@ -143,6 +146,18 @@ def texture_loss(
     return torch.stack(terms).mean()
 
 
+def color_loss(output: Tensor, content: Tensor, style: Tensor, strength: Tensor) -> Tensor:
+    """Distance of the pixels' own mean, deviation and covariance: `style_loss` + `texture_loss` of the pictures.
+
+    Args:
+        output, content, style: (B, 3, S, S) in [0, 1]; the sides may differ.
+        strength: (B,), as in `interpolate`.
+    """
+    seen, own, goal = (measure({"pixels": picture}) for picture in (output, content, style))
+    target = interpolate(own, goal, strength)
+    return style_loss(seen, target, own, goal) + texture_loss(seen, target, own, goal)
+
+
 def _squared(x: Tensor) -> Tensor:
     return x.float().square().flatten(1).mean(1)
 
@@ -176,6 +191,21 @@ def local_loss(
 def identity_loss(output: Tensor, picture: Tensor) -> Tensor:
     """A picture styled by itself is itself (SANet, eq. 8): mean absolute difference of pixels."""
     return F.l1_loss(output.float(), picture.float())
+
+
+def consistency_loss(output: Tensor, moved: Tensor, down: int, right: int, margin: int) -> Tensor:
+    """The picture painted anew after a small move and a little noise is the picture moved: no texture out of noise.
+
+    L = || G(x) - move^-1 G(move(x) + n) ||_1 (as in Sanakoyeu et al. 2018 and ReCoNet, Gao et al. 2018, without a film).
+
+    Args:
+        output: (B, 3, S, S) of x.
+        moved: (B, 3, S, S) of x moved by `down` and `right` pixels, each in [0, margin].
+        margin: pixels at each side that are not compared.
+    """
+    end = output.shape[2] - margin
+    still = output[..., margin - down : end - down, margin - right : end - right]
+    return F.l1_loss(moved[..., margin:end, margin:end].float(), still.float())
 
 
 def contrast_loss(output_code: Tensor, style_code: Tensor, temperature: float = 0.1) -> Tensor:

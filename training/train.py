@@ -17,10 +17,12 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from accelerate import Accelerator
 from accelerate.logging import get_logger
 from accelerate.utils import ProjectConfiguration, set_seed
@@ -42,13 +44,18 @@ from training.report import Log, export, push, save_curves, save_grid
 
 logger = get_logger(__name__)
 
+_MOVE_MARGIN = 16  # px, of which a photo is moved at most half
+_NOISE = 0.01  # deviation of the noise on a moved photo
+_CUT_EVERY = 5  # steps, in one of which the losses see a cut of the output at its own resolution
+
 
 class GeneratorStep(nn.Module):
     """Everything the generator does in one step as one forward pass, which is what DDP wants to see."""
 
-    def __init__(self, generator: StyleGenerator) -> None:
+    def __init__(self, generator: StyleGenerator, loss_resolution: int) -> None:
         super().__init__()
         self.generator = generator
+        self.loss_resolution = loss_resolution
 
     def forward(
         self, content: Tensor, style: Tensor, strength: Tensor, full: int
@@ -56,7 +63,8 @@ class GeneratorStep(nn.Module):
         """Paint (B, 3, S, S); also the styles' code vectors (B, D) and those of the first `full` outputs."""
         condition = self.generator.encode(style)
         output = self.generator(content, condition, strength)
-        return output, condition.vector, self.generator.encode(output[:full]).vector
+        painted = _resized(output[:full], self.loss_resolution)
+        return output, condition.vector, self.generator.encode(painted).vector
 
 
 def main(args: Any) -> None:
@@ -160,7 +168,7 @@ def main(args: Any) -> None:
         "style": make_loader(
             streams["style"],
             batch,
-            side,
+            args.loss_resolution,
             crops=2,
             zoom=tuple(args.style_zoom),
             seed=args.seed + 1,
@@ -177,7 +185,7 @@ def main(args: Any) -> None:
     )
     scheduler = _scheduler(args, optimizer, accelerator.num_processes)
     scheduler_d = _scheduler(args, optimizer_d, accelerator.num_processes)
-    step_module = GeneratorStep(generator)
+    step_module = GeneratorStep(generator, args.loss_resolution)
     step_module, discriminator, optimizer, optimizer_d, scheduler, scheduler_d = (
         accelerator.prepare(
             step_module, discriminator, optimizer, optimizer_d, scheduler, scheduler_d
@@ -222,13 +230,21 @@ def main(args: Any) -> None:
             _channels_last(crops[:, 1]),
         )  # two crops of one painting each
 
-        # The first `full` pairs are painted at strength 1; the last `own` extra ones are pictures styled by themselves.
+        # The first `full` pairs are painted at strength 1. Extra ones follow: pictures styled by themselves, photos and
+        # paintings in turn, and the first contents once more, moved and with noise.
         full = max(1, round(batch * args.full_strength_share))
-        own = max(1, batch // 8) if args.identity_weight > 0 else 0
-        strength = torch.ones(batch + 2 * own, device=device)
+        extra = max(1, batch // 8)
+        own = extra if args.identity_weight > 0 else 0
+        again = extra if args.consistency_weight > 0 else 0
+        strength = torch.ones(batch + own + again, device=device)
         strength[full:batch] = torch.rand(batch - full, device=device)
-        all_content = torch.cat((content, content[:own], style[:own])) if own else content
-        all_style = torch.cat((style, content[:own], style[:own])) if own else style
+        themselves = content[:own] if counters.step % 2 else _resized(style[:own], side)
+        moved, down, right = _move(content[:again])
+        all_content = _channels_last(torch.cat((content, themselves, moved)))
+        all_style = _channels_last(
+            torch.cat((style, _resized(themselves, args.loss_resolution), style[:again]))
+        )
+        look = _loss_view(counters.step, side, args.loss_resolution)
         adversarial_weight = args.adversarial_weight * min(
             1.0, max(0.0, (counters.step - args.adversarial_start) / max(1, args.adversarial_ramp))
         )
@@ -238,15 +254,18 @@ def main(args: Any) -> None:
 
         with accelerator.accumulate(step_module, discriminator):
             painted, codes, output_codes = step_module(all_content, all_style, strength, full)
-            output, identity = painted[:batch], painted[batch:]
+            output, identity, repeated = painted.split((batch, own, again))
             codes = codes[:batch]
             finite = True
+            # What the losses and the discriminator look at, each (B, 3, L, L).
+            seen_output, seen_content = look(output), look(content)
+            seen_style, seen_real = look(style), look(real)
 
             # 1. The discriminator's move.
             if playing:
                 judged = _discriminator_step(
-                    args, discriminator, bare_discriminator, content[:full], real, output[:full].detach(),
-                    codes.detach(), with_r1=counters.step % args.r1_interval == 0,
+                    args, discriminator, bare_discriminator, seen_content[:full], seen_real,
+                    seen_output[:full].detach(), codes.detach(), with_r1=counters.step % args.r1_interval == 0,
                 )  # fmt: skip
                 d_loss = judged.pop("loss")
                 accelerator.backward(d_loss)
@@ -263,8 +282,8 @@ def main(args: Any) -> None:
             # 2. The generator's move, the discriminator frozen.
             with accelerator.autocast():
                 seen = {
-                    "output": perceptual(output, layers),
-                    **_no_grad_features(perceptual, layers, content=content, style=style),
+                    "output": perceptual(seen_output, layers),
+                    **_no_grad_features(perceptual, layers, content=seen_content, style=seen_style),
                 }
             stats = {
                 name: losses.measure({k: f for k, f in features.items() if k in args.style_layers})
@@ -288,9 +307,17 @@ def main(args: Any) -> None:
                     args.local_layers,
                     strength[:full],
                 )
+            if args.color_weight > 0:
+                terms["color"] = args.color_weight * losses.color_loss(
+                    seen_output, seen_content, seen_style, strength[:batch]
+                )
             if own:
                 terms["identity"] = args.identity_weight * losses.identity_loss(
-                    identity, all_content[batch:]
+                    identity, themselves
+                )
+            if again:
+                terms["consistency"] = args.consistency_weight * losses.consistency_loss(
+                    output[:again], repeated, down, right, _MOVE_MARGIN
                 )
             if args.contrast_weight > 0 and full > 1:
                 terms["contrast"] = args.contrast_weight * losses.contrast_loss(
@@ -298,10 +325,10 @@ def main(args: Any) -> None:
                 )
             if playing and adversarial_weight > 0:
                 bare_discriminator.requires_grad_(False)
-                view = content_view(content[:full])
+                view = content_view(seen_content[:full])
                 with accelerator.autocast():
                     fake = bare_discriminator(
-                        *augment(output[:full], view), codes[:full, None].detach()
+                        *augment(seen_output[:full], view), codes[:full, None].detach()
                     )
                 terms["adversarial"] = adversarial_weight * losses.adversarial_loss(
                     fake, args.gan_loss
@@ -370,7 +397,7 @@ def main(args: Any) -> None:
             and counters.step % args.validation_steps == 0
         ):
             if validation is None:
-                validation = content[:4].clone(), style[:4].clone()
+                validation = content[:4].clone(), _resized(style[:4], side)
             save_grid(
                 ema.module, *validation, output_dir / "validation" / f"step-{counters.step:07d}.png"
             )
@@ -467,11 +494,11 @@ def _diversity(generator: StyleGenerator, content: Tensor, style: Tensor) -> dic
     if len(style) < 2:
         return {}
     condition = generator.encode(style)
-    one = content[:1].expand_as(style)
+    one = content[:1].expand(len(style), -1, -1, -1)
     output = generator(one, condition, torch.ones(len(style), device=style.device))
 
     def spread(pictures: Tensor) -> Tensor:
-        small = torch.nn.functional.adaptive_avg_pool2d(pictures.float(), 4).flatten(1)
+        small = F.adaptive_avg_pool2d(pictures.float(), 4).flatten(1)
         small = torch.cat((small, pictures.float().std((2, 3))), dim=1)
         return torch.pdist(small).mean()
 
@@ -506,6 +533,39 @@ def _no_grad_features(
         features = network(torch.cat(list(pictures.values())), layers)
     parts = {name: f.chunk(len(pictures)) for name, f in features.items()}
     return {who: {name: part[i] for name, part in parts.items()} for i, who in enumerate(pictures)}
+
+
+def _resized(pictures: Tensor, side: int) -> Tensor:
+    """(B, 3, S, S) -> (B, 3, side, side), averaging where it shrinks."""
+    if side == pictures.shape[2]:
+        return pictures
+    return F.interpolate(
+        pictures, (side, side), mode="bilinear", antialias=side < pictures.shape[2]
+    )
+
+
+def _loss_view(step: int, side: int, loss_side: int) -> Callable[[Tensor], Tensor]:
+    """How the losses of this step look at pictures: reduced to `loss_side`, or at a window of that side.
+
+    Contents and outputs have `side` px; styles and reals have `loss_side` px and are enlarged for a window.
+    """
+    if step % _CUT_EVERY:
+        return lambda pictures: _channels_last(_resized(pictures, loss_side))
+    top, left = (int(torch.randint(side - loss_side + 1, ())) for _ in range(2))
+
+    def window(pictures: Tensor) -> Tensor:
+        large = _resized(pictures, side)
+        return _channels_last(large[..., top : top + loss_side, left : left + loss_side])
+
+    return window
+
+
+def _move(content: Tensor) -> tuple[Tensor, int, int]:
+    """The contents moved down and right by 0 to half of `_MOVE_MARGIN` px, with noise; and these two numbers."""
+    down, right = (int(torch.randint(_MOVE_MARGIN // 2 + 1, ())) for _ in range(2))
+    padded = F.pad(content, (right, 0, down, 0), mode="reflect")
+    moved = padded[..., : content.shape[2], : content.shape[3]]
+    return (moved + _NOISE * torch.randn_like(moved)).clamp(0, 1), down, right
 
 
 def _channels_last(x: Tensor) -> Tensor:

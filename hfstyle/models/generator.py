@@ -15,6 +15,7 @@ from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
 from hfstyle.models.layers import (
+    ColorModulation,
     InstanceStatistics,
     ModulatedBlock,
     Modulation,
@@ -60,6 +61,7 @@ class StyleGenerator(
         token_grid: side of the grid of tokens; T = token_grid ** 2.
         heads: attention heads.
         use_tokens: False leaves the attention out (an ablation; the condition keeps its tokens).
+        use_color: False leaves out the style's map of colours (an ablation, and models older than it).
     """
 
     size_multiple: int = 16
@@ -78,6 +80,7 @@ class StyleGenerator(
         token_grid: int = 8,
         heads: int = 4,
         use_tokens: bool = True,
+        use_color: bool = True,
     ) -> None:
         super().__init__()
         head, low, mid, high = widths
@@ -91,6 +94,7 @@ class StyleGenerator(
         self.style1 = nn.Linear(style_width + 1, style_width)
         self.style2 = nn.Linear(style_width, style_width)
 
+        self.color = ColorModulation(style_width) if use_color else None
         self.stem = conv3x3(48, low)
         self.down1 = conv3x3(low, mid, stride=2)
         self.down2 = conv3x3(mid, high, stride=2)
@@ -149,6 +153,7 @@ class StyleGenerator(
         tokens = condition.tokens
 
         x = standardise(content)
+        colors = 0 if self.color is None else self.color(x, style, statistics)  # (B, 3, H, W)
         low = activate(self.stem(F.pixel_unshuffle(x, 4)))  # (B, 48, H/4, W/4)
         mid = activate(self.down1(low))  # (B, 128, H/8, W/8)
         h = activate(self.down2(mid))  # (B, 192, H/16, W/16)
@@ -167,7 +172,7 @@ class StyleGenerator(
         h = self.detail(torch.cat((h, F.pixel_unshuffle(x, 2).to(h.dtype)), dim=1))
         h = self.refine(activate(self.modulate_detail(h, style, statistics)))  # (B, 8, H/2, W/2)
         h = self.paint(torch.cat((activate(double(h)), x.to(h.dtype)), dim=1))  # (B, 3, H, W)
-        painted = 0.5 + 0.55 * torch.tanh(h.float())
+        painted = 0.5 + 0.55 * torch.tanh(h.float() + colors)
         weight = strength[:, None, None, None].to(content.dtype)
         return (content + weight * (painted.to(content.dtype) - content)).clamp(0, 1)
 
