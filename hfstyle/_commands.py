@@ -28,7 +28,16 @@ from hfstyle.images import Picture, save_image
 from hfstyle.pipeline import StyleTransferPipeline
 from hfstyle.style import StyleCode, normalise_weights
 
-__all__ = ["benchmark", "demo", "encode", "evaluate", "info", "styles", "stylize"]
+__all__ = [
+    "benchmark",
+    "demo",
+    "encode",
+    "evaluate",
+    "export_onnx",
+    "info",
+    "styles",
+    "stylize",
+]
 
 _LARGEST_AUTO_SIZE: Final = 1080
 _DEMO_STYLE: Final = "starry_night_van_gogh"
@@ -318,6 +327,16 @@ def evaluate(args: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     return 1 if missing else 0
+
+
+def export_onnx(args: argparse.Namespace) -> int:
+    """Write the graphs of a model."""
+    from hfstyle.onnx_export import export_onnx as write
+
+    files = write(_pipeline(args), args.output)
+    for file in [] if args.quiet else files:
+        print(file)
+    return 0
 
 
 class _Failures:

@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         args = _parser().parse_args(argv)
         debug = args.debug
-        command = getattr(import_module("hfstyle._commands"), args.command)
+        command = getattr(import_module("hfstyle._commands"), args.command.replace("-", "_"))
         code: int = command(args)
         sys.stdout.flush()
         return code
@@ -102,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for add in (
         *(_add_stylize, _add_encode, _add_styles, _add_info),
-        *(_add_demo, _add_benchmark, _add_evaluate),
+        *(_add_demo, _add_benchmark, _add_evaluate, _add_export_onnx),
     ):
         command = add(commands)
         command.add_argument(
@@ -409,6 +409,23 @@ def _add_evaluate(commands: _Commands[_Parser]) -> _Parser:
     parser.add_argument("--html", metavar="FILE", help="write a page with small pictures there")
     _add_model(parser)
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress bar")
+    return parser
+
+
+def _add_export_onnx(commands: _Commands[_Parser]) -> _Parser:
+    parser = _add(
+        commands,
+        "export-onnx",
+        "write a model as ONNX graphs",
+        "Write the style encoder and the generator as ONNX graphs of any height and width, with the\n"
+        "model's styles, into a folder for `StyleTransferPipeline.from_onnx`.\n",
+        "",
+    )
+    parser.add_argument(
+        "-o", "--output", required=True, metavar="DIR", help="folder to write into; made if needed"
+    )
+    _add_model(parser, runs=False)
+    parser.add_argument("-q", "--quiet", action="store_true", help="no list of files written")
     return parser
 
 

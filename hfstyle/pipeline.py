@@ -96,9 +96,12 @@ class StyleTransferPipeline:
     def __init__(
         self, generator: StyleGenerator, presets: Mapping[str, StyleCode] | None = None
     ) -> None:
-        self.generator = generator.eval()
-        self.generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.generator.encoder.float()
+        generator.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        generator.encoder.float()
+        self._start(generator, presets)
+
+    def _start(self, generator: StyleGenerator, presets: Mapping[str, StyleCode] | None) -> None:
+        self.generator = generator
         self.presets: Mapping[str, StyleCode] = {} if presets is None else presets
         """Style codes that came with the model, by name; read from their files when first used."""
         self._encoder = generator.encoder_fingerprint()
@@ -149,6 +152,27 @@ class StyleTransferPipeline:
             folder = download_styles(str(model), revision, token, local_files_only, cache)
         presets = Presets(folder, generator.encoder_fingerprint())
         return cls(generator, presets).to(device, dtype)
+
+    @classmethod
+    def from_onnx(
+        cls, folder: str | os.PathLike[str], *, threads: int | None = None
+    ) -> StyleTransferPipeline:
+        """Load the graphs that `hfstyle export-onnx` wrote, to run on onnxruntime on the CPU in float32.
+
+        Such a pipeline paints in one pass: `tile_size` must be "auto" or None. Torch is still needed, for pictures.
+
+        Args:
+            folder: with encoder.onnx, generator.onnx and onnx.json.
+            threads: of each network, from 1; None is torch's number (`torch.get_num_threads()`).
+
+        Raises:
+            FileNotFoundError: a folder that does not exist or lacks a file.
+            ValueError: a file that is not what its name says.
+            ModuleNotFoundError: onnxruntime is not installed.
+        """
+        from hfstyle.onnx_runtime import OnnxPipeline
+
+        return OnnxPipeline(folder, threads)
 
     def save_pretrained(self, save_directory: str | os.PathLike[str]) -> None:
         """Write config.json, model.safetensors and the presets (styles/NAME.safetensors) into a folder.
@@ -394,7 +418,7 @@ class StyleTransferPipeline:
 
     def _run(self, content: Tensor, code: StyleCode, strength: float, run: _Run) -> Tensor:
         """content (1, 3, h, w) float32 of any size -> the same, painted, in one pass or in tiles."""
-        side = tile_side(run.tile_size, *content.shape[2:])
+        side = self._tile_side(run.tile_size, *content.shape[2:])
         while True:
             try:
                 if side is None:
@@ -434,6 +458,9 @@ class StyleTransferPipeline:
                 self.generator, content, condition, amount, side, out, run.progress.tiles()
             )
         return out[None]
+
+    def _tile_side(self, tile_size: TileSize, height: int, width: int) -> int | None:
+        return tile_side(tile_size, height, width)
 
     def _autocast(self) -> AbstractContextManager[object]:
         """With cast weights, pictures still enter and leave as float32: bfloat16 has fewer levels than 8 bits."""

@@ -1,0 +1,150 @@
+"""`hfstyle export-onnx` and `StyleTransferPipeline.from_onnx`: the same pictures from graphs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from small_model import small_generator
+
+from hfstyle import StyleCode, StyleTransferPipeline
+from hfstyle.cli import main
+from hfstyle.models.style_encoder import Condition
+
+pytest.importorskip("onnxruntime")
+pytest.importorskip("onnxscript")
+
+CLOSE = 1e-4
+
+
+@pytest.fixture(scope="module")
+def torch_pipe() -> StyleTransferPipeline:
+    generator = small_generator()
+    with torch.no_grad():  # the map of colours starts at zero, where an error in it would not show
+        generator.color.affine.weight.normal_(std=0.3)
+        generator.color.affine.bias.normal_(std=0.3)
+    pipe = StyleTransferPipeline(generator)
+    pipe.presets = {"waves": pipe.encode_style(picture(90, 80, 3), name="waves")}
+    return pipe
+
+
+@pytest.fixture(scope="module")
+def folder(torch_pipe: StyleTransferPipeline, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Exported by the command line."""
+    model, graphs = (tmp_path_factory.mktemp(name) for name in ("model", "graphs"))
+    torch_pipe.save_pretrained(model)
+    assert main(["export-onnx", "--model", str(model), "-o", str(graphs)]) == 0
+    return graphs
+
+
+@pytest.fixture(scope="module")
+def onnx_pipe(folder: Path) -> StyleTransferPipeline:
+    return StyleTransferPipeline.from_onnx(folder, threads=1)
+
+
+def picture(height: int, width: int, seed: int = 0) -> Image.Image:
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[:height, :width]
+    waves = np.stack([np.sin(x / (5 + c) + seed) + np.cos(y / (7 - c)) for c in range(3)], -1)
+    noise = random.normal(0, 12, (height, width, 3))
+    return Image.fromarray((120 + 50 * waves + noise).clip(0, 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize("size", [(32, 32), (64, 144), (240, 112)])
+@pytest.mark.parametrize("strength", [0.0, 0.6, 1.0])
+def test_the_generators_graph_agrees_with_torch(
+    torch_pipe: StyleTransferPipeline,
+    onnx_pipe: StyleTransferPipeline,
+    size: tuple[int, int],
+    strength: float,
+) -> None:
+    content = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(1))
+    code = torch_pipe.presets["waves"]
+    condition = Condition(code.vector[None], code.tokens[None])
+    with torch.inference_mode():
+        expected = torch_pipe.generator(content, condition, torch.tensor([strength]))
+    painted = onnx_pipe.generator(content, condition, torch.tensor([strength]))
+    assert (painted - expected).abs().max() <= CLOSE
+    if strength == 0:
+        assert torch.equal(painted, content)
+
+
+@pytest.mark.parametrize("size", [(64, 64), (100, 132), (256, 256), (90, 357)])
+def test_the_encoders_graph_agrees_with_torch(
+    torch_pipe: StyleTransferPipeline, onnx_pipe: StyleTransferPipeline, size: tuple[int, int]
+) -> None:
+    style = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(2))
+    with torch.inference_mode():
+        expected = torch_pipe.generator.encode(style)
+    found = onnx_pipe.generator.encode(style)
+    assert (found.vector - expected.vector).abs().max() <= CLOSE
+    assert (found.tokens - expected.tokens).abs().max() <= CLOSE
+
+
+@pytest.mark.parametrize("size", [(33, 47), (130, 61)])
+def test_pictures_of_any_size_are_those_of_torch(
+    torch_pipe: StyleTransferPipeline, onnx_pipe: StyleTransferPipeline, size: tuple[int, int]
+) -> None:
+    options = {"strength": 0.8, "output_type": "np", "style_size": 96}
+    photo, style = picture(*size), picture(120, 100, 2)
+    expected = torch_pipe(photo, style, **options).images
+    found = onnx_pipe(photo, style, **options).images
+    assert found.shape == expected.shape
+    assert np.abs(found - expected).max() <= CLOSE
+
+
+def test_processing_resolution_works(
+    torch_pipe: StyleTransferPipeline, onnx_pipe: StyleTransferPipeline
+) -> None:
+    options = {"processing_resolution": 64, "output_type": "np"}
+    code = torch_pipe.presets["waves"]
+    expected = torch_pipe(picture(140, 150), code, **options).images
+    assert np.abs(onnx_pipe(picture(140, 150), code, **options).images - expected).max() <= CLOSE
+
+
+def test_styles_of_either_belong_to_both(
+    torch_pipe: StyleTransferPipeline, onnx_pipe: StyleTransferPipeline
+) -> None:
+    assert list(onnx_pipe.presets) == ["waves"]
+    code = onnx_pipe.encode_style(picture(80, 90, 4))
+    mixed = StyleCode.mix([code, onnx_pipe.preset("waves")])
+    torch_pipe(picture(40, 40), mixed)
+    onnx_pipe(picture(40, 40), mixed)
+
+
+def test_what_the_graphs_cannot_do_is_told(onnx_pipe: StyleTransferPipeline) -> None:
+    assert onnx_pipe.to("cpu") is onnx_pipe
+    for wrong in ("cuda", torch.bfloat16):
+        with pytest.raises(ValueError, match="from_pretrained"):
+            onnx_pipe.to(wrong)
+    with pytest.raises(ValueError, match="no tiles"):
+        onnx_pipe(picture(100, 200), onnx_pipe.preset("waves"), tile_size=64)
+    with pytest.raises(ValueError, match="cannot be saved"):
+        onnx_pipe.save_pretrained("anywhere")
+
+
+def test_a_folder_that_is_not_whole_is_named(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"onnx\.json"):
+        StyleTransferPipeline.from_onnx(tmp_path / "nowhere")
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    (copy / "generator.onnx").write_bytes(b"not a graph")
+    with pytest.raises(ValueError, match=r"generator\.onnx cannot be run"):
+        StyleTransferPipeline.from_onnx(copy)
+    (copy / "onnx.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"onnx\.json is damaged"):
+        StyleTransferPipeline.from_onnx(copy)
+
+
+def test_the_graphs_are_described(folder: Path) -> None:
+    facts = json.loads((folder / "onnx.json").read_text())
+    assert facts["size_multiple"] == 16
+    assert facts["encoder"] == StyleTransferPipeline.from_onnx(folder).presets["waves"].encoder
+    assert {path.name for path in folder.iterdir()} == {
+        *("encoder.onnx", "generator.onnx", "onnx.json", "styles")
+    }
