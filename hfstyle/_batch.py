@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +12,7 @@ from typing import Final
 from PIL import Image
 
 from hfstyle._terminal import UsageError, reason
-from hfstyle.images import ImageError, Picture, list_images, load_image, save_image
+from hfstyle.images import ImageError, Picture, encode_image, list_images, load_image
 
 __all__ = ["Inputs", "Outputs", "Photo", "style_label", "write_to_stdout"]
 
@@ -164,11 +162,7 @@ def style_label(styles: Sequence[str]) -> str:
 
 def write_to_stdout(image: Image.Image, suffix: str, quality: int) -> None:
     """The picture, encoded, on standard output."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, f"result{suffix}")
-        save_image(image, file, quality=quality)
-        with open(file, "rb") as stream:
-            shutil.copyfileobj(stream, sys.stdout.buffer)
+    sys.stdout.buffer.write(encode_image(image, suffix, quality=quality))
     sys.stdout.buffer.flush()
 
 

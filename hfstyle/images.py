@@ -5,21 +5,22 @@ B batch · C channels · H, W image size
 
 from __future__ import annotations
 
+import io
 import os
-import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, TypeAlias
+from typing import IO, TypeAlias
 
 import numpy as np
 import torch
-from PIL import Image, ImageFile, features
+from PIL import Image, ImageFile
 from torch import Tensor
 
 from hfstyle import _decode
 from hfstyle._arrays import array_strips, channels_last, describe
 from hfstyle._decode import MAX_IMAGE_PIXELS, ImageError, Strip
+from hfstyle._encode import encoding_for, write_atomically
 from hfstyle._geometry import crop_back, pad_to_multiple, resize
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "ImageInput",
     "Picture",
     "crop_back",
+    "encode_image",
     "list_images",
     "load_image",
     "pad_to_multiple",
@@ -48,15 +50,6 @@ _READ_SUFFIXES = frozenset(
     | {".tif", ".tiff", ".gif", ".bmp", ".dib", ".ico", ".tga", ".jp2", ".j2k"}
     | {".ppm", ".pgm", ".pbm", ".pnm"}
 )
-_WRITE_FORMATS = {
-    ".png": "PNG",
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".webp": "WEBP",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-} | ({".avif": "AVIF"} if features.check("avif") else {})
-_LONGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383, "AVIF": 65_535}
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,35 +207,34 @@ def save_image(
     (without `overwrite`) or cannot be written.
     """
     target = Path(path)
-    format_name = _WRITE_FORMATS.get(target.suffix.lower())
-    if format_name is None:
-        raise ImageError(
-            f"{target} has the suffix {target.suffix!r}; pictures can be written as "
-            + ", ".join(_WRITE_FORMATS)
-        )
-    if not 1 <= quality <= 100:
-        raise ImageError(f"quality is {quality}; give 1 to 100")
+    encoding = encoding_for(str(target), target.suffix, image.size, quality, exif)
     _decode.check_size("the picture to save", *image.size, None)
-    limit = _LONGEST_SIDE.get(format_name, 2**31 - 1)
-    if max(image.size) > limit:
-        raise ImageError(
-            f"{target}: {image.width} x {image.height} px do not fit into {format_name}, whose "
-            f"longest side is {limit} px; write .png or .tif"
-        )
     if os.path.isdir(target):
         raise ImageError(f"{target} is a folder; give the path of a file")
     if not overwrite and os.path.exists(target):
         raise ImageError(f"{target} exists already; choose another name or allow overwriting")
+    ready = _savable(image, encoding.format_name, _check_background(background))
+    write_atomically(ready, target, encoding, overwrite=overwrite)
 
-    options: dict[str, Any] = {} if format_name in ("PNG", "TIFF") else {"quality": quality}
-    if format_name == "JPEG":
-        options["subsampling"] = 0 if quality >= 90 else 2
-    elif format_name == "TIFF":
-        options["compression"] = "tiff_adobe_deflate"
-    if exif is not None:
-        options["exif"] = exif
-    ready = _savable(image, format_name, _check_background(background))
-    _write_atomically(ready, target, format_name, options, overwrite)
+
+def encode_image(
+    image: Image.Image,
+    suffix: str,
+    *,
+    quality: int = 95,
+    exif: bytes | None = None,
+    background: Sequence[float] = WHITE,
+) -> bytes:
+    """A picture in the format of a suffix, as `save_image` would write it. ImageError as there."""
+    encoding = encoding_for("the picture", suffix, image.size, quality, exif)
+    _decode.check_size("the picture to encode", *image.size, None)
+    ready = _savable(image, encoding.format_name, _check_background(background))
+    stream = io.BytesIO()
+    try:
+        encoding.write(ready, stream)
+    except Exception as error:  # Pillow's encoders raise several kinds
+        raise ImageError(f"the picture cannot be encoded as {suffix}: {error}") from error
+    return stream.getvalue()
 
 
 def list_images(folder: str | os.PathLike[str], recursive: bool = False) -> list[Path]:
@@ -297,37 +289,3 @@ def _savable(image: Image.Image, format_name: str, over: np.ndarray) -> Image.Im
         flat.paste(image, mask=image.getchannel("A"))
         return flat
     return image
-
-
-def _write_atomically(
-    image: Image.Image, target: Path, format_name: str, options: dict[str, Any], overwrite: bool
-) -> None:
-    final = Path(os.path.realpath(target))  # through a link, not in its place
-    temporary = final.with_name(f".{uuid.uuid4().hex}.tmp")
-    try:
-        try:
-            with open(temporary, "xb+") as stream:
-                image.save(stream, format=format_name, **options)
-            if final.exists():
-                os.chmod(temporary, final.stat().st_mode & 0o777)
-            (os.replace if overwrite else _rename_to_new)(temporary, final)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except FileExistsError as error:
-        raise ImageError(f"{target} exists already; choose another name") from error
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise ImageError(f"{target}: there is no folder {final.parent}; create it") from error
-    except Exception as error:  # Pillow's encoders raise several kinds
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise ImageError(f"{target} cannot be written: {reason}; check rights and space") from error
-
-
-def _rename_to_new(temporary: Path, final: Path) -> None:
-    try:
-        os.link(temporary, final)  # unlike a rename, fails if `final` has come to exist
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without hard links
-        if final.exists():
-            raise FileExistsError(final) from None
-        os.replace(temporary, final)
