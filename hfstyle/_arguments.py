@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
 from torch import Tensor
+
+LARGEST_AUTO_SIZE: Final = 1080
+
+
+def working_size(size: int | str, short: int) -> int | None:
+    """`processing_resolution` of the command lines' --size for a photo whose short side is `short` px."""
+    if isinstance(size, int):
+        return size
+    return LARGEST_AUTO_SIZE if size == "auto" and short > LARGEST_AUTO_SIZE else None
 
 
 def check_device(device: torch.device | str | None, dtype: torch.dtype) -> None:

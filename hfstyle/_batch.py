@@ -13,8 +13,10 @@ from PIL import Image
 
 from hfstyle._terminal import UsageError, reason
 from hfstyle.images import ImageError, Picture, encode_image, list_images, load_image
+from hfstyle.pipeline import StyleTransferPipeline
+from hfstyle.style import StyleCode
 
-__all__ = ["Inputs", "Outputs", "Photo", "style_label", "write_to_stdout"]
+__all__ = ["Inputs", "Outputs", "Photo", "find_style", "style_label", "write_to_stdout"]
 
 _SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".avif")
 _LONGEST_LABEL: Final = 80
@@ -158,6 +160,24 @@ def style_label(styles: Sequence[str]) -> str:
     return "+".join(p.stem if p.suffix.lower() in _SUFFIXES else p.name for p in stems)[
         :_LONGEST_LABEL
     ]
+
+
+def find_style(pipe: StyleTransferPipeline, style: str, style_size: int) -> StyleCode:
+    """A preset's name, or a file: a style code or a picture."""
+    path = Path(style)
+    if style in pipe.presets:
+        return pipe.preset(style)
+    if path.is_dir():
+        raise ValueError(
+            f"{style} is a folder; `hfstyle encode {style} -o FILE.style.safetensors` makes one "
+            "style of its pictures"
+        )
+    if path.exists() or path.suffix or len(path.parts) > 1:
+        return pipe.encode_style(path, style_size=style_size)
+    try:
+        return pipe.preset(style)
+    except ValueError as error:
+        raise ValueError(f"{style!r} is not a file, and {error}") from error
 
 
 def write_to_stdout(image: Image.Image, suffix: str, quality: int) -> None:

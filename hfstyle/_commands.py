@@ -17,7 +17,8 @@ from huggingface_hub import try_to_load_from_cache
 from PIL import Image
 
 from hfstyle import __version__
-from hfstyle._batch import Inputs, Outputs, style_label, write_to_stdout
+from hfstyle._arguments import working_size
+from hfstyle._batch import Inputs, Outputs, find_style, style_label, write_to_stdout
 from hfstyle._presets import local_folder
 from hfstyle._terminal import Progress, UsageError, reason, table
 from hfstyle.benchmark import format_results, machine, run_benchmark
@@ -39,7 +40,6 @@ __all__ = [
     "stylize",
 ]
 
-_LARGEST_AUTO_SIZE: Final = 1080
 _DEMO_STYLE: Final = "starry_night_van_gogh"
 _PICTURES_IN_HTML: Final = 400
 _NAMES_IN_A_MESSAGE: Final = 10
@@ -67,7 +67,7 @@ def stylize(args: argparse.Namespace) -> int:
     for group in groups:
         label = style_label(group)
         try:
-            codes = [_style(pipe, style, args.style_size) for style in group]
+            codes = [find_style(pipe, style, args.style_size) for style in group]
             ready.append((label, StyleCode.mix(codes, args.style_weights, label)))
         except Exception as error:
             failures.add(error, ", ".join(group))
@@ -217,7 +217,7 @@ def demo(args: argparse.Namespace) -> int:
     style = args.style or next((n for n in (_DEMO_STYLE, *pipe.presets) if n in pipe.presets), None)
     if style is None:
         raise ValueError("this model came without styles; name a picture with --style painting.jpg")
-    code = _style(pipe, style, 256)
+    code = find_style(pipe, style, 256)
     loaded = time.perf_counter()
     painted: Image.Image = pipe(photo, code, args.strength).images[0]
     seconds = time.perf_counter() - loaded
@@ -383,24 +383,6 @@ def _check_weights(weights: list[float], styles: list[str]) -> None:
         raise UsageError(f"argument --style-weights: {error}") from error
 
 
-def _style(pipe: StyleTransferPipeline, style: str, style_size: int) -> StyleCode:
-    """A preset's name, or a file: a style code or a picture."""
-    path = Path(style)
-    if style in pipe.presets:
-        return pipe.preset(style)
-    if path.is_dir():
-        raise ValueError(
-            f"{style} is a folder; `hfstyle encode {style} -o FILE.style.safetensors` makes one "
-            "style of its pictures"
-        )
-    if path.exists() or path.suffix or len(path.parts) > 1:
-        return pipe.encode_style(path, style_size=style_size)
-    try:
-        return pipe.preset(style)
-    except ValueError as error:
-        raise ValueError(f"{style!r} is not a file, and {error}") from error
-
-
 def _paint(
     pipe: StyleTransferPipeline, picture: Picture, code: StyleCode, args: argparse.Namespace
 ) -> Image.Image:
@@ -415,15 +397,11 @@ def _paint(
             tiles.show(f"tiles of {picture.name}")
             before = done
 
-    size = args.size
-    if isinstance(size, str):
-        short = min(picture.size)
-        size = _LARGEST_AUTO_SIZE if size == "auto" and short > _LARGEST_AUTO_SIZE else None
     image: Image.Image = pipe(
         picture,
         code,
         args.strength,
-        processing_resolution=size,
+        processing_resolution=working_size(args.size, min(picture.size)),
         tile_size=args.tile_size,
         progress_callback=show,
         keep_alpha=args.keep_alpha,

@@ -20,7 +20,7 @@ from small_model import small_generator
 
 import hfstyle
 from hfstyle import StyleCode, StyleGenerator, StyleTransferPipeline
-from hfstyle._commands import _LARGEST_AUTO_SIZE
+from hfstyle._arguments import LARGEST_AUTO_SIZE
 from hfstyle._terminal import Progress
 from hfstyle.cli import _parser, main
 from hfstyle.examples import EXAMPLE_PHOTOS, example_photo, example_photo_path
@@ -339,11 +339,11 @@ def test_by_default_only_large_photos_are_painted_smaller(
         return paint(*args, processing_resolution=64, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(StyleTransferPipeline, "__call__", spy)
-    Image.new("RGB", (_LARGEST_AUTO_SIZE, _LARGEST_AUTO_SIZE)).save("at.png")
-    Image.new("RGB", (_LARGEST_AUTO_SIZE + 1, _LARGEST_AUTO_SIZE + 1)).save("above.png")
+    Image.new("RGB", (LARGEST_AUTO_SIZE, LARGEST_AUTO_SIZE)).save("at.png")
+    Image.new("RGB", (LARGEST_AUTO_SIZE + 1, LARGEST_AUTO_SIZE + 1)).save("above.png")
     photos = ["photo.jpg", "at.png", "above.png"]
     assert run("stylize", *photos, "-s", "red_hills", "-o", "out", "-q")[0] == 0
-    assert sizes == [None, None, _LARGEST_AUTO_SIZE]
+    assert sizes == [None, None, LARGEST_AUTO_SIZE]
 
 
 def test_transparency_and_exif_are_kept_on_request_only(here: Path, run: Run) -> None:

@@ -16,6 +16,7 @@ from huggingface_hub import ModelCard
 from PIL import Image
 
 from hfstyle import StyleDiscriminator, StyleGenerator, StyleTransferPipeline
+from hfstyle.batch import _parser as batch_parser
 from hfstyle.cli import _parser
 from hfstyle.models.generator import default_model_path
 from training import figures
@@ -82,15 +83,18 @@ def test_the_command_line_understands_the_commands(words: list[str]) -> None:
 
 
 @pytest.mark.parametrize("words", _starting("accelerate", "launch"), ids=" ".join)
-def test_the_trainer_understands_its_commands(words: list[str]) -> None:
-    script = words.index("training/train.py")
-    parse_args(words[script + 1 :])
+def test_the_launched_programs_understand_their_commands(words: list[str]) -> None:
+    if "hfstyle.batch" in words:
+        batch_parser().parse_args(words[words.index("hfstyle.batch") + 1 :])
+    else:
+        parse_args(words[words.index("training/train.py") + 1 :])
 
 
 def test_the_flags_that_the_text_names_exist() -> None:
     commands = next(action for action in _parser()._actions if action.dest == "command").choices
     assert isinstance(commands, dict)
     known = {flag for parser in commands.values() for flag in parser._option_string_actions}
+    known |= set(batch_parser()._option_string_actions)
     known |= {"--num_processes", "--num_cpu_threads_per_process", "--cpu"}  # of accelerate launch
     known |= {"--nproc_per_node"}  # of torchrun
     scripts = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "training").glob("*.py"))

@@ -1,0 +1,259 @@
+"""`python -m hfstyle.batch`: whole data sets, split over processes, interrupted and gone on with."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from small_model import small_generator
+
+from hfstyle import StyleTransferPipeline
+from hfstyle.batch import main
+
+pytest.importorskip("accelerate")
+pa = pytest.importorskip("pyarrow")
+pq = pytest.importorskip("pyarrow.parquet")
+datasets = pytest.importorskip("datasets")
+
+ROOT = Path(__file__).resolve().parent.parent
+COUNT = 11  # pictures of a folder, odd, so that two processes get different shares
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    small_generator().save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def here(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with photos/ (one of them damaged), style.png, and the model's path in `model`."""
+    monkeypatch.chdir(tmp_path)
+    photos = tmp_path / "photos"
+    (photos / "more").mkdir(parents=True)
+    for number in range(COUNT):
+        picture(number).save(photos / ("more" if number % 2 else "") / f"{number:02}.png")
+    picture(99, 70).save("style.png")
+    return tmp_path
+
+
+def picture(seed: int, side: int = 33) -> Image.Image:
+    random = np.random.default_rng(seed)
+    return Image.fromarray(random.integers(0, 256, (side, side + seed % 7, 3), np.uint8))
+
+
+def arguments(model: Path, dataset: str = "photos", output: str = "out", *more: str) -> list[str]:
+    command = ["--dataset", dataset, "--style", "style.png", "--output", output]
+    return [*command, "--model", str(model), "--device", "cpu", *more]
+
+
+def outputs(folder: str) -> dict[str, bytes]:
+    files = (path for path in Path(folder).rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def parquet(path: Path, seeds: range, bad: frozenset[int] = frozenset()) -> None:
+    files = []
+    for seed in seeds:
+        picture(seed).save("row.png")
+        files.append(b"no picture" if seed in bad else Path("row.png").read_bytes())
+    Path("row.png").unlink()
+    images = [{"bytes": data, "path": None} for data in files]
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    table = {"image": pa.array(images, kind), "label": [f"label {seed}" for seed in seeds]}
+    pq.write_table(pa.table(table), path, row_group_size=4)
+
+
+def test_a_folder_becomes_a_folder_of_the_same_names(
+    here: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments(model)) == 0
+    assert capsys.readouterr().out == "out: 11 painted, 0 were there, 0 failed\n"
+    names = {str(p.relative_to("photos")) for p in Path("photos").rglob("*.png")}
+    assert set(outputs("out")) == names | {"settings.json", "report.json"}
+    pipe = StyleTransferPipeline.from_pretrained(model)
+    expected = pipe("photos/more/03.png", "style.png").images[0]
+    assert np.array_equal(np.asarray(Image.open("out/more/03.png")), np.asarray(expected))
+
+
+def test_bad_pictures_are_listed_and_tried_again(
+    here: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("photos/04.png").write_bytes(b"no picture")
+    Image.new("RGB", (5, 5)).save("photos/06.png")
+    assert main(arguments(model)) == 1
+    printed = capsys.readouterr()
+    assert "photos/04.png is not a picture" in printed.err
+    assert "photos/06.png is 5 x 5 px" in printed.err
+    report = json.loads(Path("out/report.json").read_text())
+    assert (report["painted"], report["earlier"]) == (COUNT - 2, 0)
+    assert [item["name"] for item in report["failed"]] == ["photos/04.png", "photos/06.png"]
+    assert "not a picture" in report["failed"][0]["error"]
+    before = outputs("out")
+
+    picture(4).save("photos/04.png")
+    assert main(arguments(model)) == 1
+    report = json.loads(Path("out/report.json").read_text())
+    assert (report["painted"], report["earlier"], len(report["failed"])) == (1, COUNT - 2, 1)
+    after = outputs("out")
+    assert after.keys() - before.keys() == {"04.png"}
+    assert all(after[name] == before[name] for name in before if name != "report.json")
+
+
+def test_pictures_of_one_stem_do_not_meet(here: Path, model: Path) -> None:
+    picture(50).convert("L").save("photos/00.jpg")
+    picture(51).save("photos/00.png.png")
+    assert main(arguments(model, "photos", "out", "--format", "jpg")) == 0
+    assert {"00.jpg.jpg", "00.png.jpg", "00.png.png.jpg"} <= set(outputs("out"))
+
+
+@pytest.mark.parametrize("format", ["png", "parquet"])
+def test_parquet_goes_in(here: Path, model: Path, format: str) -> None:
+    Path("data").mkdir()
+    parquet(Path("data/a.parquet"), range(6))
+    parquet(Path("data/b.parquet"), range(6, 11), frozenset({7}))
+    options = ["--format", format, "--rows-per-file", "4"]
+    assert main(arguments(model, "data", "out", *options)) == 1
+    report = json.loads(Path("out/report.json").read_text())
+    assert [(f["index"], f["name"]) for f in report["failed"]] == [(7, "b.parquet row 1")]
+    if format == "png":
+        names = {f"{index:09d}.png" for index in range(11) if index != 7}
+        assert set(outputs("out")) == names | {"settings.json", "report.json"}
+        return
+    before = outputs("out")
+    assert set(before) == {
+        *("painted-000000000.parquet", "painted-000000004.parquet", "painted-000000009.parquet"),
+        *("settings.json", "report.json"),
+    }
+    rows = datasets.load_dataset("parquet", data_files="out/*.parquet", cache_dir="cache")["train"]
+    assert rows["index"] == [0, 1, 2, 3, 4, 5, 6, 8, 9, 10]
+    assert rows["label"][7] == "label 8"
+    assert rows[0]["style"] == "style"
+    assert rows[0]["image"].size == picture(0).size  # decoded: the column is known to hold pictures
+    assert main(arguments(model, "data", "out", *options)) == 1
+    assert outputs("out") == before | {"report.json": Path("out/report.json").read_bytes()}
+
+
+def test_several_styles_take_turns_or_are_mixed(here: Path, model: Path) -> None:
+    picture(77, 80).save("other.png")
+    both = arguments(model, "photos", "out", "--style", "other.png")
+    assert main(both) == 0
+    assert main([*both[:5], "mixed", *both[6:], "--style-weights", "1,1"]) == 0
+    pipe = StyleTransferPipeline.from_pretrained(model)
+    files = sorted(Path("photos").rglob("*.png"))
+    for index in (0, 1):
+        expected = pipe(files[index], ["style.png", "other.png"][index]).images[0]
+        result = Image.open(Path("out") / files[index].relative_to("photos"))
+        assert np.array_equal(np.asarray(result), np.asarray(expected))
+    expected = pipe(files[0], ["style.png", "other.png"], style_weights=[1, 1]).images[0]
+    mixed = Image.open(Path("mixed") / files[0].relative_to("photos"))
+    assert np.array_equal(np.asarray(mixed), np.asarray(expected))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (["--strength", "0.5"], "strength"),
+        (["--style", "photos/00.png"], "styles"),
+        (["--format", "jpg"], "format"),
+    ],
+)
+def test_an_output_begun_with_other_settings_is_left_alone(
+    here: Path,
+    model: Path,
+    change: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(arguments(model)) == 0
+    before = outputs("out")
+    assert main(arguments(model, "photos", "out", *change)) == 1
+    assert f"out was begun with {message}" in capsys.readouterr().err
+    assert outputs("out") == before
+
+
+@pytest.mark.parametrize(
+    ("dataset", "message"),
+    [
+        ("nowhere/at/all", "no Hub id"),
+        ("*.parquet", "no such Parquet file"),
+        ("empty", "no pictures and no Parquet files"),
+        ("both", "name one kind"),
+        ("bad.parquet", "cannot be read as Parquet"),
+        ("columns", "has no column 'image', but label"),
+    ],
+)
+def test_a_data_set_that_is_none_is_told(
+    here: Path, model: Path, dataset: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder in ("empty", "both", "columns"):
+        Path(folder).mkdir()
+    picture(1).save("both/a.png")
+    parquet(Path("both/a.parquet"), range(1))
+    pq.write_table(pa.table({"label": ["a"]}), "columns/a.parquet")
+    if dataset == "bad.parquet":
+        Path("bad.parquet").write_bytes(b"nothing")
+    assert main(arguments(model, dataset)) == 1
+    assert message in capsys.readouterr().err
+    assert not Path("out").exists()
+
+
+def test_a_folder_of_other_files_is_not_written_into(
+    here: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments(model, "photos", "photos")) == 1
+    assert "photos holds files of something else" in capsys.readouterr().err
+
+
+def two_processes(script: list[str], command: list[str]) -> subprocess.CompletedProcess[str]:
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    launcher += ["--nproc_per_node", "2"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), environment.get("PYTHONPATH", "")])
+    return subprocess.run(
+        [*launcher, *script, *command], env=environment, capture_output=True, text=True, timeout=100
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", ["png", "parquet"])
+def test_two_processes_go_on_after_one_was_killed(here: Path, model: Path, format: str) -> None:
+    Path("photos/04.png").write_bytes(b"no picture")
+    command = arguments(model, "photos", "out", "--format", format, "--rows-per-file", "1")
+    killed = two_processes([str(ROOT / "tests" / "killed_batch.py")], command)
+    assert killed.returncode != 0
+    assert not Path("out/report.json").exists()
+    before = {n: d for n, d in outputs("out").items() if n.endswith(format) and n[0] != "."}
+    assert 2 <= len(before) < COUNT - 1
+
+    finished = two_processes(["-m", "hfstyle.batch"], command)
+    assert finished.returncode == 1, finished.stderr  # one picture is bad
+    after = outputs("out")
+    assert not [name for name in after if Path(name).name.startswith(".")]
+    assert all(after[name] == data for name, data in before.items())
+    report = json.loads(after["report.json"])
+    assert report["earlier"] == len(before)
+    assert report["painted"] == COUNT - 1 - len(before)
+    assert [item["name"] for item in report["failed"]] == ["photos/04.png"]
+
+    main(arguments(model, "photos", "alone", "--format", format, "--rows-per-file", "1", "-q"))
+    alone = outputs("alone")
+    assert after.keys() == alone.keys()
+    if format == "png":
+        for name in alone.keys() - {"report.json"}:
+            assert after[name] == alone[name]
+    else:
+        tables = [
+            pa.concat_tables(map(pq.read_table, Path(folder).glob("*.parquet"))).sort_by("index")
+            for folder in ("out", "alone")
+        ]
+        assert tables[0].drop_columns("image").equals(tables[1].drop_columns("image"))
+        assert tables[0]["index"].to_pylist() == tables[1]["index"].to_pylist()
+        assert len(set(tables[0]["index"].to_pylist())) == COUNT - 1
