@@ -13,6 +13,11 @@ from torch import Tensor
 from hfstyle._decode import ImageError, Strip, float_pixels, strip_bounds
 
 
+def as_float(levels: Tensor) -> Tensor:
+    """256 levels of uint8 as float32 in [0, 1]; float as it is."""
+    return levels if levels.is_floating_point() else levels.float().div_(255)
+
+
 def describe(source: object) -> str:
     """What to call a picture that was given no name."""
     if isinstance(source, (str, os.PathLike)):
@@ -70,6 +75,8 @@ def array_strips(pixels: np.ndarray, name: str) -> Iterator[Strip]:
         part = pixels[top:bottom]
         if part.dtype.kind == "f":
             values = float_pixels(part, name)
+        elif part.dtype == np.uint8:
+            values = part
         else:
             values = part.astype(np.float32) / np.float32(np.iinfo(part.dtype).max)
         alpha = values[:, :, colors:] if pixels.shape[2] > colors else None

@@ -39,8 +39,10 @@ class Photo:
 
     def load(self, keep_alpha: bool = False) -> Picture:
         if self.path is not None:
-            return load_image(self.path, keep_alpha=keep_alpha)
-        return load_image(sys.stdin.buffer.read(), keep_alpha=keep_alpha, name="stdin")
+            return load_image(self.path, keep_alpha=keep_alpha, compact=True)
+        return load_image(
+            sys.stdin.buffer.read(), keep_alpha=keep_alpha, name="stdin", compact=True
+        )
 
 
 @dataclass(frozen=True)

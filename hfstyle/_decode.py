@@ -58,8 +58,8 @@ class Strip(NamedTuple):
     """Rows `top` ... `top + h - 1` of a picture as it is stored."""
 
     top: int
-    color: np.ndarray  # (h, W, 3) or (h, W, 1) float32 in [0, 1], sRGB
-    alpha: np.ndarray | None  # (h, W, 1) float32 in [0, 1]
+    color: np.ndarray  # (h, W, 3) or (h, W, 1), sRGB, float32 in [0, 1] or uint8
+    alpha: np.ndarray | None  # (h, W, 1), likewise
 
 
 class _DeepScale(NamedTuple):
@@ -192,6 +192,11 @@ def has_alpha(image: Image.Image) -> bool:
     return image.has_transparency_data
 
 
+def has_8_bits(image: Image.Image) -> bool:
+    """Whether the channels of a Pillow image have 256 levels or fewer."""
+    return image.mode not in _DEEP_MODES
+
+
 def pil_strips(image: Image.Image, name: str) -> Iterator[Strip]:
     """The pixels of a decoded Pillow image of any mode, in the rows it stores, converted to sRGB."""
     transform = color_transform(image, name)
@@ -306,10 +311,10 @@ def _shallow(
         if part.mode == "La":
             part = part.convert("LA")
         part = part.convert("RGBA")
-        alpha = np.asarray(part.getchannel("A"))[:, :, None] / np.float32(255)
+        alpha = np.asarray(part.getchannel("A"))[:, :, None]
         part = part.convert("RGB")
     part = transform.apply(part) if transform else part.convert("RGB")
-    return np.asarray(part) / np.float32(255), alpha
+    return np.asarray(part), alpha
 
 
 def _deep(

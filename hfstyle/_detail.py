@@ -11,11 +11,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from hfstyle._arrays import as_float
+from hfstyle._decode import strip_bounds
+
 _GUIDE_RADIUS: Final = 4
 _GUIDE_EPS: Final = 1e-3
 
 
-def restore_detail(painted: Tensor, reduced: Tensor, content: Tensor, strength: float) -> Tensor:
+def restore_detail(
+    painted: Tensor, reduced: Tensor, content: Tensor, strength: float, out: Tensor
+) -> None:
     """Bring a result to the size of the content, with the content's own fine detail in luminance.
 
     What the reduction took from the content, content - up(reduced), is given back: its luminance with the gain that
@@ -26,25 +31,33 @@ def restore_detail(painted: Tensor, reduced: Tensor, content: Tensor, strength: 
     Args:
         painted: (1, 3, h, w) in [0, 1], the generator's output for `reduced`.
         reduced: (1, 3, h, w) in [0, 1].
-        content: (1, 3, H, W) in [0, 1].
+        content: (1, 3, H, W) in [0, 1], or uint8, on any device.
         strength: in (0, 1].
+        out: (3, H, W) float32, or uint8 to be filled with 256 levels, on any device.
 
-    Returns:
-        (1, 3, H, W) in [0, 1].
+    Works in strips of rows: beside its arguments it needs memory for (5, h, W) and (H, h) numbers.
     """
-    size = (content.shape[2], content.shape[3])
+    height, width = content.shape[2:]
     guide, target = _luminance(reduced), _luminance(painted)  # (1, 1, h, w)
     guide_mean, target_mean = _box(guide), _box(target)
     covariance = _box(guide * target) - guide_mean * target_mean
     variance = _box(guide * guide) - guide_mean * guide_mean
     slope = _box((covariance / (variance + _GUIDE_EPS)).clamp(-1, 1))
-    # Resizing is linear: what is resized alike is resized together, and at full size most is done in place.
+    # Resizing is linear: what is resized alike is resized together; first along rows, then along columns.
     planes = torch.cat((painted - (1 - strength) * reduced, guide, strength * slope), dim=1)
-    planes = F.interpolate(planes, size, mode="bicubic", antialias=True)  # (1, 5, H, W)
-    restored, coarse, gain = planes.split((3, 1, 1), dim=1)
-    restored += gain * (_luminance(content) - coarse)
-    restored.add_(content, alpha=1 - strength)
-    return restored.clamp_(0, 1)
+    low = planes.shape[2]
+    wide = F.interpolate(planes, (low, width), mode="bicubic", antialias=True)[0]  # (5, h, W)
+    unit = torch.eye(low, device=wide.device)[None, None]
+    weights = F.interpolate(unit, (height, low), mode="bicubic", antialias=True)[0, 0]  # (H, h)
+    for top, bottom in strip_bounds(height, width):
+        rows = weights[top:bottom]
+        used = rows.any(0).nonzero()
+        first, stop = int(used[0]), int(used[-1]) + 1
+        restored, coarse, gain = (rows[:, first:stop] @ wide[:, first:stop]).split((3, 1, 1))
+        strip = as_float(content[:, :, top:bottom].to(wide.device))  # (1, 3, rows, W)
+        restored += gain * (_luminance(strip)[0] - coarse)
+        restored.add_(strip[0], alpha=1 - strength).clamp_(0, 1)
+        out[:, top:bottom] = restored.mul_(255).round_() if out.dtype == torch.uint8 else restored
 
 
 def _box(x: Tensor) -> Tensor:

@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hfstyle._decode import MAX_IMAGE_PIXELS, ImageError, check_size
+from hfstyle._arrays import as_float
+from hfstyle._decode import MAX_IMAGE_PIXELS, ImageError, check_size, strip_bounds
 
 
 def resize(rgb: Tensor, size: int | tuple[int, int], *, mode: str = "bicubic") -> Tensor:
@@ -14,12 +15,12 @@ def resize(rgb: Tensor, size: int | tuple[int, int], *, mode: str = "bicubic") -
 
     size: pixels of the short side (the other keeps the proportions, at least 1), or (H, W).
     mode: "bicubic" or "bilinear". Any number of channels is resized. The input itself is returned
-    when the size is already right. Raises ImageError for a size below 1 px or beyond
+    when the size is already right. uint8 becomes float32, without a copy of the input. Raises ImageError for a size below 1 px or beyond
     MAX_IMAGE_PIXELS, or another shape.
     """
     if rgb.dim() not in (3, 4) or 0 in rgb.shape:
         raise ImageError(f"rgb has shape {tuple(rgb.shape)}, expected (3, H, W) or (B, 3, H, W)")
-    height, width = rgb.shape[-2:]
+    shape, (height, width) = rgb.shape[:-2], rgb.shape[-2:]
     if isinstance(size, int):
         if size < 1:
             raise ImageError(f"size is {size}; give at least 1 px")
@@ -29,12 +30,19 @@ def resize(rgb: Tensor, size: int | tuple[int, int], *, mode: str = "bicubic") -
         raise ImageError(f"size is {size}; give at least 1 px")
     check_size("the resized picture", size[1], size[0], MAX_IMAGE_PIXELS)
     if size == (height, width):
-        return rgb
+        return as_float(rgb)
     batch = rgb if rgb.dim() == 4 else rgb[None]
+    if batch.dtype == torch.uint8:  # rows first, so that no float of the whole size is made
+        strips = (as_float(batch[..., a:b, :]) for a, b in strip_bounds(height, width))
+        rows = [
+            F.interpolate(strip, (strip.shape[-2], size[1]), mode=mode, antialias=True)
+            for strip in strips
+        ]
+        batch = rgb = torch.cat(rows, dim=-2)
     resized = F.interpolate(
         batch.float(), size=size, mode=mode, antialias=True, align_corners=False
     ).clamp_(0, 1)
-    return resized.to(rgb.dtype).reshape(*rgb.shape[:-2], *size)
+    return resized.to(rgb.dtype).reshape(*shape, *size)
 
 
 def pad_to_multiple(x: Tensor, multiple: int, minimum: int = 1) -> tuple[Tensor, tuple[int, int]]:

@@ -134,7 +134,10 @@ def stylize_dataset(
             for number, index in enumerate(own):
                 try:
                     picture = load_image(
-                        source.read(index), keep_alpha=keep_alpha, name=source.name(index)
+                        source.read(index),
+                        keep_alpha=keep_alpha,
+                        name=source.name(index),
+                        compact=True,
                     )
                     image = pipe(
                         picture,

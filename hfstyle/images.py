@@ -56,8 +56,9 @@ _READ_SUFFIXES = frozenset(
 class Picture:
     """A decoded picture, upright.
 
-    rgb: (3, H, W) float32 in [0, 1], sRGB, on the CPU, sharing memory with nothing.
-    alpha: (1, H, W) float32 in [0, 1], 1 is opaque; None if there is none or it was flattened.
+    rgb: (3, H, W) float32 in [0, 1], sRGB, on the CPU, sharing memory with nothing; of a compact picture
+        of 8 bits (see `load_image`), uint8.
+    alpha: (1, H, W) of the same type, 1 or 255 is opaque; None if there is none or it was flattened.
         With alpha, rgb is not multiplied by it.
     name: the path, or what the picture was given as.
     exif: what may be kept of its EXIF data in a copy (no orientation, no thumbnail), or None.
@@ -81,6 +82,7 @@ def load_image(
     background: Sequence[float] = WHITE,
     max_pixels: int | None = MAX_IMAGE_PIXELS,
     name: str | None = None,
+    compact: bool = False,
 ) -> Picture:
     """Any picture as upright RGB in [0, 1].
 
@@ -94,6 +96,7 @@ def load_image(
     background: red, green, blue in [0, 1].
     max_pixels: limit of H * W, checked before decoding; None for none.
     name: what to call the picture in errors and in `Picture.name`; default: its path or type.
+    compact: leave pictures of 8 bits as uint8, a quarter of the memory; flattening rounds to that.
 
     EXIF orientation is applied and ICC profiles, CMYK and Lab are converted to sRGB. Grey of 16 bits
     and floating point grey keep their precision; colour of 16 bits is read as 8, as Pillow gives it.
@@ -113,6 +116,7 @@ def load_image(
         height, width, channels = pixels.shape
         _decode.check_size(name, width, height, max_pixels)
         strips, has_alpha = array_strips(pixels, name), channels in (2, 4)
+        compact = compact and pixels.dtype == np.uint8
     else:
         if isinstance(source, Image.Image):
             image = source
@@ -127,31 +131,48 @@ def load_image(
         width, height = image.size
         orientation, exif = _decode.orientation_of(image), _decode.portable_exif(image)
         strips, has_alpha = _decode.pil_strips(image, name), _decode.has_alpha(image)
+        compact = compact and _decode.has_8_bits(image)
 
     size = (width, height) if orientation >= 5 else (height, width)
     try:
-        rgb = np.empty((3, *size), dtype=np.float32)
-        alpha = np.empty((1, *size), dtype=np.float32) if has_alpha and keep_alpha else None
+        rgb = _empty(3, size, compact)
+        alpha = _empty(1, size, compact) if has_alpha and keep_alpha else None
     except MemoryError as error:
         raise ImageError(
-            f"{name} is {width} x {height} px and needs {12e-9 * width * height:.1f} GB of memory "
-            "as float32; make it smaller"
+            f"{name} is {width} x {height} px and needs {(3e-9 if compact else 12e-9) * width * height:.1f} GB of "
+            "memory; make it smaller"
         ) from error
     rgb_rows = _decode.as_stored(rgb, orientation)
     alpha_rows = None if alpha is None else _decode.as_stored(alpha, orientation)
     for strip in strips:
         color, rows = strip.color, slice(strip.top, strip.top + len(strip.color))
         if strip.alpha is not None and alpha_rows is not None:
-            alpha_rows[:, rows] = strip.alpha.transpose(2, 0, 1)
+            alpha_rows[:, rows] = _typed(strip.alpha, compact).transpose(2, 0, 1)
         elif strip.alpha is not None:
-            color = np.clip(color * strip.alpha + over * (1 - strip.alpha), 0.0, 1.0)
-        rgb_rows[:, rows] = color.transpose(2, 0, 1)  # grey becomes three channels here
+            opacity = _typed(strip.alpha, False)
+            color = np.clip(_typed(color, False) * opacity + over * (1 - opacity), 0.0, 1.0)
+        # grey becomes three channels here
+        rgb_rows[:, rows] = _typed(color, compact).transpose(2, 0, 1)
     return Picture(
         rgb=torch.from_numpy(rgb),
         alpha=None if alpha is None else torch.from_numpy(alpha),
         name=name,
         exif=exif,
     )
+
+
+def _empty(channels: int, size: tuple[int, int], compact: bool) -> np.ndarray:
+    """(C, H, W): float32, or uint8 whose channels lie side by side in memory, as Pillow wants them."""
+    if compact:
+        return np.empty((*size, channels), dtype=np.uint8).transpose(2, 0, 1)
+    return np.empty((channels, *size), dtype=np.float32)
+
+
+def _typed(values: np.ndarray, compact: bool) -> np.ndarray:
+    """uint8, or float32 in [0, 1], as uint8 if `compact` and as float32 if not."""
+    if compact:
+        return values if values.dtype == np.uint8 else np.rint(values * 255).astype(np.uint8)
+    return values / np.float32(255) if values.dtype == np.uint8 else values
 
 
 def to_pil(rgb: Tensor, alpha: Tensor | None = None) -> Image.Image:

@@ -23,6 +23,7 @@ from PIL import Image
 from torch import Tensor
 
 from hfstyle._arguments import as_list, as_strengths, check_device, check_int, item_name
+from hfstyle._arrays import as_float
 from hfstyle._detail import restore_detail
 from hfstyle._presets import STYLES_FOLDER, Presets, download_styles, local_folder
 from hfstyle.images import (
@@ -399,7 +400,7 @@ class StyleTransferPipeline:
         resolution: int | None,
         run: _Run,
     ) -> Tensor:
-        """(3, H, W) on the CPU, of the picture's size: float32 in [0, 1], or uint8 if tiles were painted as such."""
+        """(3, H, W) on the CPU, of the picture's size: float32 in [0, 1], or uint8."""
         height, width = picture.size
         if min(height, width) < MINIMUM_SIDE:
             raise ImageError(
@@ -411,13 +412,14 @@ class StyleTransferPipeline:
         content = picture.rgb[None]  # (1, 3, H, W)
         if resolution is None or resolution == min(height, width):
             return self._run(content, code, strength, run)[0].cpu()
-        content = content.to(self.device)
-        reduced = resize(content, resolution)  # (1, 3, h, w)
+        reduced = resize(content, resolution).to(self.device)  # (1, 3, h, w)
         painted = self._run(reduced, code, strength, replace(run, dtype=torch.float32))
-        return restore_detail(painted.to(self.device), reduced, content, strength)[0].cpu()
+        out = torch.empty((height, width, 3), dtype=run.dtype).permute(2, 0, 1)
+        restore_detail(painted.to(self.device), reduced, content, strength, out)
+        return out
 
     def _run(self, content: Tensor, code: StyleCode, strength: float, run: _Run) -> Tensor:
-        """content (1, 3, h, w) float32 of any size -> the same, painted, in one pass or in tiles."""
+        """content (1, 3, h, w) float32 or uint8 of any size -> the same, painted, in one pass or in tiles."""
         side = self._tile_side(run.tile_size, *content.shape[2:])
         while True:
             try:
@@ -435,7 +437,9 @@ class StyleTransferPipeline:
     def _run_whole(self, content: Tensor, code: StyleCode, strength: float) -> Tensor:
         """content (1, 3, h, w) -> (1, 3, h, w) float32, on the pipeline's device."""
         padded, size = pad_to_multiple(
-            content.to(self.device), self.generator.size_multiple, self.generator.minimum_size
+            as_float(content.to(self.device)),
+            self.generator.size_multiple,
+            self.generator.minimum_size,
         )
         condition = code.to_condition(1, self.device, self.dtype)
         amount = torch.full((1,), strength, device=self.device)
@@ -510,11 +514,12 @@ def _load(source: ImageInput | Picture, name: str, keep_alpha: bool) -> Picture:
     if not isinstance(source, Picture):
         path = isinstance(source, (str, os.PathLike))
         named = path or bool(getattr(source, "filename", "") or getattr(source, "name", ""))
-        return load_image(source, keep_alpha=keep_alpha, name=None if named else name)
+        return load_image(source, keep_alpha=keep_alpha, name=None if named else name, compact=True)
     if source.alpha is None or keep_alpha:
         return source
     white = torch.tensor(WHITE)[:, None, None]
-    return replace(source, rgb=torch.lerp(white, source.rgb, source.alpha), alpha=None)
+    flat = torch.lerp(white, as_float(source.rgb), as_float(source.alpha))
+    return replace(source, rgb=flat, alpha=None)
 
 
 def _style_view(rgb: Tensor, size: int) -> Tensor:
@@ -527,11 +532,13 @@ def _style_view(rgb: Tensor, size: int) -> Tensor:
 
 
 def _output(rgb: Tensor, alpha: Tensor | None, output_type: Output) -> Any:
-    if rgb.dtype == torch.uint8:  # tiles
+    if output_type == "pil" and rgb.dtype == torch.uint8:
         image = Image.fromarray(rgb.permute(1, 2, 0).numpy())
         if alpha is not None:
-            image.putalpha(Image.fromarray(alpha[0].mul(255).round().to(torch.uint8).numpy()))
+            levels = alpha if alpha.dtype == torch.uint8 else alpha.mul(255).round()
+            image.putalpha(Image.fromarray(levels[0].to(torch.uint8).numpy()))
         return image
+    rgb, alpha = as_float(rgb), None if alpha is None else as_float(alpha)
     if output_type == "pil":
         return to_pil(rgb, alpha)
     planes = rgb.clone() if alpha is None else torch.cat((rgb, alpha))  # (3 or 4, H, W)

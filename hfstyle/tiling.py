@@ -28,6 +28,7 @@ from typing import Final, Literal, TypeAlias
 import torch
 from torch import Tensor
 
+from hfstyle._arrays import as_float
 from hfstyle._geometry import pad_to_multiple
 from hfstyle.models.generator import StyleGenerator
 from hfstyle.models.layers import InstanceStatistics, moments
@@ -72,7 +73,7 @@ def paint_in_tiles(
 
     Args:
         generator: in evaluation mode.
-        content: (1, 3, H, W) float32 in [0, 1], of any size from 16 px, on any device; tiles are moved to that of
+        content: (1, 3, H, W) float32 in [0, 1], or uint8, of any size from 16 px, on any device; tiles are moved to that of
             `condition`.
         condition: vector (1, D) and tokens (1, T, E).
         strength: (1,) in [0, 1].
@@ -224,7 +225,7 @@ class _Tiles:
         return self._ready(torch.cat(pieces))
 
     def _ready(self, pixels: Tensor) -> Tensor:
-        moved = pixels.to(self._condition.vector.device)
+        moved = as_float(pixels.to(self._condition.vector.device))
         generator = self._generator
         padded, _ = pad_to_multiple(moved, generator.size_multiple, generator.minimum_size)
         return padded.contiguous(memory_format=torch.channels_last)

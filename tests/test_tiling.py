@@ -11,8 +11,10 @@ from PIL import Image
 from small_model import small_generator
 from torch import Tensor
 
-from hfstyle import ImageError, StyleTransferPipeline
+from hfstyle import ImageError, StyleTransferPipeline, _decode, load_image
+from hfstyle._detail import restore_detail
 from hfstyle.cli import main
+from hfstyle.images import resize
 from hfstyle.tiling import tile_side
 
 TILE = 160
@@ -253,3 +255,51 @@ def test_the_command_line_paints_in_tiles(
     assert np.abs(whole - tiled).mean() <= 1
     assert main([*command, "--tile-size", "10", "-o", "small.png"]) == 2
     assert "'10' is not a whole number from 64 up, 'off' or 'auto'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("size", [(301, 420), (150, 97)])
+def test_detail_is_restored_in_strips_as_in_one_piece(
+    monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
+    """Large pictures are reduced and brought back by strips of rows; nothing of them shows."""
+    levels = torch.from_numpy(photo(*size)).permute(2, 0, 1)[None]
+    content = levels / 255
+    reduced, by_strips = resize(content, 64), resize(levels, 64)
+    assert by_strips.dtype == torch.float32
+    assert (by_strips - reduced).abs().max() <= 1e-5
+    painted = (1 - reduced).clamp(0.2, 0.9)
+    results = []
+    for pixels in (10**9, 5000):
+        monkeypatch.setattr(_decode, "_STRIP_PIXELS", pixels)
+        out = torch.empty(3, *size)
+        restore_detail(painted, reduced, content, 0.7, out)
+        coarse = torch.empty((*size, 3), dtype=torch.uint8).permute(2, 0, 1)
+        restore_detail(painted, reduced, levels, 0.7, coarse)
+        assert (coarse / 255 - out).abs().max() <= 0.51 / 255
+        results.append(out)
+    assert (results[0] - results[1]).abs().max() <= 1e-5
+    assert (results[0] - content[0]).abs().mean() > 0.05
+
+
+@pytest.mark.parametrize("kind", ["L", "RGB", "RGBA", "P"])
+def test_a_compact_picture_is_the_same_picture(kind: str) -> None:
+    image = Image.fromarray(photo(40, 50)).convert(kind)
+    if kind == "RGBA":
+        image.putalpha(Image.fromarray(photo(40, 50, 2)[..., 0]))
+    full = load_image(image, keep_alpha=True)
+    compact = load_image(image, keep_alpha=True, compact=True)
+    assert compact.rgb.dtype == torch.uint8
+    assert torch.equal(compact.rgb / 255, full.rgb)
+    assert (compact.alpha is None) == (full.alpha is None)
+    if full.alpha is not None and compact.alpha is not None:
+        assert torch.equal(compact.alpha / 255, full.alpha)
+    flat = load_image(image, compact=True).rgb / 255
+    assert (flat - load_image(image).rgb).abs().max() <= 0.501 / 255
+
+
+def test_what_has_more_than_8_bits_keeps_them_in_compact_pictures() -> None:
+    deep = np.linspace(0, 65535, 400).astype(np.uint16).reshape(20, 20)
+    for source in (deep, Image.fromarray(deep), (deep / 65535).astype(np.float32)):
+        picture = load_image(source, compact=True)
+        assert picture.rgb.dtype == torch.float32
+        assert picture.rgb[0].unique().numel() == 400
