@@ -20,7 +20,10 @@ from hfstyle import StyleCode, StyleGenerator, StyleTransferPipeline
 
 gr = pytest.importorskip("gradio")
 gradio_client = pytest.importorskip("gradio_client")
-app = pytest.importorskip("app")
+
+from hfstyle import studio as app  # noqa: E402
+from hfstyle.studio import painting, refusals, uploads  # noqa: E402
+from hfstyle.studio.memory import Memory  # noqa: E402
 
 
 def picture(width: int = 70, height: int = 50, seed: int = 0) -> Image.Image:
@@ -271,7 +274,7 @@ def _write_header_only(path: Path, width: int, height: int) -> None:
 
 def test_a_file_of_too_many_bytes_is_refused(client: Any, tmp_path: Path) -> None:
     with open(tmp_path / "long.png", "wb") as file:
-        file.truncate(app.MAX_UPLOAD_BYTES + 1)
+        file.truncate(uploads.MAX_UPLOAD_BYTES + 1)
     with pytest.raises(Exception, match=r"413|size|large|limit"):
         client.predict(upload(tmp_path / "long.png"), preset="waves", api_name="/stylize")
 
@@ -371,17 +374,19 @@ class TestStudio:
     @pytest.fixture
     def studio(
         self, pipe: StyleTransferPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> app.Studio:
+    ) -> painting.Studio:
         monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-        return app.Studio(pipe)
+        return painting.Studio(pipe)
 
     def test_decodes_and_encodes_once(
-        self, studio: app.Studio, folder: Path, monkeypatch: pytest.MonkeyPatch
+        self, studio: painting.Studio, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         opened: list[str] = []
-        original = app.open_picture
+        original = painting.open_picture
         monkeypatch.setattr(
-            app, "open_picture", lambda path, what: (opened.append(what), original(path, what))[1]
+            painting,
+            "open_picture",
+            lambda path, what: (opened.append(what), original(path, what))[1],
         )
         photo, style = str(folder / "photo.png"), str(folder / "style.png")
         for strength in (0.2, 0.6, 1.0):
@@ -391,7 +396,7 @@ class TestStudio:
         assert opened == ["style picture", "photo"]
 
     def test_the_same_settings_get_the_same_file_until_it_is_deleted(
-        self, studio: app.Studio, folder: Path
+        self, studio: painting.Studio, folder: Path
     ) -> None:
         code = studio.pipe.preset("waves")
         ask = lambda: studio.painted_preview(str(folder / "photo.png"), code, "waves", 1.0, 32)  # noqa: E731
@@ -400,23 +405,23 @@ class TestStudio:
         Path(first).unlink()
         assert Path(ask()).is_file()
 
-    def test_thumbnails_come_in_the_order_of_the_presets(self, studio: app.Studio) -> None:
+    def test_thumbnails_come_in_the_order_of_the_presets(self, studio: painting.Studio) -> None:
         pytest.importorskip("skimage")
         studio.render_thumbnails()
         assert [label for _, label in studio.thumbnails()] == list(studio.labels.values())
         assert list(studio.growing_thumbnails()) == [studio.thumbnails()]
 
     def test_a_panorama_is_painted_within_the_limit(self) -> None:
-        side = app._painting_side((200, 20_000), 512)
+        side = painting.painting_side((200, 20_000), 512)
         assert side is not None
         assert 64 <= side < 200
-        assert app._painting_side((200, 300), 512) is None
-        assert app._painting_side((3000, 4000), 512) == 512
-        assert app._painting_side((16, 20_000), 512) is None
+        assert painting.painting_side((200, 300), 512) is None
+        assert painting.painting_side((3000, 4000), 512) == 512
+        assert painting.painting_side((16, 20_000), 512) is None
 
 
 def test_memory_forgets_the_oldest_beyond_its_size() -> None:
-    memory = app._Memory(most_bytes=10)
+    memory = Memory(most_bytes=10)
     memory.put("a", 1, 4)
     memory.put("b", 2, 4)
     assert memory.get("a") == 1  # used, so younger than b
@@ -429,7 +434,7 @@ def test_unexpected_errors_say_nothing_about_the_server() -> None:
         raise RuntimeError("/home/secret")
 
     with pytest.raises(gr.Error) as caught:
-        app._friendly(broken)()
+        refusals.friendly(broken)()
     assert "secret" not in caught.value.message
 
 

@@ -35,6 +35,7 @@ HEAVY = {
     "torchvision",
     "transformers",
 }
+STUDIO = PACKAGE / "studio"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -98,8 +99,12 @@ def test_modules_import_at_the_top_only_what_the_package_depends_on() -> None:
     allowed = {{"pillow": "PIL"}.get(name, name) for name in names}
     allowed |= sys.stdlib_module_names | {"hfstyle"}
     for path in MODULES:
+        if STUDIO in path.parents:
+            allowed_here = allowed | {"gradio", "gradio_client", "spaces"}
+        else:
+            allowed_here = allowed
         tops = {name.partition(".")[0] for name in _imports(path, at_import_time=True)}
-        assert tops <= allowed, f"{path.relative_to(ROOT)} imports {tops - allowed}"
+        assert tops <= allowed_here, f"{path.relative_to(ROOT)} imports {tops - allowed_here}"
 
 
 # --- public names
@@ -136,6 +141,13 @@ def test_the_package_knows_neither_the_app_nor_the_training() -> None:
     for path in MODULES:
         wrong = [n for n in _imports(path) if _within(n, "app", "training", "tests")]
         assert not wrong, f"{path.relative_to(ROOT)} imports {wrong}"
+
+
+def test_only_the_studio_knows_gradio_and_nothing_knows_the_studio() -> None:
+    for path in MODULES:
+        if STUDIO not in path.parents:
+            wrong = [n for n in _imports(path) if _within(n, "gradio", "hfstyle.studio")]
+            assert not wrong, f"{path.relative_to(ROOT)} imports {wrong}"
 
 
 def test_models_know_nothing_of_files_and_pictures() -> None:

@@ -1,0 +1,60 @@
+"""One photo in many styles, or at many settings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from hfstyle.studio.handlers import COMPARED_STYLES, Handlers
+from hfstyle.studio.parts import photo_input, resolution_slider
+from hfstyle.studio.refusals import friendly_steps
+from hfstyle.studio.uploads import PhotoUpload
+
+
+def compare_tab(handlers: Handlers, compute: dict[str, Any], demo: gr.Blocks) -> None:
+    studio = handlers.studio
+    with gr.Row():
+        with gr.Column(scale=2, min_width=320):
+            content = photo_input("Your photo")
+            presets = gr.Dropdown(
+                [(label, name) for name, label in studio.labels.items()],
+                value=[],
+                multiselect=True,
+                max_choices=COMPARED_STYLES,
+                label=f"Paintings, up to {COMPARED_STYLES}",
+            )
+            style = PhotoUpload(label="and your own style picture", height=200, format="png")
+            across = gr.Radio(
+                [("many styles", "styles"), ("one style, many settings", "settings")],
+                value="styles",
+                label="Compare",
+            )
+            strength = gr.Slider(0, 1, value=1, step=0.05, label="Strength")
+            resolution = resolution_slider()
+            with gr.Row():
+                go = gr.Button("Compare", variant="primary")
+                stop = gr.Button("Stop")
+        with gr.Column(scale=3, min_width=320):
+            shown = gr.Gallery(
+                label="Results",
+                show_label=False,
+                columns=3,
+                format="png",
+                object_fit="contain",
+                elem_classes="results",
+                interactive=False,
+            )
+    run = go.click(
+        friendly_steps(handlers.compare),
+        [content, presets, style, across, strength, resolution],
+        shown,
+        api_name="compare",
+        show_progress="minimal",
+        **compute,
+    )
+    stop.click(None, cancels=[run])
+    if studio.labels:
+        demo.load(
+            lambda: studio.first_styles(4), None, presets, api_visibility="private", queue=False
+        )

@@ -1,0 +1,90 @@
+"""The pages together, their queue, and how they are launched."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import Any, Final
+
+import gradio as gr
+import torch
+
+from hfstyle import StyleTransferPipeline, __version__
+from hfstyle.studio.compare_tab import compare_tab
+from hfstyle.studio.handlers import Handlers
+from hfstyle.studio.mix_tab import mix_tab
+from hfstyle.studio.painting import Studio
+from hfstyle.studio.stylise_tab import stylise_tab
+from hfstyle.studio.texts import ABOUT, INTRO
+from hfstyle.studio.theme import CSS, NAME_EXAMPLES, studio_theme
+from hfstyle.studio.uploads import MAX_UPLOAD_BYTES, MAX_UPLOAD_PIXELS
+
+MAX_QUEUE: Final = 32
+"""Requests that may wait; the next ones are asked to come back later."""
+_FILES_LIVE: Final = 3600  # seconds
+
+
+def create_app(pipe: StyleTransferPipeline, model_name: str = "hfstyle base") -> gr.Blocks:
+    """The demo for a model, ready for `launch`; it makes the gallery's thumbnails in the background.
+
+    Args:
+        pipe: the model; its presets fill the gallery.
+        model_name: shown in About and kept in the pictures' metadata.
+    """
+    studio = Studio(pipe, model_name)
+    handlers = Handlers(studio)
+    compute: dict[str, Any] = {"concurrency_id": "paint", "concurrency_limit": 1}
+    private: dict[str, Any] = {"api_visibility": "private", **compute}
+
+    with gr.Blocks(
+        title="hfstyle: paint a photo in any style",
+        analytics_enabled=False,
+        delete_cache=(_FILES_LIVE // 6, _FILES_LIVE),
+    ) as demo:
+        gr.Markdown(INTRO)
+        with gr.Tabs() as tabs:
+            with gr.Tab("Stylise", id="stylise"):
+                stylise_tab(handlers, compute, private, demo)
+            with gr.Tab("Mix", id="mix"):
+                mix_tab(handlers, compute, private, demo)
+            with gr.Tab("Compare", id="compare"):
+                compare_tab(handlers, compute, demo)
+            with gr.Tab("About", id="about"):
+                parameters = sum(p.numel() for p in pipe.generator.parameters())
+                gr.Markdown(
+                    ABOUT.format(
+                        model=model_name,
+                        parameters=parameters / 1e6,
+                        version=__version__,
+                        megapixels=MAX_UPLOAD_PIXELS // 1_000_000,
+                        megabytes=MAX_UPLOAD_BYTES // 1_000_000,
+                    )
+                )
+        for event in (demo.load, tabs.select):
+            event(None, js=NAME_EXAMPLES, api_visibility="private")
+    demo.queue(max_size=MAX_QUEUE, default_concurrency_limit=4)
+    if studio.labels:
+        threading.Thread(target=studio.render_thumbnails, name="thumbnails", daemon=True).start()
+    return demo
+
+
+def load_model() -> tuple[StyleTransferPipeline, str]:
+    """The pipeline that HFSTYLE_MODEL names, on the best device, and what to call it."""
+    model = os.environ.get("HFSTYLE_MODEL") or None
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    pipe = StyleTransferPipeline.from_pretrained(model, device=device)
+    if model is None:
+        return pipe, "hfstyle base"
+    return pipe, Path(model).name if Path(model).is_dir() else model
+
+
+def launch_options() -> dict[str, Any]:
+    """How the demo is launched: looks and limits."""
+    return {
+        "theme": studio_theme(),
+        "css": CSS,
+        "max_file_size": MAX_UPLOAD_BYTES,
+        "ssr_mode": False,
+        "footer_links": ["api", "gradio", "settings"],
+    }

@@ -1,0 +1,75 @@
+"""Mixtures of styles, and styles as files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from hfstyle.studio.handlers import STYLE_SLOTS, Handlers
+from hfstyle.studio.parts import fine_sliders, photo_input, preset_list, style_size_slider
+from hfstyle.studio.refusals import friendly
+from hfstyle.studio.uploads import PhotoUpload
+
+
+def mix_tab(
+    handlers: Handlers, compute: dict[str, Any], private: dict[str, Any], demo: gr.Blocks
+) -> None:
+    studio = handlers.studio
+    names = list(studio.labels)
+    slots: list[Any] = []
+    with gr.Row():
+        with gr.Column(scale=2, min_width=320):
+            content = photo_input("Your photo")
+            for index in range(STYLE_SLOTS):
+                with gr.Accordion(f"Style {index + 1}", open=index < 2):
+                    slots += [
+                        preset_list(studio, f"Painting {index + 1}"),
+                        PhotoUpload(
+                            label=f"or your own picture {index + 1}", height=180, format="png"
+                        ),
+                        gr.Slider(
+                            0, 1, value=float(index < 2), step=0.05, label=f"Weight {index + 1}"
+                        ),
+                    ]
+        with gr.Column(scale=3, min_width=320):
+            before_after = gr.ImageSlider(
+                label="Before and after", format="png", max_height=620, interactive=False
+            )
+            status = gr.Markdown("Choose a photo to begin.")
+            strength = gr.Slider(0, 1, value=1, step=0.05, label="Strength")
+            with gr.Accordion("Brush and detail", open=False):
+                style_size, resolution = fine_sliders()
+            save = gr.Button("Full-size picture and style file", variant="primary")
+            file = gr.File(label="Full-size PNG", elem_classes="files")
+            style_file = gr.File(label="Style file", elem_classes="files")
+    inputs = [content, strength, style_size, resolution, *slots]
+    gr.on(
+        [component.change for component in inputs],
+        friendly(handlers.render_mix),
+        inputs,
+        [before_after, status],
+        trigger_mode="always_last",
+        show_progress="minimal",
+        **private,
+    )
+    save.click(friendly(handlers.mix), inputs, [file, style_file], api_name="mix", **compute)
+    if len(names) > 1:
+        demo.load(
+            lambda: tuple(studio.first_styles(2)),
+            None,
+            [slots[0], slots[3]],
+            api_visibility="private",
+            queue=False,
+        )
+
+    with gr.Accordion("Save the style of one picture", open=False), gr.Row():
+        picture = PhotoUpload(label="Style picture to save", height=220, format="png")
+        with gr.Column():
+            size = style_size_slider()
+            name = gr.Textbox("", label="Name of the style", max_length=80)
+            encode = gr.Button("Save its style")
+            encoded = gr.File(label="Style file", elem_classes="files")
+    encode.click(
+        friendly(handlers.encode), [picture, size, name], encoded, api_name="encode", **compute
+    )

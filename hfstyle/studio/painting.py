@@ -1,0 +1,242 @@
+"""`Studio`: what the pages do, without the pages."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import threading
+from collections.abc import Callable, Hashable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from PIL import Image
+
+from hfstyle import StyleCode, StyleTransferPipeline, __version__
+from hfstyle.examples import EXAMPLE_PHOTOS, example_photo, example_photo_path
+from hfstyle.images import Picture, load_image, resize, to_pil
+from hfstyle.studio.memory import Memory
+from hfstyle.studio.refusals import display_name, refusal
+from hfstyle.studio.results import new_file, result_name, slug, write_png
+from hfstyle.studio.uploads import open_picture
+
+try:  # ZeroGPU lends a GPU to decorated functions; elsewhere the package is absent
+    import spaces
+except ImportError:
+    spaces = None
+
+_log = logging.getLogger(__name__)
+
+_FIRST_PHOTO: Final = "astronaut"  # painted until the visitor has chosen one
+_FIRST_STYLES: Final = ("starry_night_van_gogh", "great_wave_hokusai")
+_PAINTED_PIXELS: Final = 2_500_000  # at which the network runs at most: panoramas have a long side
+_SWATCH: Final = 256  # short side in pixels of thumbnails and of style pictures beside a result
+
+
+class Studio:
+    """What the pages do, without the pages: every method takes paths of uploads and plain values.
+
+    Args:
+        pipe: the model.
+        model_name: what to call it in the metadata of pictures.
+    """
+
+    def __init__(self, pipe: StyleTransferPipeline, model_name: str = "hfstyle base") -> None:
+        self.pipe = pipe
+        self.model_name = model_name
+        self.labels = {name: preset_label(name, code) for name, code in pipe.presets.items()}
+        """Title, artist and year of the presets, by name."""
+        self.first_photo = example_paths().get(_FIRST_PHOTO)
+        """What the pages show until the visitor has chosen a photo; None without example photos."""
+        self._memory = Memory()
+        self.kept: set[str] = set()
+        """Files that are shown to everybody and not deleted with those of the visitors."""
+        self._thumbnails: list[str] = []
+        self._thumbnails_done = threading.Event()
+
+        def encode(picture: Picture, style_size: int) -> StyleCode:
+            return pipe.encode_style(picture, style_size=style_size)
+
+        def paint(
+            picture: Picture, code: StyleCode, strength: float, resolution: int | None
+        ) -> Image.Image:
+            result: Image.Image = pipe(
+                picture, code, strength, processing_resolution=resolution
+            ).images[0]
+            return result
+
+        self._encode: Callable[..., StyleCode] = on_gpu(encode)
+        self._paint: Callable[..., Image.Image] = on_gpu(paint)
+
+    def first_styles(self, count: int) -> list[str]:
+        """Presets with which the pages begin."""
+        known = [name for name in _FIRST_STYLES if name in self.labels]
+        return [*known, *(name for name in self.labels if name not in known)][:count]
+
+    # Inputs
+
+    def style(
+        self,
+        style: str | None,
+        style_file: str | None,
+        preset: str | None,
+        style_size: int,
+    ) -> StyleCode | None:
+        """The code of a style picture, else of a style file, else of a preset, else None."""
+        if style:
+            key = ("code", style, style_size)
+            code: StyleCode | None = self._memory.get(key)
+            if code is None:
+                name = display_name(Path(style).stem)
+                code = self._encode(open_picture(style, "style picture"), style_size)
+                code = StyleCode(code.vector, code.tokens, code.encoder, name)
+                self._memory.put(key, code, 4 * (code.vector.numel() + code.tokens.numel()))
+            return code
+        if style_file:
+            if not style_file.endswith(".safetensors"):
+                raise refusal("A style file is named *.safetensors; this page can save one.")
+            return StyleCode.load(style_file, self.pipe.generator.encoder_fingerprint())
+        return self.pipe.preset(preset) if preset else None
+
+    def preview(self, content: str, resolution: int) -> Picture:
+        """The photo as it is painted for the screen: reduced to the resolution, never enlarged."""
+        key = ("content", content, resolution)
+        picture: Picture | None = self._memory.get(key)
+        if picture is None:
+            full = open_picture(content, "photo")
+            side = painting_side(full.size, resolution)
+            rgb = full.rgb if side is None else resize(full.rgb, side).clamp(0, 1)
+            picture = Picture(rgb, None, full.name)
+            self._memory.put(key, picture, 4 * rgb.numel())
+        return picture
+
+    # Results, each the path of a PNG
+
+    def painted_preview(
+        self, content: str, code: StyleCode, style_key: Hashable, strength: float, resolution: int
+    ) -> str:
+        """The reduced photo, painted; the same question again gets the same file."""
+        key = ("painted", content, style_key, strength, resolution)
+        return self._file(
+            key,
+            lambda: self._paint(self.preview(content, resolution), code, strength, None),
+            result_name(content, code, strength),
+        )
+
+    def original_preview(self, content: str, resolution: int) -> str:
+        """The reduced photo."""
+        key = ("original", content, resolution)
+        return self._file(key, lambda: to_pil(self.preview(content, resolution).rgb), "photo")
+
+    def swatch(self, style: str) -> str:
+        """A small copy of a style picture, in a format that browsers show."""
+
+        def reduce() -> Image.Image:
+            rgb = open_picture(style, "style picture").rgb
+            side = min(_SWATCH, *rgb.shape[1:])
+            return to_pil(resize(rgb, side).clamp(0, 1))
+
+        return self._file(("swatch", style), reduce, "style")
+
+    def full_size(
+        self,
+        content: str,
+        code: StyleCode,
+        strength: float,
+        style_size: int,
+        resolution: int,
+    ) -> str:
+        """The photo painted at its own size, with the settings in the file's name and metadata."""
+        picture = open_picture(content, "photo")
+        side = painting_side(picture.size, resolution)
+        painted = self._paint(picture, code, strength, side)
+        settings = {
+            "strength": strength,
+            "style": code.name,
+            "style_size": style_size,
+            "resolution": resolution,
+            "model": self.model_name,
+            "hfstyle": __version__,
+            **{f"style_{key}": value for key, value in code.metadata.items()},
+        }
+        name = f"{result_name(content, code, strength)}_brush{style_size}_res{resolution}"
+        return write_png(painted, name, settings)
+
+    def save_style(self, code: StyleCode) -> str:
+        """A style file."""
+        path = new_file(f"{slug(code.name)}.style.safetensors")
+        code.save(path)
+        return str(path)
+
+    # Gallery of presets
+
+    def render_thumbnails(self) -> None:
+        """One photo in each preset style, in the order of the presets."""
+        try:
+            photo = load_image(example_photo("chelsea"))
+            cat = Picture(resize(photo.rgb, _SWATCH).clamp(0, 1), None, "chelsea")
+            for name in self.labels:
+                painted = self._paint(cat, self.pipe.preset(name), 1.0, None)
+                path = write_png(painted, slug(name), {})
+                self.kept.add(path)
+                self._thumbnails.append(path)
+        except Exception as error:  # the list of names does without
+            _log.warning("no thumbnails of the presets: %s", error)
+        finally:
+            self._thumbnails_done.set()
+
+    def thumbnails(self) -> list[tuple[str, str]]:
+        """(path, label) of the presets rendered so far."""
+        return list(zip(list(self._thumbnails), self.labels.values(), strict=False))
+
+    def growing_thumbnails(self) -> Iterator[list[tuple[str, str]]]:
+        """`thumbnails`, again and again until all are there."""
+        while True:
+            done = self._thumbnails_done.wait(2.0)
+            yield self.thumbnails()
+            if done:
+                return
+
+    def thumbnail(self, preset: str) -> str | None:
+        """Path of the thumbnail of a preset, if it is there."""
+        index = list(self.labels).index(preset)
+        return self._thumbnails[index] if index < len(self._thumbnails) else None
+
+    def _file(self, key: Hashable, make: Callable[[], Image.Image], name: str) -> str:
+        path: str | None = self._memory.get(key)
+        if path is not None:
+            try:
+                os.utime(path)  # Gradio deletes old files
+                return path
+            except FileNotFoundError:
+                pass
+        path = write_png(make(), name, {}, fast=True)
+        self._memory.put(key, path, 1000)
+        return path
+
+
+def example_paths() -> dict[str, str]:
+    """The example photos that are installed, by name."""
+    try:
+        return {name: str(example_photo_path(name)) for name in EXAMPLE_PHOTOS}
+    except (ModuleNotFoundError, FileNotFoundError) as error:
+        _log.warning("no example photos: %s", error)
+        return {}
+
+
+def on_gpu(function: Callable[..., Any]) -> Callable[..., Any]:
+    return function if spaces is None else spaces.GPU(function, duration=30)
+
+
+def painting_side(size: tuple[int, int], resolution: int) -> int | None:
+    """Short side at which the network runs, None for the picture's own."""
+    short, long = sorted(size)
+    side = min(resolution, short, int(math.sqrt(_PAINTED_PIXELS * short / long)))
+    side = max(side, min(64, short))
+    return None if side == short else side
+
+
+def preset_label(name: str, code: StyleCode) -> str:
+    title = code.metadata.get("title") or code.name or name.replace("_", " ")
+    by = ", ".join(filter(None, (code.metadata.get("artist"), code.metadata.get("year"))))
+    return f"{title} ({by})" if by else title

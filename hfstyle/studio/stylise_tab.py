@@ -1,0 +1,116 @@
+"""The first page: one photo, one style."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from hfstyle.studio.handlers import STRIP, Handlers
+from hfstyle.studio.parts import fine_sliders, photo_input, preset_list
+from hfstyle.studio.refusals import friendly, friendly_steps
+from hfstyle.studio.uploads import PhotoUpload, StyleUpload
+
+
+def stylise_tab(
+    handlers: Handlers, compute: dict[str, Any], private: dict[str, Any], demo: gr.Blocks
+) -> None:
+    studio = handlers.studio
+    names = list(studio.labels)
+    with gr.Row():
+        with gr.Column(scale=2, min_width=320):
+            content = photo_input("Your photo")
+            gr.Markdown("**Style**: pick a painting, or bring your own")
+            with gr.Tabs():
+                with gr.Tab("Gallery"):
+                    gallery = gr.Gallery(
+                        label="Paintings, each shown by the same cat in its style",
+                        show_label=False,
+                        columns=3,
+                        height=300,
+                        object_fit="cover",
+                        allow_preview=False,
+                        interactive=False,
+                        buttons=[],
+                        visible=bool(names),
+                        elem_classes="presets",
+                    )
+                    gallery.keep_in_cache = studio.kept
+                    preset = preset_list(studio, "Painting")
+                with gr.Tab("My picture"):
+                    style = PhotoUpload(label="Style picture", height=260, format="png")
+                with gr.Tab("Style file"):
+                    style_file = StyleUpload(
+                        label="Style file (.safetensors) saved in Mix or by the API",
+                        file_types=[".safetensors"],
+                    )
+            strength = gr.Slider(
+                0, 1, value=1, step=0.05, label="Strength", info="0 is the photo, 1 the full style"
+            )
+            with gr.Accordion("Brush and detail", open=False):
+                style_size, resolution = fine_sliders()
+        with gr.Column(scale=3, min_width=320):
+            before_after = gr.ImageSlider(
+                label="Before and after", format="png", max_height=620, interactive=False
+            )
+            status = gr.Markdown("Choose a photo to begin.", elem_id="status")
+            beside = gr.Gallery(
+                label="Side by side",
+                show_label=False,
+                columns=3,
+                format="png",
+                object_fit="contain",
+                elem_classes="results",
+                interactive=False,
+            )
+            gr.Markdown("**Strength from 0 to 1**: choose one to set the slider")
+            strip = gr.Gallery(
+                label="Strength from 0 to 1",
+                show_label=False,
+                columns=len(STRIP),
+                format="png",
+                object_fit="contain",
+                elem_classes=["results", "strip"],
+                allow_preview=False,
+                interactive=False,
+            )
+            download = gr.Button("Full-size picture", variant="primary")
+            file = gr.File(label="Full-size PNG", elem_classes="files")
+
+    inputs: list[Any] = [content, preset, style, style_file, strength, style_size, resolution]
+    gr.on(
+        [component.change for component in inputs],
+        friendly_steps(handlers.render),
+        inputs,
+        [before_after, beside, strip, status],
+        trigger_mode="always_last",
+        show_progress="minimal",
+        **private,
+    )
+    download.click(friendly(handlers.stylize), inputs, file, api_name="stylize", **compute)
+
+    # One style at a time: choosing one way empties the others.
+    own: dict[str, Any] = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
+
+    def pick(event: gr.SelectData) -> tuple[Any, None, None]:
+        return names[int(event.index)], None, None
+
+    gallery.select(pick, None, [preset, style, style_file], **own)
+    preset.input(lambda: (None, None), None, [style, style_file], **own)
+    style.input(lambda: (None, None), None, [preset, style_file], **own)
+    style_file.upload(lambda: (None, None), None, [preset, style], **own)
+
+    def strength_of(event: gr.SelectData) -> float:
+        return STRIP[int(event.index)]
+
+    strip.select(strength_of, None, strength, **own)
+    if names:
+        demo.load(lambda: studio.first_styles(1)[0], None, preset, **own)
+        demo.load(
+            studio.growing_thumbnails,
+            None,
+            gallery,
+            api_visibility="private",
+            concurrency_limit=None,
+            show_progress="hidden",
+        )
