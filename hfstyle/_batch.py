@@ -37,11 +37,10 @@ class Photo:
     def stem(self) -> str:
         return "stdin" if self.path is None else self.path.stem
 
-    def load(self, keep_alpha: bool = False) -> Picture:
-        if self.path is not None:
-            return load_image(self.path, keep_alpha=keep_alpha, compact=True)
+    def load(self, keep_alpha: bool = False, keep_place: bool = False) -> Picture:
+        source = sys.stdin.buffer.read() if self.path is None else self.path
         return load_image(
-            sys.stdin.buffer.read(), keep_alpha=keep_alpha, name="stdin", compact=True
+            source, keep_alpha=keep_alpha, keep_place=keep_place, name=self.name, compact=True
         )
 
 

@@ -85,7 +85,7 @@ def stylize(args: argparse.Namespace) -> int:
             if not todo:
                 continue
             try:
-                picture = photo.load(args.keep_alpha)
+                picture = photo.load(args.keep_alpha, args.keep_gps)
             except Exception as error:
                 failures.add(error, photo.name)
                 progress.step(len(todo))
@@ -425,7 +425,7 @@ def _write(
         target,
         quality=args.quality,
         overwrite=not args.no_overwrite,
-        exif=picture.exif if args.keep_exif else None,
+        exif=picture.exif if args.keep_exif or args.keep_gps else None,
     )
 
 

@@ -6,6 +6,7 @@ few megabytes are ever in use, whatever the mode of the picture.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import os
@@ -27,12 +28,13 @@ MAX_IMAGE_PIXELS: int = 200_000_000
 _STRIP_PIXELS = 1 << 20
 # PostScript is a program: Pillow would hand it to Ghostscript.
 _REFUSED_FORMATS = frozenset({"EPS"})
+_HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1"})
 _DEEP_MODES = frozenset({"I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
 _GREY_STEPS = {"1": 255, "L;2": 85, "L;4": 17}  # one level of a PNG of 1, 2, 4 bits, in 8 bits
 _UPRIGHT = 1
 _FLOAT_SLACK = 1e-4  # rounding in the caller's arithmetic, not a range of its own
 _LARGEST_EXIF = 65_533  # what a JPEG holds
-# Where and when and by whom a photo was taken. Not the layout of the old file, not its thumbnail
+# When and by whom a photo was taken. Not the layout of the old file, not its thumbnail
 # (which shows the picture before it was changed), not the maker's private notes.
 _KEPT_TAGS = (
     ExifTags.Base.ImageDescription,
@@ -164,15 +166,15 @@ def as_stored(upright: np.ndarray, orientation: int) -> np.ndarray:
     return upright
 
 
-def portable_exif(image: Image.Image) -> bytes | None:
-    """The EXIF block for a changed copy of `image`: no orientation, thumbnail or maker's notes."""
+def portable_exif(image: Image.Image, place: bool = False) -> bytes | None:
+    """The EXIF block for a changed copy of `image`: no orientation, thumbnail, maker's notes or, unless asked, place."""
     try:
         exif = image.getexif()
         kept = Image.Exif()
         for tag in _KEPT_TAGS:
             if tag in exif:
                 kept[tag] = exif[tag]
-        for ifd in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
+        for ifd in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)[: 2 if place else 1]:
             values = {t: v for t, v in exif.get_ifd(ifd).items() if t not in _DROPPED_EXIF_TAGS}
             if ExifTags.Base.ColorSpace in values:
                 values[ExifTags.Base.ColorSpace] = 1  # sRGB from here on
@@ -262,7 +264,8 @@ def _identify(stream: IO[bytes], name: str) -> ImageFile.ImageFile:
             raise ImageError(f"{name} is empty (0 bytes); give an encoded picture")
         if not isinstance(prefix, bytes):
             raise ImageError(f"{name} is open as text; open it in binary mode ('rb')")
-        for register in (Image.preinit, Image.init):  # the common formats, then all
+        # the common formats, then all
+        for register in (_register_heic, Image.preinit, Image.init)[not _is_heic(prefix) :]:
             register()
             for format_name in [f for f in Image.ID if f not in tried]:
                 tried.add(format_name)
@@ -281,12 +284,22 @@ def _identify(stream: IO[bytes], name: str) -> ImageFile.ImageFile:
         raise ImageError(
             f"{name} is not a readable picture: {_reason(error)}; export or download it again"
         ) from error
-    heic = prefix[4:8] == b"ftyp" and prefix[8:12] in (b"heic", b"heix", b"mif1", b"msf1")
-    hint = "HEIC needs `pillow_heif.register_heif_opener()`; " if heic else ""
+    hint = "HEIC needs the package pillow-heif; " if _is_heic(prefix) else ""
     raise ImageError(
         f"{name} is not a picture in a known format; {hint}"
         "give a JPEG, PNG, WebP, TIFF, AVIF, GIF or BMP"
     )
+
+
+def _is_heic(prefix: bytes) -> bool:
+    return prefix[4:8] == b"ftyp" and prefix[8:12] in _HEIC_BRANDS
+
+
+def _register_heic() -> None:
+    with contextlib.suppress(ModuleNotFoundError):  # an optional package
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
 
 
 def _scale_transparent_color(image: Image.Image) -> None:

@@ -1,6 +1,6 @@
 """The command `hfstyle`: its arguments and exit codes. What the commands do is in `hfstyle._commands`.
 
-Exit codes: 0 all done, 1 something failed, 2 the command line is wrong, 130 interrupted by Ctrl-C.
+Exit codes: 0 all done, 1 something failed, 2 the command line is wrong, 130 interrupted by Ctrl-C or SIGTERM.
 Torch is imported by the commands that need it, not for `--help`.
 """
 
@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from io import TextIOWrapper
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from hfstyle import __version__
 from hfstyle._terminal import UsageError, reason
@@ -68,6 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         ):  # names of files that are not text in the locale's encoding
             stream.reconfigure(errors="surrogateescape")
     debug = False
+    before = _stop_as_by_ctrl_c()
     try:
         args = _parser().parse_args(argv)
         debug = args.debug
@@ -88,6 +91,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         print(f"hfstyle: error: {reason(error)}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _stop_as_by_ctrl_c() -> Any:
+    """Makes SIGTERM end the program in order, without half a file; returns what it did before, None if it cannot be."""
+    if threading.current_thread() is not threading.main_thread():
+        return None
+    return signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -149,7 +162,7 @@ def _add_stylize(commands: _Commands[_Parser]) -> _Parser:
         "--output",
         default=".",
         metavar="OUT",
-        help="file to write: .png .jpg .webp .tif; or a folder, in which files are named "
+        help="file to write: .png .jpg .webp .tif .avif; or a folder, in which files are named "
         "PHOTO__STYLE.png; or - (stdout); default: the current folder. An existing file is "
         "replaced unless it is one of the inputs",
     )
@@ -181,7 +194,7 @@ def _add_stylize(commands: _Commands[_Parser]) -> _Parser:
     _add_style_size(parser)
     parser.add_argument(
         "--format",
-        choices=("png", "jpg", "webp", "tif"),
+        choices=("png", "jpg", "webp", "tif", "avif"),
         default="png",
         help="of files in an output folder and on stdout (default: png)",
     )
@@ -190,7 +203,7 @@ def _add_stylize(commands: _Commands[_Parser]) -> _Parser:
         type=_whole(1, 100),
         default=95,
         metavar="Q",
-        help="1 to 100, of JPEG and WebP (default: 95)",
+        help="1 to 100, of JPEG, WebP and AVIF (default: 95)",
     )
     parser.add_argument(
         "--recursive", action="store_true", help="also take pictures in subfolders of folders"
@@ -209,7 +222,12 @@ def _add_stylize(commands: _Commands[_Parser]) -> _Parser:
     parser.add_argument(
         "--keep-exif",
         action="store_true",
-        help="copy date, camera and place from the photo's EXIF data (default: leave them out)",
+        help="copy date, camera and author from the photo's EXIF data (default: leave them out)",
+    )
+    parser.add_argument(
+        "--keep-gps",
+        action="store_true",
+        help="as --keep-exif, and the place where the photo was taken",
     )
     _add_model(parser)
     parser.add_argument(

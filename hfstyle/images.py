@@ -61,7 +61,8 @@ class Picture:
     alpha: (1, H, W) of the same type, 1 or 255 is opaque; None if there is none or it was flattened.
         With alpha, rgb is not multiplied by it.
     name: the path, or what the picture was given as.
-    exif: what may be kept of its EXIF data in a copy (no orientation, no thumbnail), or None.
+    exif: what may be kept of its EXIF data in a copy (no orientation, thumbnail or, by default,
+        place), or None.
     """
 
     rgb: Tensor
@@ -83,6 +84,7 @@ def load_image(
     max_pixels: int | None = MAX_IMAGE_PIXELS,
     name: str | None = None,
     compact: bool = False,
+    keep_place: bool = False,
 ) -> Picture:
     """Any picture as upright RGB in [0, 1].
 
@@ -96,6 +98,7 @@ def load_image(
     background: red, green, blue in [0, 1].
     max_pixels: limit of H * W, checked before decoding; None for none.
     name: what to call the picture in errors and in `Picture.name`; default: its path or type.
+    keep_place: leave the place where a photo was taken (GPS) in `Picture.exif`.
     compact: leave pictures of 8 bits as uint8, a quarter of the memory; flattening rounds to that.
 
     EXIF orientation is applied and ICC profiles, CMYK and Lab are converted to sRGB. Grey of 16 bits
@@ -129,7 +132,7 @@ def load_image(
                 "a numpy array or a torch tensor"
             )
         width, height = image.size
-        orientation, exif = _decode.orientation_of(image), _decode.portable_exif(image)
+        orientation, exif = _decode.orientation_of(image), _decode.portable_exif(image, keep_place)
         strips, has_alpha = _decode.pil_strips(image, name), _decode.has_alpha(image)
         compact = compact and _decode.has_8_bits(image)
 

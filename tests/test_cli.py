@@ -6,8 +6,10 @@ import io
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,12 +17,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import ExifTags, Image
 from small_model import small_generator
 
 import hfstyle
 from hfstyle import StyleCode, StyleGenerator, StyleTransferPipeline
 from hfstyle._arguments import LARGEST_AUTO_SIZE
+from hfstyle._encode import Encoding
 from hfstyle._terminal import Progress
 from hfstyle.cli import _parser, main
 from hfstyle.examples import EXAMPLE_PHOTOS, example_photo, example_photo_path
@@ -351,10 +354,16 @@ def test_transparency_and_exif_are_kept_on_request_only(here: Path, run: Run) ->
     image.putalpha(Image.linear_gradient("L").resize((40, 40)))
     exif = Image.Exif()
     exif[0x010F] = "Camera"
+    exif[ExifTags.IFD.GPSInfo] = {ExifTags.GPS.GPSLatitudeRef: "N"}
     image.save("clear.png", exif=exif)
     arguments = ["stylize", "clear.png", "-s", "red_hills", "-o"]
     assert run(*arguments, "plain.png")[0] == 0
     assert run(*arguments, "kept.png", "--keep-alpha", "--keep-exif")[0] == 0
+    assert run(*arguments, "place.png", "--keep-gps")[0] == 0
+    assert not Image.open("kept.png").getexif().get_ifd(ExifTags.IFD.GPSInfo)
+    place = Image.open("place.png").getexif()
+    assert place.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitudeRef] == "N"
+    assert place[0x010F] == "Camera"
     plain, kept = Image.open("plain.png"), Image.open("kept.png")
     assert (plain.mode, plain.getexif().get(0x010F)) == ("RGB", None)
     assert (kept.mode, kept.getexif().get(0x010F)) == ("RGBA", "Camera")
@@ -371,6 +380,23 @@ def test_ctrl_c_is_exit_code_130(here: Path, run: Run, monkeypatch: pytest.Monke
     assert code == 130
     assert "missing.jpg" in err  # what failed before is told all the same
     assert err.endswith("hfstyle: interrupted\n")
+
+
+def test_a_run_that_is_stopped_while_it_writes_leaves_no_half_file(
+    here: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(self: Encoding, image: Image.Image, stream: io.BufferedRandom) -> None:
+        stream.write(b"half a picture")
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(20)
+
+    monkeypatch.setattr(Encoding, "write", write)
+    before = sorted(here.iterdir())
+    handler = signal.getsignal(signal.SIGTERM)
+    code, _, err = run("stylize", "photo.jpg", "-s", "painting.png", "-o", "out.png")
+    assert (code, err) == (130, "hfstyle: interrupted\n")
+    assert sorted(here.iterdir()) == before
+    assert signal.getsignal(signal.SIGTERM) == handler
 
 
 def test_a_fault_of_the_program_is_one_line_and_a_traceback_on_request(

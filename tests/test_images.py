@@ -225,7 +225,13 @@ def test_kept_exif_has_no_thumbnail_makers_notes_or_file_layout() -> None:
         ExifTags.Base.ExifImageWidth: 64,
     }
     exif[ExifTags.IFD.GPSInfo] = {ExifTags.GPS.GPSLatitudeRef: "N"}
-    block = load_image(encoded(smooth(), "JPEG", exif=exif)).exif
+    private = load_image(encoded(smooth(), "JPEG", exif=exif)).exif
+    assert private is not None
+    without = Image.Exif()
+    without.load(private)
+    assert without[ExifTags.Base.Copyright] == "CC0"
+    assert not without.get_ifd(ExifTags.IFD.GPSInfo)
+    block = load_image(encoded(smooth(), "JPEG", exif=exif), keep_place=True).exif
     assert block is not None
     assert b"secret" not in block
     kept = Image.Exif()
