@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hfstyle.models.generator import StyleGenerator
     from hfstyle.models.style_encoder import Condition, StyleEncoder
     from hfstyle.pipeline import StyleTransferOutput, StyleTransferPipeline
+    from hfstyle.regions import Region
     from hfstyle.style import StyleCode, StyleCodeError
 
 __version__ = "0.1.0"
@@ -24,6 +25,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Condition",
     "ImageError",
+    "Region",
     "StyleCode",
     "StyleCodeError",
     "StyleDiscriminator",
@@ -38,6 +40,7 @@ __all__ = [
 _HOME = {
     "Condition": "hfstyle.models.style_encoder",
     "ImageError": "hfstyle.images",
+    "Region": "hfstyle.regions",
     "StyleCode": "hfstyle.style",
     "StyleCodeError": "hfstyle.style",
     "StyleDiscriminator": "hfstyle.models.discriminator",

@@ -47,20 +47,27 @@ def check_int(name: str, value: int, least: int, most: int | None) -> int:
 
 
 def as_strengths(strength: float | Sequence[float], count: int) -> list[float]:
-    many = isinstance(strength, (list, tuple, np.ndarray, Tensor)) and np.ndim(strength) > 0
-    given: list[Any] = list(strength) if many else [strength] * count  # type: ignore[arg-type]
+    return as_shares("strength", strength, count)
+
+
+def as_shares(name: str, value: float | Sequence[float], count: int) -> list[float]:
+    """One number in [0, 1] for each of `count` pictures."""
+    many = isinstance(value, (list, tuple, np.ndarray, Tensor)) and np.ndim(value) > 0
+    given: list[Any] = list(value) if many else [value] * count  # type: ignore[arg-type]
     if len(given) != count:
-        raise ValueError(f"{len(given)} strengths for {count} pictures; give one for all or each")
-    values = []
-    for value in given:
-        try:
-            number = float(value)
-        except (TypeError, ValueError):
-            raise ValueError(f"strength is {value!r}; give a number in [0, 1]") from None
-        if not 0 <= number <= 1:  # NaN as well
-            raise ValueError(f"strength is {number}; it must lie in [0, 1]")
-        values.append(number)
-    return values
+        raise ValueError(f"{len(given)} {name}s for {count} pictures; give one for all or each")
+    return [as_share(name, item) for item in given]
+
+
+def as_share(name: str, value: Any, most: float = 1.0) -> float:
+    """A number in [0, most]."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} is {value!r}; give a number in [0, {most:g}]") from None
+    if not 0 <= number <= most:  # NaN as well
+        raise ValueError(f"{name} is {number}; it must lie in [0, {most:g}]")
+    return number
 
 
 def item_name(argument: str, index: int, count: int) -> str:

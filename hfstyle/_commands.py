@@ -27,6 +27,7 @@ from hfstyle.evaluate import format_report, load_networks, read_pairs, write_htm
 from hfstyle.examples import EXAMPLE_PHOTOS, example_photo
 from hfstyle.images import Picture, save_image
 from hfstyle.pipeline import StyleTransferPipeline
+from hfstyle.regions import Region
 from hfstyle.style import StyleCode, normalise_weights
 
 __all__ = [
@@ -47,9 +48,12 @@ _NAMES_IN_A_MESSAGE: Final = 10
 
 def stylize(args: argparse.Namespace) -> int:
     """Paint photos in styles; what fails is told at the end and stops nothing else."""
+    names, areas = args.style or [], args.region or []
+    if not names and not areas:
+        raise UsageError("give a style with --style, or --region MASK STYLE")
     if args.style_weights is not None:
-        _check_weights(args.style_weights, args.style)
-    groups = [[style] for style in args.style] if args.style_weights is None else [args.style]
+        _check_weights(args.style_weights, names)
+    groups = [[style] for style in names] if args.style_weights is None else [names]
     output_folder = None if args.output == "-" else Path(args.output)
     inputs = Inputs.find(args.photos, args.recursive, leave_out=output_folder)
     files = [photo.path for photo in inputs.photos if photo.path is not None]
@@ -57,18 +61,20 @@ def stylize(args: argparse.Namespace) -> int:
         args.output,
         inputs.many or len(groups) > 1,
         f".{args.format}",
-        [*files, *map(Path, args.style)],
+        [*files, *map(Path, names), *(Path(name) for area in areas for name in area)],
     )
     failures = _Failures(args.debug, inputs.failures)
     if not inputs.photos:
         return failures.report()
     pipe = _pipeline(args)
-    ready: list[tuple[str, StyleCode]] = []
-    for group in groups:
-        label = style_label(group)
+    ready: list[tuple[str, StyleCode | None]] = []
+    regions = _regions(pipe, args, failures)
+    for group in groups or [[]] if regions is not None else []:
+        label = style_label([*group, *(style for _, style in areas)])
         try:
             codes = [find_style(pipe, style, args.style_size) for style in group]
-            ready.append((label, StyleCode.mix(codes, args.style_weights, label)))
+            code = StyleCode.mix(codes, args.style_weights, label) if codes else None
+            ready.append((label, code))
         except Exception as error:
             failures.add(error, ", ".join(group))
 
@@ -94,7 +100,8 @@ def stylize(args: argparse.Namespace) -> int:
                 progress.show(photo.name)
                 try:
                     outputs.check(target)
-                    _write(_paint(pipe, picture, code, args), target, picture, outputs, args)
+                    painted = _paint(pipe, picture, code, regions, args)
+                    _write(painted, target, picture, outputs, args)
                     written += 1
                     progress.clear()
                     if target is not None and not args.quiet:
@@ -383,8 +390,27 @@ def _check_weights(weights: list[float], styles: list[str]) -> None:
         raise UsageError(f"argument --style-weights: {error}") from error
 
 
+def _regions(
+    pipe: StyleTransferPipeline, args: argparse.Namespace, failures: _Failures
+) -> list[Region] | None:
+    """The regions that were asked for; None if one has no usable style."""
+    regions = []
+    for mask, style in args.region or []:
+        try:
+            code = find_style(pipe, style, args.style_size)
+            regions.append(Region(Path(mask), code, args.strength, args.color, args.feather))
+        except Exception as error:
+            failures.add(error, style)
+            return None
+    return regions
+
+
 def _paint(
-    pipe: StyleTransferPipeline, picture: Picture, code: StyleCode, args: argparse.Namespace
+    pipe: StyleTransferPipeline,
+    picture: Picture,
+    code: StyleCode | None,
+    regions: list[Region] | None,
+    args: argparse.Namespace,
 ) -> Image.Image:
     tiles: Progress | None = None
     before = 0
@@ -401,6 +427,8 @@ def _paint(
         picture,
         code,
         args.strength,
+        color=args.color,
+        regions=regions or None,
         processing_resolution=working_size(args.size, min(picture.size)),
         tile_size=args.tile_size,
         progress_callback=show,

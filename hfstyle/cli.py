@@ -49,6 +49,7 @@ examples:
   hfstyle stylize *.jpg --style great_wave_hokusai -o painted/
   hfstyle stylize holiday/ --recursive --style monet.style.safetensors -o painted/
   hfstyle stylize photo.jpg --style a.jpg --style b.jpg --style-weights 0.7,0.3 -o mix.png
+  hfstyle stylize photo.jpg --style a.jpg --region sky.png b.jpg -o two.png
   curl -s https://example.org/photo.jpg | hfstyle stylize - --style a.jpg -o - > out.png
 """
 
@@ -147,9 +148,9 @@ def _add_stylize(commands: _Commands[_Parser]) -> _Parser:
         "-s",
         "--style",
         action="append",
-        required=True,
         metavar="STYLE",
-        help="picture, style code or name of a bundled style; may be given several times",
+        help="picture, style code or name of a bundled style; may be given several times. May be left "
+        "out with --region, whose surroundings then stay as they are",
     )
     parser.add_argument(
         "--style-weights",
@@ -172,6 +173,28 @@ def _add_stylize(commands: _Commands[_Parser]) -> _Parser:
         default=1.0,
         metavar="X",
         help="0 (the photo itself) to 1 (the full style, default)",
+    )
+    parser.add_argument(
+        "--color",
+        type=_number(0.0, 1.0),
+        default=1.0,
+        metavar="X",
+        help="0 (the photo's own palette) to 1 (the style's, default)",
+    )
+    parser.add_argument(
+        "--region",
+        action="append",
+        nargs=2,
+        metavar=("MASK", "STYLE"),
+        help="paint another style where the picture MASK is white; may be given several times, later "
+        "ones lie over earlier ones. --strength and --color hold for all",
+    )
+    parser.add_argument(
+        "--feather",
+        type=_number(0.0, 0.5),
+        default=0.01,
+        metavar="X",
+        help="width of the soft edges of regions, in short sides of the photo (default: 0.01)",
     )
     parser.add_argument(
         "--size",

@@ -14,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal, Self, TypeAlias
 
@@ -22,8 +23,16 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from hfstyle._arguments import as_list, as_strengths, check_device, check_int, item_name
+from hfstyle._arguments import (
+    as_list,
+    as_shares,
+    as_strengths,
+    check_device,
+    check_int,
+    item_name,
+)
 from hfstyle._arrays import as_float
+from hfstyle._composition import Layer, compose, recolor_layers
 from hfstyle._detail import restore_detail
 from hfstyle._presets import STYLES_FOLDER, Presets, download_styles, local_folder
 from hfstyle.images import (
@@ -38,6 +47,7 @@ from hfstyle.images import (
     to_pil,
 )
 from hfstyle.models.generator import StyleGenerator
+from hfstyle.regions import Region, region_weights
 from hfstyle.style import StyleCode, normalise_weights
 from hfstyle.tiling import LEAST_TILE, TileSize, paint_in_tiles, tile_side
 
@@ -267,9 +277,11 @@ class StyleTransferPipeline:
     def __call__(
         self,
         image: ImageInput | Picture | Sequence[ImageInput | Picture],
-        style: StyleInput | Sequence[StyleInput],
+        style: StyleInput | Sequence[StyleInput] | None,
         strength: float | Sequence[float] = 1.0,
         *,
+        color: float | Sequence[float] = 1.0,
+        regions: Sequence[Region] | None = None,
         style_weights: Sequence[float] | None = None,
         style_size: int = DEFAULT_STYLE_SIZE,
         processing_resolution: int | None = None,
@@ -286,9 +298,14 @@ class StyleTransferPipeline:
             image: a picture, or a list of them (a 4-dimensional array or tensor is a list): path, PIL, numpy
                 (H, W, C), torch (C, H, W), as `load_image` takes them; height and width from 16 px.
             style: a style for all pictures, or a list with one for each: pictures, `StyleCode`s, or files of either.
-                With `style_weights`, a list whose mixture is the style of all pictures.
+                With `style_weights`, a list whose mixture is the style of all pictures. With `regions`, the style of
+                the background, or None to leave it as it is.
             strength: in [0, 1], one for all or a list with one for each picture. 0 returns the picture unchanged, to
                 the last bit; 1 is the full style.
+            color: in [0, 1], one for all or each: 1 is the style's palette, 0 the photo's own (mean and covariance of
+                colours are the photo's, objects keep their colours), between is a straight line.
+            regions: parts of the picture with styles, strengths and colours of their own; later ones lie over earlier
+                ones. Masks are brought to the size of each picture. `strength` and `color` are the background's.
             style_weights: one for each style, >= 0, not all zero; they are divided by their sum.
             style_size: short side in pixels, 64 to 4096, at which styles are looked at.
             processing_resolution: short side in pixels, from 64, at which the network runs; lower is faster and paints
@@ -312,8 +329,12 @@ class StyleTransferPipeline:
             ValueError: an argument out of range, empty lists, or lists of different lengths.
         """
         pictures = as_list(image, "image")
-        styles = as_list(style, "style")
+        areas = [] if regions is None else list(regions)
+        if style is None and not areas:
+            raise ValueError("style is None; give a style, or regions that have styles")
+        styles = [] if style is None else as_list(style, "style")
         amounts = as_strengths(strength, len(pictures))
+        colors = as_shares("color", color, len(pictures))
         style_size = check_int("style_size", style_size, *_STYLE_SIZES)
         if processing_resolution is not None:
             processing_resolution = check_int(
@@ -324,23 +345,26 @@ class StyleTransferPipeline:
         if output_type not in ("pil", "np", "pt"):
             raise ValueError(f"output_type is {output_type!r}; give 'pil', 'np' or 'pt'")
         shares = None if style_weights is None else normalise_weights(style_weights, len(styles))
-        if shares is None and len(styles) not in (1, len(pictures)):
+        if shares is None and styles and len(styles) not in (1, len(pictures)):
             raise ValueError(
                 f"{len(styles)} styles for {len(pictures)} pictures; give one style for all, one for each, "
                 "or style_weights for a mixture"
             )
 
-        codes = self._encode_all(styles, style_size)
+        codes: list[StyleCode | None] = [*self._encode_all(styles, style_size)] or [None]
         if shares is not None:
-            codes = [StyleCode.mix(codes, shares)]
+            codes = [StyleCode.mix([code for code in codes if code is not None], shares)]
         codes = codes * len(pictures) if len(codes) == 1 else codes
+        above = self._layers(areas, style_size)
 
         progress = _Progress(progress_callback, len(pictures))
         results: list[Any] = []
-        for index, (source, code, amount) in enumerate(zip(pictures, codes, amounts, strict=True)):
+        for index, source in enumerate(pictures):
             picture = _load(source, item_name("image", index, len(pictures)), keep_alpha)
             run = _Run(tile_size, torch.uint8 if output_type == "pil" else torch.float32, progress)
-            painted = self._paint(picture, code, amount, processing_resolution, run)  # (3, H, W)
+            layers = [Layer(codes[index], amounts[index], colors[index]), *above]
+            weights = region_weights(areas, picture.size) if areas else None  # (L, H, W)
+            painted = self._paint(picture, layers, weights, processing_resolution, run)  # (3, H, W)
             alpha = picture.alpha
             del picture  # not kept beside its copies: of 100 megapixels, 1.2 GB
             results.append(_output(painted, alpha, output_type))
@@ -360,6 +384,14 @@ class StyleTransferPipeline:
                 )
             codes.append(known[key])
         return codes
+
+    def _layers(self, regions: Sequence[Region], style_size: int) -> list[Layer]:
+        """Regions with the codes of their styles."""
+        styles = [region.style for region in regions if region.style is not None]
+        codes = iter(self._encode_all(styles, style_size))
+        return [
+            Layer(None if r.style is None else next(codes), r.strength, r.color) for r in regions
+        ]
 
     def _code_of(self, style: StyleInput, style_size: int, where: str) -> StyleCode:
         """The code of a picture, or a ready one, checked; `where` names the argument in errors."""
@@ -395,21 +427,40 @@ class StyleTransferPipeline:
     def _paint(
         self,
         picture: Picture,
-        code: StyleCode,
-        strength: float,
+        layers: Sequence[Layer],
+        weights: Tensor | None,
         resolution: int | None,
         run: _Run,
     ) -> Tensor:
-        """(3, H, W) on the CPU, of the picture's size: float32 in [0, 1], or uint8."""
+        """(3, H, W) on the CPU, of the picture's size: float32 in [0, 1], or uint8.
+
+        layers: with their shares `weights` (L, H, W) of each pixel; one without weights.
+        """
         height, width = picture.size
         if min(height, width) < MINIMUM_SIDE:
             raise ImageError(
                 f"{picture.name} is {width} x {height} px; height and width must be at least "
                 f"{MINIMUM_SIDE} px, enlarge it first"
             )
-        if strength == 0:
+        if not any(layer.paints for layer in layers):
             return picture.rgb
-        content = picture.rgb[None]  # (1, 3, H, W)
+
+        def paint(code: StyleCode, strength: float, run: _Run) -> Tensor:
+            return self._paint_in_one_style(picture.rgb[None], code, strength, resolution, run)
+
+        if weights is not None:
+            exact = replace(run, dtype=torch.float32)
+            painted = compose(layers, weights, picture.rgb, partial(paint, run=exact))
+        else:
+            assert layers[0].code is not None
+            painted = paint(layers[0].code, layers[0].strength, run)
+        return recolor_layers(layers, weights, painted, picture.rgb)
+
+    def _paint_in_one_style(
+        self, content: Tensor, code: StyleCode, strength: float, resolution: int | None, run: _Run
+    ) -> Tensor:
+        """content (1, 3, H, W) -> (3, H, W) on the CPU."""
+        height, width = content.shape[2:]
         if resolution is None or resolution == min(height, width):
             return self._run(content, code, strength, run)[0].cpu()
         reduced = resize(content, resolution).to(self.device)  # (1, 3, h, w)

@@ -136,7 +136,7 @@ def test_defaults_in_the_parser_are_those_of_the_pipeline() -> None:
     [
         ("", "required: COMMAND"),
         ("paint", "invalid choice: 'paint'"),
-        ("stylize photo.jpg", "required: -s/--style"),
+        ("stylize photo.jpg", "give a style with --style"),
         ("stylize --style painting.png", "required: PHOTO"),
         ("stylize photo.jpg -s painting.png --strength 1.5", "'1.5' is not a number from 0.0 to 1"),
         ("stylize photo.jpg -s painting.png --strength nan", "'nan' is not a number"),

@@ -1,0 +1,190 @@
+"""Regions of a picture with styles of their own: masks, label maps, and how they overlap.
+
+R regions and the background · H, W size of the photo
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import ImageColor
+from torch import Tensor
+
+from hfstyle._arguments import as_share
+from hfstyle.images import ImageError, ImageInput, Picture, load_image, resize
+
+if TYPE_CHECKING:
+    from hfstyle.pipeline import StyleInput
+
+__all__ = ["MOST_REGIONS", "Region", "region_weights", "regions_from_labels"]
+
+MaskInput: TypeAlias = ImageInput
+LabelColor: TypeAlias = str | tuple[int, int, int]
+
+MOST_REGIONS: Final = 16
+"""Greatest number of regions of one picture: each has a pass of attention, or of the whole network, of its own."""
+
+_LUMINANCE: Final = (0.299, 0.587, 0.114)
+_LABEL_TOLERANCE: Final = (
+    32  # of 255, root of the sum of squares: JPEG's error, less than that between colours
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """A part of the photo that is painted in a style of its own.
+
+    Args:
+        mask: where it is: a picture (its luminance; white is inside), or an array or tensor (H, W), in [0, 1] if
+            floating, 0 to 255 if uint8, or bool. Of any size: it is brought to that of the photo.
+        style: a picture, a `StyleCode`, or a file of either; None leaves the photo as it is.
+        strength: in [0, 1], as of the pipeline.
+        color: in [0, 1], as of the pipeline; the palette that is kept at 0 is that of the photo inside the mask.
+        feather: width of the soft edge in short sides of the photo, 0 to 0.5. 0 takes the mask as it is.
+
+    Raises:
+        ValueError: strength, color or feather out of range. The mask is read when the picture is painted.
+    """
+
+    mask: MaskInput
+    style: StyleInput | None
+    strength: float = 1.0
+    color: float = 1.0
+    feather: float = 0.01
+
+    def __post_init__(self) -> None:
+        for name in ("strength", "color"):
+            object.__setattr__(self, name, as_share(name, getattr(self, name)))
+        object.__setattr__(self, "feather", as_share("feather", self.feather, 0.5))
+
+
+def regions_from_labels(
+    labels: ImageInput,
+    styles: Mapping[LabelColor, StyleInput | None],
+    *,
+    strength: float = 1.0,
+    color: float = 1.0,
+    feather: float = 0.01,
+) -> list[Region]:
+    """Regions of a colour-coded label map, as drawing programs and segmentation networks make them.
+
+    Args:
+        labels: a picture, or an array or tensor that `load_image` takes. Write it as PNG: JPEG blurs colours, which is
+            tolerated up to a distance of 32 of 255; then the nearest of the given colours is taken.
+        styles: the style for each colour: "#ff0000", "red" (names of CSS), or (255, 0, 0). Other colours are background.
+        strength, color, feather: of all regions; `dataclasses.replace` changes those of one.
+
+    Returns:
+        A region for each colour, in the order given.
+
+    Raises:
+        ImageError: labels that are no picture.
+        ValueError: no styles, an unknown colour, one that the map does not have, or two of one value.
+    """
+    if not styles:
+        raise ValueError("styles is empty; give a style for at least one colour of the label map")
+    values = [_rgb(key) for key in styles]
+    if len(set(values)) < len(values):
+        raise ValueError(f"two keys of styles are the same colour: {list(styles)}")
+    pixels = load_image(labels, name=None).rgb.mul(255)  # (3, H, W)
+    best = torch.full(pixels.shape[1:], float(_LABEL_TOLERANCE) ** 2)
+    index = torch.full(pixels.shape[1:], -1)
+    for number, value in enumerate(values):
+        distance = (pixels - torch.tensor(value)[:, None, None]).square_().sum(0)  # (H, W)
+        nearer = distance < best
+        index[nearer] = number
+        best = torch.minimum(best, distance)
+    regions = []
+    for number, (key, style) in enumerate(styles.items()):
+        mask = index == number
+        if not bool(mask.any()):
+            raise ValueError(f"the label map has no pixel of colour {key!r}; {_present(pixels)}")
+        regions.append(Region(mask, style, strength, color, feather))
+    return regions
+
+
+def region_weights(regions: Sequence[Region], size: tuple[int, int]) -> Tensor:
+    """The share of each region in each pixel: (1 + R, H, W) float32 in [0, 1] that sum to 1, the background first.
+
+    Where regions overlap, the later one lies over the earlier ones.
+
+    Args:
+        regions: at most `MOST_REGIONS`.
+        size: (H, W) of the photo.
+
+    Raises:
+        ImageError: a mask that is no picture.
+        ValueError: too many regions, or masks that do not lie in [0, 1].
+    """
+    if len(regions) > MOST_REGIONS:
+        raise ValueError(f"{len(regions)} regions; give at most {MOST_REGIONS}")
+    weights = torch.ones(1 + len(regions), *size)
+    for number, region in enumerate(regions, start=1):
+        mask = _mask(region.mask, f"mask of regions[{number - 1}]", size)
+        mask = _blurred(mask, region.feather * min(size))
+        weights[:number] *= 1 - mask
+        weights[number] = mask
+    return weights
+
+
+def _mask(source: MaskInput, name: str, size: tuple[int, int]) -> Tensor:
+    """(H, W) float32 in [0, 1], of `size`."""
+    if isinstance(source, Picture):
+        source = source.rgb
+    if isinstance(source, np.ndarray) and source.dtype == bool:
+        source = source.astype(np.float32)
+    if isinstance(source, Tensor):
+        source = source.float() if source.dtype == torch.bool else source
+        source = source[None] if source.dim() == 2 else source
+    if isinstance(source, (str, os.PathLike)):
+        name = f"{name}, {os.fspath(source)}"
+    try:
+        rgb = load_image(source, background=(0.0, 0.0, 0.0), name=name).rgb
+    except ImageError as error:
+        raise ImageError(f"{error}. A mask is a picture, or (H, W) with values in [0, 1]") from None
+    mask = torch.einsum("chw,c->hw", rgb, torch.tensor(_LUMINANCE)).clamp_(0, 1)
+    mask = torch.where(mask > 1 - 1e-4, 1.0, mask)  # the luminance of white, rounded
+    return resize(mask[None, None].expand(1, 3, -1, -1), size, mode="bilinear")[0, 0]
+
+
+def _blurred(mask: Tensor, width: float) -> Tensor:
+    """Edges of `width` pixels from 0 to 1: three box filters, whose sum is nearly a Gaussian of that width."""
+    radius = round(width / 3)
+    if radius < 1:
+        return mask
+    x = mask[None, None]
+    for _ in range(3):
+        for kernel, padding in (
+            ((2 * radius + 1, 1), (0, 0, radius, radius)),
+            ((1, 2 * radius + 1), (radius, radius, 0, 0)),
+        ):
+            x = F.avg_pool2d(F.pad(x, padding, mode="replicate"), kernel, stride=1)
+    return x[0, 0].clamp(0, 1)
+
+
+def _rgb(color: LabelColor) -> tuple[int, ...]:
+    if isinstance(color, str):
+        try:
+            return ImageColor.getrgb(color)[:3]
+        except ValueError:
+            raise ValueError(f"{color!r} is no colour; give '#ff0000' or (255, 0, 0)") from None
+    value = tuple(int(part) for part in color)
+    if len(value) != 3 or not all(0 <= part <= 255 for part in value):
+        raise ValueError(f"{color!r} is no colour; give '#ff0000' or three numbers in 0 to 255")
+    return value
+
+
+def _present(pixels: Tensor) -> str:
+    """The commonest colours of a label map (3, H, W) in [0, 255], for a message."""
+    values, counts = torch.unique(
+        pixels.round().to(torch.uint8).flatten(1), dim=1, return_counts=True
+    )
+    common = values[:, counts.argsort(descending=True)[:6]].T.tolist()
+    names = ["#" + bytes(value).hex() for value in common]
+    return f"its commonest are {', '.join(names)}"

@@ -1,0 +1,124 @@
+"""color: between the style's palette and the photo's."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from small_model import small_generator
+from torch import Tensor
+
+from hfstyle import StyleTransferPipeline, _recolor
+from hfstyle._recolor import recolor
+
+PIPE = StyleTransferPipeline(small_generator())
+
+
+def picture(seed: int, size: tuple[int, int] = (60, 80), low: float = 0.2) -> Tensor:
+    """(3, H, W) smooth shapes with correlated colours, inside [0.15, 0.85]."""
+    random = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(1, 3, 6, 8, generator=random)
+    mix = torch.rand(3, 3, generator=random)
+    smooth = torch.nn.functional.interpolate(coarse, size, mode="bicubic", align_corners=False)[0]
+    colours = torch.einsum("dc,chw->dhw", mix / mix.sum(1, keepdim=True), smooth).clamp(0, 1)
+    return low + (0.85 - low) * colours
+
+
+def moments(x: Tensor) -> tuple[Tensor, Tensor]:
+    flat = x.flatten(1).double()
+    return flat.mean(1), torch.cov(flat)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("kind", ["float", "uint8"])
+def test_at_zero_mean_and_covariance_are_the_photos(seed: int, kind: str) -> None:
+    content, painted = picture(seed), picture(seed + 10)
+    if kind == "uint8":
+        painted = (painted * 255).round().to(torch.uint8)
+    out = recolor(painted, content, 0.0)
+    assert out.dtype == painted.dtype
+    out = out.float() / (255 if kind == "uint8" else 1)
+    for found, wanted in zip(moments(out), moments(content), strict=True):
+        torch.testing.assert_close(found, wanted, atol=2e-3, rtol=0)
+
+
+def test_at_one_the_painting_is_untouched() -> None:
+    painted = picture(1)
+    assert recolor(painted, picture(0), 1.0) is painted
+
+
+def test_between_is_a_straight_line() -> None:
+    content, painted = picture(0), picture(1)
+    whole = recolor(painted, content, 0.0)
+    torch.testing.assert_close(
+        recolor(painted, content, 0.25), whole + 0.25 * (painted - whole), atol=1e-6, rtol=0
+    )
+
+
+def test_a_picture_that_is_its_photo_stays_so() -> None:
+    content = picture(3)
+    torch.testing.assert_close(recolor(content, content, 0.0), content, atol=1e-4, rtol=0)
+
+
+def test_strips_give_what_the_whole_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    content, painted = picture(0), picture(1)
+    whole = recolor(painted, content, 0.0)
+    monkeypatch.setattr(_recolor, "_STRIP", 80 * 7)
+    torch.testing.assert_close(recolor(painted, content, 0.0), whole, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("what", ["painted", "content"])
+@pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
+def test_flat_pictures_are_no_trouble(what: str, value: float) -> None:
+    flat = torch.full((3, 60, 80), value)
+    pair = (flat, picture(0)) if what == "painted" else (picture(0), flat)
+    out = recolor(*pair, 0.0)
+    assert out.isfinite().all()
+    assert float(out.min()) >= 0
+    assert float(out.max()) <= 1
+    if what == "content":
+        torch.testing.assert_close(out, flat, atol=0.02, rtol=0)
+
+
+def test_a_grey_photo_gives_a_grey_picture() -> None:
+    grey = picture(0)[:1].expand(3, -1, -1)
+    out = recolor(picture(1), grey, 0.0)
+    assert (out.amax(0) - out.amin(0)).max() < 0.02
+
+
+def test_weights_limit_where_and_of_what() -> None:
+    content, painted = picture(0), picture(1)
+    weight = torch.zeros(1, 60, 80)
+    weight[:, :, :40] = 1
+    out = recolor(painted, content, 0.0, weight)
+    assert torch.equal(out[:, :, 40:], painted[:, :, 40:])
+    for found, wanted in zip(moments(out[:, :, :40]), moments(content[:, :, :40]), strict=True):
+        torch.testing.assert_close(found, wanted, atol=2e-3, rtol=0)
+
+
+@pytest.mark.parametrize("options", [{}, {"tile_size": 64}, {"processing_resolution": 64}])
+def test_the_pipeline_takes_a_colour_for_each_picture(options: dict[str, int]) -> None:
+    photo, style = picture(5, (96, 112)), picture(6, (64, 64))
+    code = PIPE.encode_style(style)
+    kept, styled = PIPE([photo, photo], code, color=[0, 1], output_type="pt", **options).images  # type: ignore[arg-type]
+    for found, wanted in zip(moments(kept), moments(photo), strict=True):
+        torch.testing.assert_close(found, wanted, atol=3e-3, rtol=0)
+    torch.testing.assert_close(
+        styled,
+        PIPE(photo, code, output_type="pt", **options).images[0],  # type: ignore[arg-type]
+    )
+    as_pil = np.asarray(PIPE(photo, code, color=0, **options).images[0])  # type: ignore[arg-type]
+    assert np.abs(as_pil / 255 - kept.permute(1, 2, 0).numpy()).max() < 1.6 / 255
+
+
+def test_at_strength_zero_the_photo_is_returned_to_the_last_bit() -> None:
+    photo = picture(5)
+    assert torch.equal(
+        PIPE(photo, picture(6, (64, 64)), 0, color=0, output_type="pt").images[0], photo
+    )
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.1, float("nan"), "red"])
+def test_a_bad_colour_is_named(value: object) -> None:
+    with pytest.raises(ValueError, match="color is"):
+        PIPE(picture(0), picture(1), color=value)  # type: ignore[arg-type]

@@ -1,0 +1,197 @@
+"""Regions: masks and label maps with styles of their own, alone and through the pipeline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from small_model import small_generator
+
+from hfstyle import ImageError, Region, StyleTransferPipeline
+from hfstyle.regions import MOST_REGIONS, region_weights, regions_from_labels
+
+SIZE = (48, 64)
+PIPE = StyleTransferPipeline(small_generator())
+CODES = [
+    PIPE.encode_style(torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(seed)))
+    for seed in (1, 2)
+]
+PHOTO = torch.rand(3, *SIZE, generator=torch.Generator().manual_seed(0))
+LEFT = torch.zeros(SIZE)
+LEFT[:, :32] = 1
+
+
+def paint(style: object, *regions: Region, **kwargs: object) -> torch.Tensor:
+    out: torch.Tensor = PIPE(PHOTO, style, regions=regions, output_type="pt", **kwargs).images[0]  # type: ignore[arg-type]
+    return out
+
+
+# --- masks
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        LEFT,
+        LEFT.bool(),
+        LEFT.numpy(),
+        LEFT.numpy() > 0.5,
+        (LEFT.numpy() * 255).astype(np.uint8),
+        Image.fromarray((LEFT.numpy() * 255).astype(np.uint8)),
+        Image.fromarray((LEFT.numpy() * 255).astype(np.uint8)).convert("RGB"),
+    ],
+    ids=["torch", "torch bool", "numpy", "numpy bool", "uint8", "grey picture", "RGB picture"],
+)
+def test_a_mask_may_be_any_picture_or_array(mask: object, tmp_path: Path) -> None:
+    weights = region_weights([Region(mask, CODES[0], feather=0)], SIZE)  # type: ignore[arg-type]
+    assert torch.equal(weights, torch.stack((1 - LEFT, LEFT)))
+    if isinstance(mask, Image.Image):
+        mask.save(tmp_path / "mask.png")
+        again = region_weights([Region(tmp_path / "mask.png", CODES[0], feather=0)], SIZE)
+        assert torch.equal(weights, again)
+
+
+def test_what_is_transparent_is_outside() -> None:
+    picture = Image.new("RGBA", (64, 48), (255, 255, 255, 0))
+    picture.paste((255, 255, 255, 255), (0, 0, 32, 48))
+    weights = region_weights([Region(picture, CODES[0], feather=0)], SIZE)
+    assert torch.equal(weights[1], LEFT)
+
+
+def test_masks_take_the_size_of_the_photo() -> None:
+    weights = region_weights([Region(LEFT[::4, ::4], None, feather=0)], SIZE)
+    assert weights.shape == (2, *SIZE)
+    assert (weights[1] - LEFT).abs().mean() < 0.03
+
+
+def test_later_regions_lie_over_earlier_ones_and_weights_sum_to_one() -> None:
+    top = torch.zeros(SIZE)
+    top[:24] = 0.75
+    weights = region_weights([Region(LEFT, None), Region(top, None)], SIZE)
+    torch.testing.assert_close(weights.sum(0), torch.ones(SIZE))
+    assert weights[:, 2, 2].tolist() == pytest.approx([0, 0.25, 0.75], abs=1e-6)
+    assert weights[:, 2, -2].tolist() == pytest.approx([0.25, 0, 0.75], abs=1e-6)
+
+
+def test_feather_makes_edges_soft_and_keeps_what_is_uniform() -> None:
+    soft = region_weights([Region(LEFT, None, feather=0.25)], SIZE)[1]
+    row = soft[24]
+    assert bool((row.diff() <= 1e-6).all())
+    assert ((row > 0.02) & (row < 0.98)).sum() >= 8
+    assert row[0] == 1
+    assert row[-1] == 0
+    whole = region_weights([Region(torch.ones(SIZE), None, feather=0.25)], SIZE)[1]
+    torch.testing.assert_close(whole, torch.ones(SIZE))
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"), [("strength", 2), ("color", -0.1), ("feather", 0.6), ("color", "red")]
+)
+def test_bad_numbers_are_named(argument: str, value: object) -> None:
+    with pytest.raises(ValueError, match=f"{argument} is"):
+        Region(LEFT, None, **{argument: value})  # type: ignore[arg-type]
+
+
+def test_a_bad_mask_is_named() -> None:
+    with pytest.raises(ImageError, match=r"mask of regions\[0\].*nowhere\.png"):
+        region_weights([Region("nowhere.png", None)], SIZE)
+    with pytest.raises(ImageError, match=r"mask of regions\[0\].*A mask is"):
+        region_weights([Region(torch.full(SIZE, 3.0), None)], SIZE)
+    with pytest.raises(ValueError, match=f"at most {MOST_REGIONS}"):
+        region_weights([Region(LEFT, None)] * (MOST_REGIONS + 1), SIZE)
+
+
+# --- label maps
+
+
+def _labels() -> Image.Image:
+    labels = Image.new("RGB", (64, 48), "black")
+    labels.paste("red", (0, 0, 32, 48))
+    labels.paste("#0000ff", (40, 0, 64, 48))
+    return labels
+
+
+def test_a_label_map_gives_a_region_for_each_colour() -> None:
+    regions = regions_from_labels(
+        _labels(), {"#ff0000": CODES[0], (0, 0, 255): None}, strength=0.5, feather=0
+    )
+    assert [region.style for region in regions] == [CODES[0], None]
+    assert {region.strength for region in regions} == {0.5}
+    weights = region_weights(regions, SIZE)
+    assert torch.equal(weights[1], LEFT)
+    assert weights[2].sum() == 24 * 48
+    assert weights[0].sum() == 8 * 48
+
+
+def test_a_label_map_may_be_a_jpeg(tmp_path: Path) -> None:
+    _labels().save(tmp_path / "labels.jpg", quality=90)
+    (region,) = regions_from_labels(tmp_path / "labels.jpg", {"red": CODES[0]}, feather=0)
+    assert (region_weights([region], SIZE)[1] - LEFT).abs().mean() < 0.05
+
+
+def test_a_colour_that_a_label_map_lacks_is_named_with_those_it_has() -> None:
+    with pytest.raises(ValueError, match=r"'lime'.*#ff0000"):
+        regions_from_labels(_labels(), {"lime": CODES[0]})
+    with pytest.raises(ValueError, match="'rde' is no colour"):
+        regions_from_labels(_labels(), {"rde": CODES[0]})
+    with pytest.raises(ValueError, match="same colour"):
+        regions_from_labels(_labels(), {"red": CODES[0], "#ff0000": CODES[1]})
+
+
+# --- painting
+
+
+def test_outside_of_its_regions_a_photo_without_background_style_stays_as_it_is() -> None:
+    painted = paint(None, Region(LEFT, CODES[0], feather=0))
+    assert torch.equal(painted[:, :, 32:], PHOTO[:, :, 32:])
+    assert (painted[:, :, :32] - PHOTO[:, :, :32]).abs().mean() > 0.01
+
+
+def test_a_region_of_strength_zero_or_without_style_is_the_photo() -> None:
+    for region in (Region(LEFT, CODES[0], strength=0, feather=0), Region(LEFT, None, feather=0)):
+        painted = paint(CODES[1], region)
+        assert torch.equal(painted[:, :, :32], PHOTO[:, :, :32])
+        assert (painted[:, :, 32:] - PHOTO[:, :, 32:]).abs().mean() > 0.01
+
+
+def test_one_region_over_everything_is_the_whole_picture_in_its_style() -> None:
+    whole = PIPE(PHOTO, CODES[0], 0.7, output_type="pt").images[0]
+    painted = paint(CODES[1], Region(torch.ones(SIZE), CODES[0], 0.7))
+    torch.testing.assert_close(painted, whole, atol=1e-4, rtol=0)
+
+
+def test_two_regions_of_one_style_are_that_style_without_a_seam() -> None:
+    whole = PIPE(PHOTO, CODES[0], output_type="pt").images[0]
+    painted = paint(CODES[0], Region(LEFT, CODES[0], feather=0.2))
+    torch.testing.assert_close(painted, whole, atol=1e-4, rtol=0)
+
+
+def test_no_halo_the_boundary_lies_between_its_two_sides() -> None:
+    """Where a style goes over into another, no pixel is brighter or darker than in both of them, beyond a little."""
+    one, two = (PIPE(PHOTO, code, output_type="pt").images[0] for code in CODES)
+    painted = paint(CODES[1], Region(LEFT, CODES[0], feather=0.2))
+    beyond = torch.maximum(painted - torch.maximum(one, two), torch.minimum(one, two) - painted)
+    assert beyond.clamp(min=0).mean() < 2 / 255
+
+
+def test_each_region_has_its_own_palette() -> None:
+    painted = paint(CODES[1], Region(LEFT, CODES[0], color=0, feather=0))
+    for tensor in (painted, PHOTO):
+        assert tensor.isfinite().all()
+    torch.testing.assert_close(
+        painted[:, :, :32].mean((1, 2)), PHOTO[:, :, :32].mean((1, 2)), atol=0.02, rtol=0
+    )
+
+
+def test_regions_hold_for_every_picture_of_a_list() -> None:
+    photos = [PHOTO, PHOTO[:, :40, :40]]
+    out = PIPE(photos, None, regions=[Region(LEFT, CODES[0])], output_type="pt").images
+    assert [tuple(image.shape) for image in out] == [(3, 48, 64), (3, 40, 40)]
+
+
+def test_without_style_and_regions_there_is_an_error() -> None:
+    with pytest.raises(ValueError, match="style is None"):
+        PIPE(PHOTO, None)
