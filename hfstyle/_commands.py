@@ -249,7 +249,8 @@ def demo(args: argparse.Namespace) -> int:
 def benchmark(args: argparse.Namespace) -> int:
     """Measure, print a table, and write the numbers as JSON."""
     device = _device(args.device)
-    count = len(args.threads) * (len(args.sizes) * len(args.dtype) + 1)
+    runs = [len(args.dtype) if backend == "torch" else 1 for backend in args.backend]
+    count = len(args.threads) * sum(len(args.sizes) * types + 1 for types in runs)
     progress = Progress(count, args.quiet)
 
     def show(doing: str) -> None:
@@ -260,6 +261,7 @@ def benchmark(args: argparse.Namespace) -> int:
         sizes=args.sizes,
         threads=args.threads,
         dtypes=args.dtype,
+        backends=args.backend,
         device=device,
         repeats=args.repeats,
         model=args.model,

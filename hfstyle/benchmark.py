@@ -6,14 +6,16 @@ threads are its own. Pictures are made, not read: pixels in to pixels out, witho
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
 import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,18 +35,20 @@ def run_benchmark(
     sizes: Sequence[int] = (512, 1024),
     threads: Sequence[int | None] = (None,),
     dtypes: Sequence[str] = ("float32",),
+    backends: Sequence[str] = ("torch",),
     device: str = "cpu",
     repeats: int = 5,
     model: str | os.PathLike[str] | None = None,
     revision: str | None = None,
     progress_callback: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
-    """Paint square pictures of each size, with each number of threads and each dtype, and encode a style.
+    """Paint square pictures of each size, with each number of threads, dtype and backend, and encode a style.
 
     Args:
         sizes: sides in pixels, from 32.
         threads: numbers of CPU threads, from 1; None is torch's choice.
         dtypes: "float32", "bfloat16" or "float16" (CUDA only).
+        backends: "torch"; "onnx", onnxruntime on the CPU in float32, whatever `device` and `dtypes` say.
         device: e.g. "cpu", "cuda".
         repeats: runs of each case, from 1, after one to warm up.
         model: folder or Hub id; None is the bundled weights.
@@ -53,25 +57,39 @@ def run_benchmark(
 
     Returns:
         A JSON-able dictionary: "hfstyle" (version), "machine" (see `machine`) and "results", a list with, for each case,
-        what it was ("task": "paint" or "encode", "size", "threads", "dtype", "device"), "seconds" (median of the
+        what it was ("task": "paint" or "encode", "size", "threads", "dtype", "device", "backend"), "seconds" (median of the
         repeats), "seconds_each", "pixels_per_second", "memory_bytes" (peak resident memory of the process, None where
         it cannot be told), "memory_loaded_bytes" (that before the first run) and "device_memory_bytes" (CUDA's peak,
         else None). A case that failed has "error" in place of the numbers.
     """
-    common = {"device": device, "repeats": repeats, "model": model and os.fspath(model)}
-    common["revision"] = revision
+    common = {"repeats": repeats, "model": model and os.fspath(model), "revision": revision}
     results = []
-    for count in threads:
-        cases = [
-            {"task": "paint", "size": size, "dtype": dtype} for dtype in dtypes for size in sizes
-        ]
-        cases.append({"task": "encode", "size": DEFAULT_STYLE_SIZE, "dtype": "float32"})
-        for case in cases:
-            case |= {"threads": count, **common}
-            if progress_callback is not None:
-                progress_callback(_title(case))
-            results.append(_in_a_process(case))
+    with tempfile.TemporaryDirectory() as folder:
+        if "onnx" in backends:
+            from hfstyle.onnx_export import export_onnx
+
+            export_onnx(StyleTransferPipeline.from_pretrained(model, revision=revision), folder)
+        for count in threads:
+            for case in _cases(sizes, dtypes, backends, device):
+                case |= {"threads": count, **common}
+                if case["backend"] == "onnx":
+                    case |= {"model": folder, "revision": None}
+                if progress_callback is not None:
+                    progress_callback(_title(case))
+                results.append(_in_a_process(case))
     return {"hfstyle": __version__, "machine": machine(), "results": results}
+
+
+def _cases(
+    sizes: Sequence[int], dtypes: Sequence[str], backends: Sequence[str], device: str
+) -> Iterator[dict[str, Any]]:
+    for backend in backends:
+        usable = dtypes if backend == "torch" else ("float32",)
+        where = device if backend == "torch" else "cpu"
+        tasks = [("paint", size, dtype) for dtype in usable for size in sizes]
+        for task, size, dtype in [*tasks, ("encode", DEFAULT_STYLE_SIZE, "float32")]:
+            kind = {"task": task, "size": size, "dtype": dtype}
+            yield {**kind, "device": where, "backend": backend}
 
 
 def measure(
@@ -81,6 +99,7 @@ def measure(
     threads: int | None = None,
     dtype: str = "float32",
     device: str = "cpu",
+    backend: str = "torch",
     repeats: int = 5,
     model: str | None = None,
     revision: str | None = None,
@@ -88,9 +107,13 @@ def measure(
     """Run one case in this process; a member of `run_benchmark`'s results."""
     if threads is not None:
         torch.set_num_threads(threads)
-    pipe = StyleTransferPipeline.from_pretrained(
-        model, revision=revision, dtype=getattr(torch, dtype), device=device
-    )
+    if backend == "onnx":
+        assert model is not None  # the folder of the graphs
+        pipe = StyleTransferPipeline.from_onnx(model)
+    else:
+        pipe = StyleTransferPipeline.from_pretrained(
+            model, revision=revision, dtype=getattr(torch, dtype), device=device
+        )
     code = pipe.encode_style(_picture(DEFAULT_STYLE_SIZE, seed=1))
     loaded = _resident_peak()
     cuda = torch.device(device).type == "cuda"
@@ -114,6 +137,7 @@ def measure(
         "threads": torch.get_num_threads(),
         "dtype": dtype,
         "device": device,
+        "backend": backend,
         "seconds": median,
         "seconds_each": seconds[1:],
         "pixels_per_second": size * size / median,
@@ -125,7 +149,7 @@ def measure(
 
 def machine() -> dict[str, Any]:
     """What the numbers depend on: "system", "cpu", "cores" (that this process may use), "threads" (torch's choice),
-    "torch" (version) and "gpu" (names)."""
+    "torch" and "onnxruntime" (versions, None where it is not installed) and "gpu" (names)."""
     usable = getattr(os, "sched_getaffinity", None)
     return {
         "system": f"{platform.system()} {platform.machine()}",
@@ -133,6 +157,7 @@ def machine() -> dict[str, Any]:
         "cores": len(usable(0)) if usable is not None else os.cpu_count(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
+        "onnxruntime": _version("onnxruntime"),
         "gpu": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
     }
 
@@ -140,18 +165,21 @@ def machine() -> dict[str, Any]:
 def format_results(report: dict[str, Any]) -> str:
     """A report of `run_benchmark` as text: the machine, then a table."""
     host = report["machine"]
+    onnx = any(result["backend"] == "onnx" for result in report["results"])
+    graphs = f", onnxruntime {host['onnxruntime']}" if onnx else ""
     lines = [
-        f"hfstyle {report['hfstyle']}, torch {host['torch']}, {host['cpu']}, "
+        f"hfstyle {report['hfstyle']}, torch {host['torch']}{graphs}, {host['cpu']}, "
         f"{host['cores']} core{'' if host['cores'] == 1 else 's'}, {host['system']}",
         *host["gpu"],
         "",
     ]
-    rows = [["TASK", "PIXELS", "DEVICE", "THREADS", "DTYPE", "SECONDS", "MPIXEL/S", "PEAK MEMORY"]]
+    rows = [["TASK", "PIXELS", "BACKEND", "DEVICE", "THREADS", "DTYPE"]]
+    rows[0] += ["SECONDS", "MPIXEL/S", "PEAK MEMORY"]
     on_device = any(result.get("device_memory_bytes") for result in report["results"])
     rows[0] += ["DEVICE MEMORY"] if on_device else []
     for result in report["results"]:
-        row = [result["task"], f"{result['size']} x {result['size']}", result["device"]]
-        row += [str(result["threads"] or "auto"), result["dtype"]]
+        row = [result["task"], f"{result['size']} x {result['size']}", result["backend"]]
+        row += [result["device"], str(result["threads"] or "auto"), result["dtype"]]
         if "error" in result:
             row += ["failed", "", ""]
         else:
@@ -159,7 +187,7 @@ def format_results(report: dict[str, Any]) -> str:
             row += [_megabytes(result["memory_bytes"])]
         row += [_megabytes(result.get("device_memory_bytes"))] if on_device else []
         rows.append(row)
-    return "\n".join(lines) + table(rows, right=(1, 3, 5, 6, 7, 8))
+    return "\n".join(lines) + table(rows, right=(1, 4, 6, 7, 8, 9))
 
 
 def _in_a_process(case: dict[str, Any]) -> dict[str, Any]:
@@ -185,13 +213,21 @@ def _in_a_process(case: dict[str, Any]) -> dict[str, Any]:
     else:
         last = [line for line in process.stderr.splitlines() if line.strip()]
         why = last[-1] if last else f"exit code {process.returncode}"
-    kept = ("task", "size", "threads", "dtype", "device")
+    kept = ("task", "size", "threads", "dtype", "device", "backend")
     return {key: case[key] for key in kept} | {"error": f"{_title(case)}: {why}"}
 
 
 def _title(case: dict[str, Any]) -> str:
     threads = "" if case["threads"] is None else f", {case['threads']} threads"
-    return f"{case['task']} {case['size']} px, {case['dtype']}{threads}"
+    backend = ", onnx" if case["backend"] == "onnx" else ""
+    return f"{case['task']} {case['size']} px, {case['dtype']}{threads}{backend}"
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def _picture(size: int, seed: int) -> Image.Image:

@@ -392,6 +392,13 @@ def _add_benchmark(commands: _Commands[_Parser]) -> _Parser:
         help="numbers of CPU threads (default: as torch chooses)",
     )
     parser.add_argument(
+        "--backend",
+        choices=("torch", "onnx"),
+        nargs="+",
+        default=["torch"],
+        help="what runs the networks (default: torch); onnx: onnxruntime on the CPU in float32",
+    )
+    parser.add_argument(
         "--repeats",
         type=_whole(1, None),
         default=5,

@@ -12,7 +12,7 @@ import pytest
 import torch
 from small_model import small_generator
 
-from hfstyle.benchmark import machine, measure
+from hfstyle.benchmark import format_results, machine, measure
 from hfstyle.cli import main
 from hfstyle.pipeline import DEFAULT_STYLE_SIZE
 
@@ -90,3 +90,32 @@ def test_the_machine_is_named() -> None:
     assert facts["cpu"]
     assert facts["cores"] >= 1
     assert json.loads(json.dumps(facts)) == facts
+
+
+def test_onnx_stands_beside_torch(
+    model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+
+    def case(command: list[str], **options: Any) -> SimpleNamespace:
+        given = json.loads(command[-1])
+        return SimpleNamespace(returncode=0, stderr="", stdout=json.dumps(measure(**given)))
+
+    monkeypatch.setattr(subprocess, "run", case)
+    options = ["--sizes", "64", "--dtype", "float32", "bfloat16", "--backend", "torch", "onnx"]
+    command = ["benchmark", *options, "--repeats", "1", "--device", "cpu", "--model", model]
+    assert main([*command, "--json", "-"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    kinds = [(r["backend"], r["task"], r["dtype"]) for r in report["results"]]
+    assert kinds == [
+        ("torch", "paint", "float32"),
+        ("torch", "paint", "bfloat16"),
+        ("torch", "encode", "float32"),
+        ("onnx", "paint", "float32"),
+        ("onnx", "encode", "float32"),
+    ]
+    assert report["machine"]["onnxruntime"]
+    text = format_results(report)
+    assert "BACKEND" in text
+    assert f"onnxruntime {report['machine']['onnxruntime']}" in text
