@@ -4,6 +4,7 @@
 
 - ``hero.jpg``: a photo, four bundled styles, and a row of strengths;
 - ``presets.jpg``: two photos in twelve bundled styles;
+- ``scale.jpg``: one photo at 512 px and, enlarged, at 2048 px with both sizes of strokes;
 - ``architecture.svg``: the networks, with the numbers of these weights; ``--only architecture`` needs no styles.
 
 Photos are those inside scikit-image's wheel, styles are the model's own style codes (``styles/*.safetensors``).
@@ -44,6 +45,9 @@ HERO_STYLES: Final = (
 STRENGTH_PHOTO: Final = "coffee"
 STRENGTH_STYLE: Final = "udnie_picabia"
 STRENGTHS: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
+SCALE_PHOTO: Final = "astronaut"
+SCALE_STYLE: Final = "starry_night_van_gogh"
+PREVIEW, PRINT = 512, 2048  # px
 SHEET_PHOTOS: Final = ("chelsea", "rocket")
 SHEET_STYLES: Final = (
     "starry_night_van_gogh",
@@ -95,6 +99,28 @@ def hero(pipe: StyleTransferPipeline) -> Image.Image:
         for strength, picture in zip(STRENGTHS, painted, strict=True)
     ]
     return sheet([first, second], side=312)
+
+
+def scale(pipe: StyleTransferPipeline) -> Image.Image:
+    """A preview and a print of four times its side, whose strokes keep their size in pixels or in the picture."""
+    photo = ImageOps.fit(example_photo(SCALE_PHOTO), (PREVIEW, PREVIEW))
+    large = photo.resize((PRINT, PRINT), Image.Resampling.LANCZOS)
+    (code,) = _choose(pipe.presets, (SCALE_STYLE,))
+    preview = pipe(photo, code).images[0]
+    native = pipe(large, code).images[0]
+    scaled = pipe(large, code, processing_resolution=PREVIEW).images[0]
+    whole = [
+        Tile(photo, "Photo", f"{PREVIEW} px, for the print enlarged to {PRINT} px"),
+        Tile(preview, "Preview", f"{PREVIEW} px"),
+        Tile(native, f"Print, {PRINT} px", "strokes of the same size in pixels"),
+        Tile(scaled, f"Print, processing_resolution={PREVIEW}", "strokes of the same share"),
+    ]
+    parts = []
+    for tile in whole:
+        side = tile.picture.width
+        part = tile.picture.crop((side * 5 // 16, side // 16, side * 9 // 16, side * 5 // 16))
+        parts.append(Tile(part))
+    return sheet([parts, whole], side=380)
 
 
 def presets_sheet(pipe: StyleTransferPipeline, columns: int = 6) -> Image.Image:
@@ -190,7 +216,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Make the pictures of README.md.")
     parser.add_argument("--model", default=str(default_model_path()), help="folder or Hub id")
     parser.add_argument("--out", default=str(Path(__file__).parent / "figures"), help="folder")
-    kinds = ("hero", "presets", "architecture")
+    kinds = ("hero", "presets", "scale", "architecture")
     parser.add_argument("--only", choices=kinds, nargs="+", default=kinds, help="default: all")
     args = parser.parse_args(argv)
     logging.basicConfig(format="%(levelname)s: %(message)s")
@@ -201,6 +227,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         save_jpeg(hero(pipe), folder / "hero.jpg")
     if "presets" in args.only:
         save_jpeg(presets_sheet(pipe), folder / "presets.jpg")
+    if "scale" in args.only:
+        save_jpeg(scale(pipe), folder / "scale.jpg")
     if "architecture" in args.only:
         drawing = architecture(pipe.generator, StyleDiscriminator())
         (folder / "architecture.svg").write_text(drawing, encoding="utf-8")
