@@ -90,7 +90,9 @@ def write_space(folder: Path, models: Sequence[str] = ()) -> None:
     shutil.copyfile(app, folder / "app.py")
     shutil.copyfile(_SOURCE / "LICENSE", folder / "LICENSE")
     shutil.copytree(
-        _SOURCE / _PACKAGE, folder / _PACKAGE, ignore=shutil.ignore_patterns("__pycache__", ".*")
+        _SOURCE / _PACKAGE,
+        folder / _PACKAGE,
+        ignore=shutil.ignore_patterns("__pycache__", ".*", "*.pyi"),
     )
     pins = _requirements(requirements)
     pins["torch"] = TORCH_RANGE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import os
@@ -22,8 +23,11 @@ gr = pytest.importorskip("gradio")
 gradio_client = pytest.importorskip("gradio_client")
 
 from hfstyle import studio as app  # noqa: E402
-from hfstyle.studio import painting, refusals, uploads  # noqa: E402
+from hfstyle.studio import painting, refusals, results, uploads  # noqa: E402
+from hfstyle.studio.gallery import Thumbnails  # noqa: E402
+from hfstyle.studio.masks import REGION_COLORS  # noqa: E402
 from hfstyle.studio.memory import Memory  # noqa: E402
+from hfstyle.studio.settings import Settings  # noqa: E402
 
 
 def picture(width: int = 70, height: int = 50, seed: int = 0) -> Image.Image:
@@ -104,7 +108,7 @@ def refusal(client: Any, **arguments: Any) -> str:
 
 def test_every_endpoint_is_documented_and_typed(client: Any) -> None:
     api = client.view_api(return_format="dict")["named_endpoints"]
-    assert set(api) == {"/stylize", "/mix", "/encode", "/compare"}
+    assert set(api) == {"/stylize", "/regions", "/mix", "/encode", "/compare"}
     for name, endpoint in api.items():
         assert endpoint["description"], name
         assert all(p["python_type"]["type"] for p in endpoint["parameters"])
@@ -118,7 +122,7 @@ def test_stylize_paints_at_full_size_and_keeps_the_settings(client: Any, folder:
     path = client.predict(
         upload(folder / "photo.png"), preset="waves", strength=0.75, api_name="/stylize"
     )
-    assert Path(path).name == "photo__waves_strength075_brush384_res512.png"
+    assert Path(path).name == "photo__waves_strength075_color100_brush384_res512.png"
     with Image.open(path) as painted:
         assert painted.format == "PNG"
         assert painted.size == (70, 50)
@@ -180,6 +184,58 @@ def test_a_mixture_is_painted_and_saved(
         upload(folder / "photo.png"), style_file=upload(Path(file)), api_name="/stylize"
     )
     assert Image.open(again).size == (70, 50)
+
+
+def test_colour_0_keeps_the_palette_of_the_photo(client: Any, folder: Path) -> None:
+    def means(color: float) -> np.ndarray:
+        path = client.predict(
+            upload(folder / "photo.png"), preset="waves", color=color, api_name="/stylize"
+        )
+        return np.asarray(Image.open(path)).mean((0, 1))
+
+    own = np.asarray(picture(seed=1)).mean((0, 1))
+    assert np.abs(means(0) - own).max() < min(3, np.abs(means(1) - own).max())
+
+
+def _drawing(path: Path, regions: dict[str, tuple[int, int, int, int]]) -> dict[str, Any]:
+    drawn = Image.new("RGBA", (140, 100))
+    for name, box in regions.items():
+        drawn.paste(REGION_COLORS[name], box)
+    drawn.save(path)
+    return {"background": None, "layers": [upload(path)], "composite": None}
+
+
+def test_regions_are_painted_in_their_own_styles(client: Any, folder: Path, tmp_path: Path) -> None:
+    drawing = _drawing(tmp_path / "d.png", {"red": (0, 0, 40, 100), "blue": (100, 0, 140, 100)})
+    path = client.predict(
+        upload(folder / "photo.png"),
+        drawing,
+        preset_red="waves",
+        preset_blue="night",
+        strength_blue=0,
+        preset_green="night",
+        api_name="/regions",
+    )
+    own = np.asarray(picture(seed=1)).astype(int)
+    with Image.open(path) as image:
+        painted = np.asarray(image.convert("RGB")).astype(int)
+        settings = json.loads(image.info["hfstyle"])
+    changed = np.abs(painted - own).max((0, 2))  # by column
+    assert changed[:15].min() > 0
+    assert changed[25:].max() == 0
+    assert [region["style"] for region in settings["regions"]] == ["waves", "night"]
+
+
+@pytest.mark.parametrize("data", [b"no picture", b""])
+def test_a_drawing_that_is_none_is_refused(
+    client: Any, folder: Path, tmp_path: Path, data: bytes
+) -> None:
+    (tmp_path / "d.png").write_bytes(data)
+    drawing = {"background": None, "layers": [upload(tmp_path / "d.png")], "composite": None}
+    photo = upload(folder / "photo.png")
+    said = refusal(client, content=photo, drawing=drawing, preset_red="waves", api_name="/regions")
+    assert "drawing" in said or "Paint over" in said
+    assert "Paint over" in refusal(client, content=photo, drawing=None, api_name="/regions")
 
 
 def test_compare_shows_each_style(client: Any, folder: Path) -> None:
@@ -310,7 +366,7 @@ def test_missing_inputs_are_asked_for(client: Any, folder: Path) -> None:
 @pytest.mark.parametrize("meta", [{}, {"meta": {"_type": "gradio.FileData"}}])
 def test_the_servers_files_cannot_be_read(client: Any, folder: Path, meta: dict[str, Any]) -> None:
     secret = folder / "photo.png"  # a picture on the server that was not uploaded
-    answer = _post(client, [{"path": str(secret), **meta}, "waves", None, None, 1, 256, 512])
+    answer = _post(client, [{"path": str(secret), **meta}, "waves", None, None, 1, 1, 256, 512])
     assert "error" in answer
     assert "complete" not in answer
 
@@ -319,7 +375,7 @@ def test_the_servers_files_cannot_be_read(client: Any, folder: Path, meta: dict[
 def test_no_web_address_is_fetched(client: Any, field: str) -> None:
     given = {"path": "x.png", "meta": {"_type": "gradio.FileData"}}
     given[field] = client.src + "config"
-    answer = _post(client, [given, "waves", None, None, 1, 256, 512])
+    answer = _post(client, [given, "waves", None, None, 1, 1, 256, 512])
     assert "error" in answer
     assert "complete" not in answer
 
@@ -331,7 +387,7 @@ def test_an_uploaded_file_is_read_by_its_path(client: Any, folder: Path) -> None
     with open(folder / "photo.png", "rb") as file:
         paths = httpx.post(client.src + "gradio_api/upload", files={"files": file}).json()
     given = {"path": paths[0], "meta": {"_type": "gradio.FileData"}}
-    answer = _post(client, [given, "waves", None, None, 1, 256, 512])
+    answer = _post(client, [given, "waves", None, None, 1, 1, 256, 512])
     assert "complete" in answer
     assert "photo__waves" in answer
 
@@ -366,7 +422,12 @@ def test_the_cleaning_spares_what_everybody_sees(
     assert thumbnails <= kept
 
     delete_files_created_by_app(demo, age=-1)
+    results.delete_old(3600)
+    assert list(uploads.rglob("of_a_visitor*"))  # a result, not yet an hour old
+    results.delete_old(-1)
     assert not list(uploads.rglob("of_a_visitor*"))
+    assert not [folder for folder in uploads.glob("*/") if not any(folder.iterdir())]
+    assert {str(path) for path in uploads.rglob("squares.png")} >= thumbnails
     assert list(uploads.rglob("astronaut.png"))  # an example
 
 
@@ -392,14 +453,20 @@ class TestStudio:
         for strength in (0.2, 0.6, 1.0):
             code = studio.style(style, None, None, 256)
             assert code is not None
-            studio.painted_preview(photo, code, style, strength, 32)
+            studio.painted_preview(photo, code, style, Settings(strength, resolution=32))
         assert opened == ["style picture", "photo"]
 
     def test_the_same_settings_get_the_same_file_until_it_is_deleted(
         self, studio: painting.Studio, folder: Path
     ) -> None:
         code = studio.pipe.preset("waves")
-        ask = lambda: studio.painted_preview(str(folder / "photo.png"), code, "waves", 1.0, 32)  # noqa: E731
+        ask = functools.partial(
+            studio.painted_preview,
+            str(folder / "photo.png"),
+            code,
+            "waves",
+            Settings(resolution=32),
+        )
         first = ask()
         assert ask() == first
         Path(first).unlink()
@@ -407,9 +474,10 @@ class TestStudio:
 
     def test_thumbnails_come_in_the_order_of_the_presets(self, studio: painting.Studio) -> None:
         pytest.importorskip("skimage")
-        studio.render_thumbnails()
-        assert [label for _, label in studio.thumbnails()] == list(studio.labels.values())
-        assert list(studio.growing_thumbnails()) == [studio.thumbnails()]
+        thumbnails = Thumbnails(studio)
+        thumbnails.render()
+        assert [label for _, label in thumbnails.shown()] == list(studio.labels.values())
+        assert list(thumbnails.growing()) == [thumbnails.shown()]
 
     def test_a_panorama_is_painted_within_the_limit(self) -> None:
         side = painting.painting_side((200, 20_000), 512)
@@ -509,3 +577,7 @@ def demo_labels(demo: Any) -> list[str]:
     """Labels of the presets, in the order of the gallery."""
     dropdown = next(b for b in demo.blocks.values() if isinstance(b, gr.Dropdown))
     return [label for label, _ in dropdown.choices]
+
+
+def test_gradio_leaves_no_files_beside_the_sources() -> None:
+    assert not list(Path(painting.__file__).parent.glob("*.pyi"))

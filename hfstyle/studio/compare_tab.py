@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from hfstyle.studio.handlers import COMPARED_STYLES, Handlers
-from hfstyle.studio.parts import photo_input, resolution_slider
+from hfstyle.studio.parts import color_slider, photo_input, resolution_slider, strength_slider
 from hfstyle.studio.refusals import friendly_steps
 from hfstyle.studio.uploads import PhotoUpload
 
@@ -16,7 +16,7 @@ def compare_tab(handlers: Handlers, compute: dict[str, Any], demo: gr.Blocks) ->
     studio = handlers.studio
     with gr.Row():
         with gr.Column(scale=2, min_width=320):
-            content = photo_input("Your photo")
+            content = photo_input()
             presets = gr.Dropdown(
                 [(label, name) for name, label in studio.labels.items()],
                 value=[],
@@ -30,7 +30,7 @@ def compare_tab(handlers: Handlers, compute: dict[str, Any], demo: gr.Blocks) ->
                 value="styles",
                 label="Compare",
             )
-            strength = gr.Slider(0, 1, value=1, step=0.05, label="Strength")
+            strength, color = strength_slider(), color_slider()
             resolution = resolution_slider()
             with gr.Row():
                 go = gr.Button("Compare", variant="primary")
@@ -47,7 +47,7 @@ def compare_tab(handlers: Handlers, compute: dict[str, Any], demo: gr.Blocks) ->
             )
     run = go.click(
         friendly_steps(handlers.compare),
-        [content, presets, style, across, strength, resolution],
+        [content, presets, style, across, strength, color, resolution],
         shown,
         api_name="compare",
         show_progress="minimal",

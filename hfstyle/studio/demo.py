@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,9 +13,13 @@ import torch
 
 from hfstyle import StyleTransferPipeline, __version__
 from hfstyle.studio.compare_tab import compare_tab
+from hfstyle.studio.gallery import Thumbnails
 from hfstyle.studio.handlers import Handlers
 from hfstyle.studio.mix_tab import mix_tab
 from hfstyle.studio.painting import Studio
+from hfstyle.studio.region_handlers import RegionHandlers
+from hfstyle.studio.regions_tab import regions_tab
+from hfstyle.studio.results import delete_old
 from hfstyle.studio.stylise_tab import stylise_tab
 from hfstyle.studio.texts import ABOUT, INTRO
 from hfstyle.studio.theme import CSS, NAME_EXAMPLES, studio_theme
@@ -33,7 +38,8 @@ def create_app(pipe: StyleTransferPipeline, model_name: str = "hfstyle base") ->
         model_name: shown in About and kept in the pictures' metadata.
     """
     studio = Studio(pipe, model_name)
-    handlers = Handlers(studio)
+    thumbnails = Thumbnails(studio)
+    handlers = Handlers(studio, thumbnails)
     compute: dict[str, Any] = {"concurrency_id": "paint", "concurrency_limit": 1}
     private: dict[str, Any] = {"api_visibility": "private", **compute}
 
@@ -46,6 +52,8 @@ def create_app(pipe: StyleTransferPipeline, model_name: str = "hfstyle base") ->
         with gr.Tabs() as tabs:
             with gr.Tab("Stylise", id="stylise"):
                 stylise_tab(handlers, compute, private, demo)
+            with gr.Tab("Regions", id="regions") as regions:
+                regions_tab(RegionHandlers(studio), compute, private, regions)
             with gr.Tab("Mix", id="mix"):
                 mix_tab(handlers, compute, private, demo)
             with gr.Tab("Compare", id="compare"):
@@ -65,8 +73,15 @@ def create_app(pipe: StyleTransferPipeline, model_name: str = "hfstyle base") ->
             event(None, js=NAME_EXAMPLES, api_visibility="private")
     demo.queue(max_size=MAX_QUEUE, default_concurrency_limit=4)
     if studio.labels:
-        threading.Thread(target=studio.render_thumbnails, name="thumbnails", daemon=True).start()
+        thumbnails.start()
+    threading.Thread(target=_clean_forever, name="cleaning", daemon=True).start()
     return demo
+
+
+def _clean_forever() -> None:
+    while True:
+        time.sleep(_FILES_LIVE // 6)
+        delete_old(_FILES_LIVE)
 
 
 def load_model() -> tuple[StyleTransferPipeline, str]:

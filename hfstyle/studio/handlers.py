@@ -11,23 +11,25 @@ import gradio as gr
 
 from hfstyle import StyleCode
 from hfstyle.pipeline import DEFAULT_STYLE_SIZE
+from hfstyle.studio.gallery import Thumbnails
 from hfstyle.studio.painting import Studio
 from hfstyle.studio.refusals import refusal
+from hfstyle.studio.settings import DEFAULT_RESOLUTION, Settings
 
 STYLE_SLOTS: Final = 4
 STRIP: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
 
-DEFAULT_RESOLUTION: Final = 512
 COMPARED_STYLES: Final = 8
 _COMPARED_STRENGTHS: Final = (0.25, 0.5, 0.75, 1.0)
 _COMPARED_RESOLUTIONS: Final = (256, 512)
+_PROGRESS: Final = gr.Progress()  # its presence as a default tells Gradio to follow it
 
 
 class Handlers:
     """What the components call. The docstrings of the public ones are the API's documentation."""
 
-    def __init__(self, studio: Studio) -> None:
-        self.studio = studio
+    def __init__(self, studio: Studio, thumbnails: Thumbnails) -> None:
+        self.studio, self.thumbnails = studio, thumbnails
 
     def render(
         self,
@@ -36,38 +38,38 @@ class Handlers:
         style: str | None,
         style_file: str | None,
         strength: float,
+        color: float,
         style_size: float,
         resolution: float,
     ) -> Iterator[tuple[Any, Any, Any, str]]:
         """Before and after, side by side, strip, status."""
         started, studio = time.perf_counter(), self.studio
-        size, side = int(style_size), int(resolution)
-        code = studio.style(style, style_file, preset, size)
+        settings = Settings.of(strength, color, style_size, resolution)
+        code = studio.style(style, style_file, preset, settings.style_size)
         shown = content or studio.first_photo
         if shown is None:
             yield None, None, None, "Choose a photo to begin."
             return
-        original = studio.original_preview(shown, side)
+        original = studio.original_preview(shown, settings.resolution)
         if code is None:
             yield (original, original), None, None, "Choose a style."
             return
-        key = (style, size) if style else (style_file or preset)
-        painted = studio.painted_preview(shown, code, key, strength, side)
-        label = studio.labels.get(preset or "", code.name) if not style else code.name
-        swatch = studio.swatch(style) if style else studio.thumbnail(preset) if preset else None
-        swatches = (
-            [(swatch, f"Style: {label}")] if swatch and not (style_file and not style) else []
-        )
+        key = style or style_file or preset
+        painted = studio.painted_preview(shown, code, key, settings)
+        by_preset = preset if not style and not style_file else None
+        label = studio.labels.get(by_preset or "", code.name)
+        swatch = studio.swatch(style) if style else by_preset and self.thumbnails.of(by_preset)
+        swatches = [(swatch, f"Style: {label}")] if swatch else []
         beside = [(original, "Photo"), *swatches, (painted, f"Painted, strength {strength:g}")]
-        height, width = studio.preview(shown, side).size
+        height, width = studio.preview(shown, settings.resolution).size
         seconds = time.perf_counter() - started
         status = f"{label}: {width} × {height} px in {seconds:.1f} s"
         if not content:
             status += " (an example: choose your own photo)"
         yield (original, painted), beside, gr.skip(), status
         strip = [
-            (studio.painted_preview(shown, code, key, amount, side), f"{amount:g}")
-            for amount in STRIP
+            (studio.painted_preview(shown, code, key, replace(settings, strength=x)), f"{x:g}")
+            for x in STRIP
         ]
         yield gr.skip(), gr.skip(), strip, status
 
@@ -78,9 +80,11 @@ class Handlers:
         style: str | None = None,
         style_file: str | None = None,
         strength: float = 1.0,
+        color: float = 1.0,
         style_size: float = DEFAULT_STYLE_SIZE,
         resolution: float = DEFAULT_RESOLUTION,
-    ) -> str:
+        progress: gr.Progress = _PROGRESS,
+    ) -> Iterator[Any]:
         """Paint a photo in a style, at the photo's full size.
 
         Args:
@@ -89,18 +93,22 @@ class Handlers:
             style: a picture whose style is taken.
             style_file: a style file that /encode or /mix made; used if there is no style picture.
             strength: from 0, the photo itself, to 1, the full style.
+            color: from 0, the photo's own colours, to 1, the colours of the style.
             style_size: short side in pixels at which the style picture is looked at; larger makes broader strokes.
             resolution: short side in pixels at which the photo is painted; the result has the photo's own size.
 
         Returns:
             The painted photo, a PNG file with the settings in its name and metadata.
         """
-        studio = self.studio
-        photo = _needed(content, "photo")
-        code = studio.style(style, style_file, preset, int(style_size))
+        studio, photo = self.studio, _needed(content, "photo")
+        settings = Settings.of(strength, color, style_size, resolution)
+        progress(0.1, desc="Looking at the style")
+        code = studio.style(style, style_file, preset, settings.style_size)
         if code is None:
             raise refusal("Choose a style first: a preset, a style picture or a style file.")
-        return studio.full_size(photo, code, strength, int(style_size), int(resolution))
+        yield gr.skip()  # where a cancelled request ends
+        progress(0.3, desc="Painting at full size")
+        yield studio.full_size(photo, code, settings)
 
     def _mixture(self, style_size: int, slots: Sequence[Any]) -> StyleCode | None:
         codes, weights = [], []
@@ -118,6 +126,7 @@ class Handlers:
         self,
         content: str | None,
         strength: float,
+        color: float,
         style_size: float,
         resolution: float,
         *slots: Any,
@@ -126,18 +135,18 @@ class Handlers:
         shown = content or self.studio.first_photo
         if shown is None:
             return None, "Choose a photo to begin."
-        original = self.studio.original_preview(shown, int(resolution))
-        code = self._mixture(int(style_size), slots)
+        settings = Settings.of(strength, color, style_size, resolution)
+        original = self.studio.original_preview(shown, settings.resolution)
+        code = self._mixture(settings.style_size, slots)
         if code is None:
             return (original, original), "Choose styles and give them weights."
-        key = (slots, int(style_size))
-        painted = self.studio.painted_preview(shown, code, key, strength, int(resolution))
-        return (original, painted), code.name
+        return (original, self.studio.painted_preview(shown, code, slots, settings)), code.name
 
     def mix(
         self,
         content: str | None,
         strength: float = 1.0,
+        color: float = 1.0,
         style_size: float = DEFAULT_STYLE_SIZE,
         resolution: float = DEFAULT_RESOLUTION,
         preset_1: str | None = None,
@@ -152,12 +161,14 @@ class Handlers:
         preset_4: str | None = None,
         style_4: str | None = None,
         weight_4: float = 0.0,
+        progress: gr.Progress = _PROGRESS,
     ) -> tuple[str, str]:
         """Paint a photo in a mixture of up to four styles, and save the mixture as a style file.
 
         Args:
             content: the photo.
             strength: from 0, the photo itself, to 1, the full style.
+            color: from 0, the photo's own colours, to 1, the colours of the style.
             style_size: short side in pixels at which style pictures are looked at; larger makes broader strokes.
             resolution: short side in pixels at which the photo is painted; the result has the photo's own size.
             preset_1: name of the first style; used if there is no picture for it. Likewise 2 to 4.
@@ -168,13 +179,15 @@ class Handlers:
             The painted photo, a PNG file; and the style file, which /stylize takes.
         """
         photo = _needed(content, "photo")
+        settings = Settings.of(strength, color, style_size, resolution)
         first = [preset_1, style_1, weight_1, preset_2, style_2, weight_2]
         rest = [preset_3, style_3, weight_3, preset_4, style_4, weight_4]
-        code = self._mixture(int(style_size), first + rest)
+        progress(0.1, desc="Mixing the styles")
+        code = self._mixture(settings.style_size, first + rest)
         if code is None:
             raise refusal("Choose at least one style and give it a weight above 0.")
-        picture = self.studio.full_size(photo, code, strength, int(style_size), int(resolution))
-        return picture, self.studio.save_style(code)
+        progress(0.3, desc="Painting at full size")
+        return self.studio.full_size(photo, code, settings), self.studio.save_style(code)
 
     def encode(
         self, style: str | None, style_size: float = DEFAULT_STYLE_SIZE, name: str = ""
@@ -201,6 +214,7 @@ class Handlers:
         style: str | None = None,
         across: str = "styles",
         strength: float = 1.0,
+        color: float = 1.0,
         resolution: float = DEFAULT_RESOLUTION,
     ) -> Iterator[list[tuple[str, str]]]:
         """One photo in many styles, or in one style at many settings. Results arrive one by one.
@@ -212,6 +226,7 @@ class Handlers:
             across: "styles" paints in each style; "settings" paints in the first style at several strengths and
                 resolutions.
             strength: from 0 to 1, when comparing styles.
+            color: from 0, the photo's own colours, to 1, the colours of the style.
             resolution: short side in pixels at which the photo is painted, when comparing styles.
 
         Returns:
@@ -228,7 +243,9 @@ class Handlers:
         if not chosen:
             raise refusal("Choose at least one style to compare.")
         if across == "styles":
-            jobs = [(label, key, code, strength, int(resolution)) for label, key, code in chosen]
+            jobs = [
+                (label, key, code, float(strength), int(resolution)) for label, key, code in chosen
+            ]
         else:
             label, key, code = chosen[0]
             jobs = [
@@ -238,7 +255,8 @@ class Handlers:
             ]
         shown: list[tuple[str, str]] = []
         for label, key, code, amount, side in jobs:
-            shown.append((studio.painted_preview(photo, code, key, amount, side), label))
+            settings = Settings(amount, float(color), resolution=side)
+            shown.append((studio.painted_preview(photo, code, key, settings), label))
             yield list(shown)
 
 

@@ -7,7 +7,15 @@ from typing import Any
 import gradio as gr
 
 from hfstyle.studio.handlers import STYLE_SLOTS, Handlers
-from hfstyle.studio.parts import fine_sliders, photo_input, preset_list, style_size_slider
+from hfstyle.studio.parts import (
+    before_after_slider,
+    color_slider,
+    fine_sliders,
+    photo_input,
+    strength_slider,
+    style_choice,
+    style_size_slider,
+)
 from hfstyle.studio.refusals import friendly
 from hfstyle.studio.uploads import PhotoUpload
 
@@ -20,30 +28,25 @@ def mix_tab(
     slots: list[Any] = []
     with gr.Row():
         with gr.Column(scale=2, min_width=320):
-            content = photo_input("Your photo")
+            content = photo_input()
             for index in range(STYLE_SLOTS):
                 with gr.Accordion(f"Style {index + 1}", open=index < 2):
-                    slots += [
-                        preset_list(studio, f"Painting {index + 1}"),
-                        PhotoUpload(
-                            label=f"or your own picture {index + 1}", height=180, format="png"
-                        ),
+                    slots += style_choice(studio, str(index + 1))
+                    slots.append(
                         gr.Slider(
                             0, 1, value=float(index < 2), step=0.05, label=f"Weight {index + 1}"
-                        ),
-                    ]
+                        )
+                    )
         with gr.Column(scale=3, min_width=320):
-            before_after = gr.ImageSlider(
-                label="Before and after", format="png", max_height=620, interactive=False
-            )
+            before_after = before_after_slider()
             status = gr.Markdown("Choose a photo to begin.")
-            strength = gr.Slider(0, 1, value=1, step=0.05, label="Strength")
+            strength, color = strength_slider(), color_slider()
             with gr.Accordion("Brush and detail", open=False):
                 style_size, resolution = fine_sliders()
             save = gr.Button("Full-size picture and style file", variant="primary")
             file = gr.File(label="Full-size PNG", elem_classes="files")
             style_file = gr.File(label="Style file", elem_classes="files")
-    inputs = [content, strength, style_size, resolution, *slots]
+    inputs = [content, strength, color, style_size, resolution, *slots]
     gr.on(
         [component.change for component in inputs],
         friendly(handlers.render_mix),

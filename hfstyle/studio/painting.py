@@ -6,18 +6,20 @@ import logging
 import math
 import os
 import threading
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
 from PIL import Image
 
-from hfstyle import StyleCode, StyleTransferPipeline, __version__
-from hfstyle.examples import EXAMPLE_PHOTOS, example_photo, example_photo_path
-from hfstyle.images import Picture, load_image, resize, to_pil
+from hfstyle import Region, StyleCode, StyleTransferPipeline, __version__
+from hfstyle.examples import EXAMPLE_PHOTOS, example_photo_path
+from hfstyle.images import Picture, resize, to_pil
 from hfstyle.studio.memory import Memory
 from hfstyle.studio.refusals import display_name, refusal
-from hfstyle.studio.results import new_file, result_name, slug, write_png
+from hfstyle.studio.results import full_name, new_file, result_name, slug, write_png
+from hfstyle.studio.settings import Settings
 from hfstyle.studio.uploads import open_picture
 
 try:  # ZeroGPU lends a GPU to decorated functions; elsewhere the package is absent
@@ -30,7 +32,8 @@ _log = logging.getLogger(__name__)
 _FIRST_PHOTO: Final = "astronaut"  # painted until the visitor has chosen one
 _FIRST_STYLES: Final = ("starry_night_van_gogh", "great_wave_hokusai")
 _PAINTED_PIXELS: Final = 2_500_000  # at which the network runs at most: panoramas have a long side
-_SWATCH: Final = 256  # short side in pixels of thumbnails and of style pictures beside a result
+SWATCH: Final = 256
+"""Short side in pixels of thumbnails and of style pictures beside a result."""
 
 
 class Studio:
@@ -49,24 +52,32 @@ class Studio:
         self.first_photo = example_paths().get(_FIRST_PHOTO)
         """What the pages show until the visitor has chosen a photo; None without example photos."""
         self._memory = Memory()
-        self.kept: set[str] = set()
-        """Files that are shown to everybody and not deleted with those of the visitors."""
-        self._thumbnails: list[str] = []
-        self._thumbnails_done = threading.Event()
+        self._alone = threading.Lock()
 
         def encode(picture: Picture, style_size: int) -> StyleCode:
             return pipe.encode_style(picture, style_size=style_size)
 
         def paint(
-            picture: Picture, code: StyleCode, strength: float, resolution: int | None
+            picture: Picture,
+            code: StyleCode | None,
+            settings: Settings,
+            resolution: int | None,
+            regions: Sequence[Region] | None = None,
         ) -> Image.Image:
-            result: Image.Image = pipe(
-                picture, code, strength, processing_resolution=resolution
-            ).images[0]
+            # One at a time, whatever asks: cancelled requests end in the background.
+            with self._alone:
+                result: Image.Image = pipe(
+                    picture,
+                    code,
+                    settings.strength,
+                    color=settings.color,
+                    regions=regions,
+                    processing_resolution=resolution,
+                ).images[0]
             return result
 
         self._encode: Callable[..., StyleCode] = on_gpu(encode)
-        self._paint: Callable[..., Image.Image] = on_gpu(paint)
+        self.paint: Callable[..., Image.Image] = on_gpu(paint)
 
     def first_styles(self, count: int) -> list[str]:
         """Presets with which the pages begin."""
@@ -113,14 +124,29 @@ class Studio:
     # Results, each the path of a PNG
 
     def painted_preview(
-        self, content: str, code: StyleCode, style_key: Hashable, strength: float, resolution: int
+        self,
+        content: str,
+        code: StyleCode | None,
+        style_key: Hashable,
+        settings: Settings,
+        regions: Sequence[Region] | None = None,
     ) -> str:
-        """The reduced photo, painted; the same question again gets the same file."""
-        key = ("painted", content, style_key, strength, resolution)
+        """The reduced photo, painted; the same question again gets the same file.
+
+        Args:
+            content: path of the photo.
+            code: its style, or that of the background; None leaves the background as it is.
+            style_key: what tells this style, and these regions, from others.
+            settings: strength, colour, resolution.
+            regions: parts with styles of their own.
+        """
+        key = ("painted", content, style_key, settings)
         return self._file(
             key,
-            lambda: self._paint(self.preview(content, resolution), code, strength, None),
-            result_name(content, code, strength),
+            lambda: self.paint(
+                self.preview(content, settings.resolution), code, settings, None, regions
+            ),
+            result_name(content, code, settings),
         )
 
     def original_preview(self, content: str, resolution: int) -> str:
@@ -133,7 +159,7 @@ class Studio:
 
         def reduce() -> Image.Image:
             rgb = open_picture(style, "style picture").rgb
-            side = min(_SWATCH, *rgb.shape[1:])
+            side = min(SWATCH, *rgb.shape[1:])
             return to_pil(resize(rgb, side).clamp(0, 1))
 
         return self._file(("swatch", style), reduce, "style")
@@ -141,66 +167,38 @@ class Studio:
     def full_size(
         self,
         content: str,
-        code: StyleCode,
-        strength: float,
-        style_size: int,
-        resolution: int,
+        code: StyleCode | None,
+        settings: Settings,
+        regions: Sequence[Region] | None = None,
     ) -> str:
         """The photo painted at its own size, with the settings in the file's name and metadata."""
         picture = open_picture(content, "photo")
-        side = painting_side(picture.size, resolution)
-        painted = self._paint(picture, code, strength, side)
-        settings = {
-            "strength": strength,
-            "style": code.name,
-            "style_size": style_size,
-            "resolution": resolution,
+        side = painting_side(picture.size, settings.resolution)
+        painted = self.paint(picture, code, settings, side, regions)
+        told: dict[str, Any] = {
+            **asdict(settings),
+            "style": code.name if code else None,
             "model": self.model_name,
             "hfstyle": __version__,
-            **{f"style_{key}": value for key, value in code.metadata.items()},
         }
-        name = f"{result_name(content, code, strength)}_brush{style_size}_res{resolution}"
-        return write_png(painted, name, settings)
+        if code is not None:
+            told |= {f"style_{key}": value for key, value in code.metadata.items()}
+        if regions:
+            told["regions"] = [
+                {
+                    "style": getattr(region.style, "name", None),
+                    "strength": region.strength,
+                    "color": region.color,
+                }
+                for region in regions
+            ]
+        return write_png(painted, full_name(content, code, settings), told)
 
     def save_style(self, code: StyleCode) -> str:
         """A style file."""
         path = new_file(f"{slug(code.name)}.style.safetensors")
         code.save(path)
         return str(path)
-
-    # Gallery of presets
-
-    def render_thumbnails(self) -> None:
-        """One photo in each preset style, in the order of the presets."""
-        try:
-            photo = load_image(example_photo("chelsea"))
-            cat = Picture(resize(photo.rgb, _SWATCH).clamp(0, 1), None, "chelsea")
-            for name in self.labels:
-                painted = self._paint(cat, self.pipe.preset(name), 1.0, None)
-                path = write_png(painted, slug(name), {})
-                self.kept.add(path)
-                self._thumbnails.append(path)
-        except Exception as error:  # the list of names does without
-            _log.warning("no thumbnails of the presets: %s", error)
-        finally:
-            self._thumbnails_done.set()
-
-    def thumbnails(self) -> list[tuple[str, str]]:
-        """(path, label) of the presets rendered so far."""
-        return list(zip(list(self._thumbnails), self.labels.values(), strict=False))
-
-    def growing_thumbnails(self) -> Iterator[list[tuple[str, str]]]:
-        """`thumbnails`, again and again until all are there."""
-        while True:
-            done = self._thumbnails_done.wait(2.0)
-            yield self.thumbnails()
-            if done:
-                return
-
-    def thumbnail(self, preset: str) -> str | None:
-        """Path of the thumbnail of a preset, if it is there."""
-        index = list(self.labels).index(preset)
-        return self._thumbnails[index] if index < len(self._thumbnails) else None
 
     def _file(self, key: Hashable, make: Callable[[], Image.Image], name: str) -> str:
         path: str | None = self._memory.get(key)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import gradio as gr
 
 from hfstyle.pipeline import DEFAULT_STYLE_SIZE
-from hfstyle.studio.handlers import DEFAULT_RESOLUTION
 from hfstyle.studio.painting import Studio, example_paths
+from hfstyle.studio.settings import DEFAULT_RESOLUTION
 from hfstyle.studio.uploads import PhotoUpload
 
 
-def photo_input(label: str) -> PhotoUpload:
+def photo_input(label: str = "Your photo") -> PhotoUpload:
     """A place for the visitor's photo, with examples below it."""
-    photo = PhotoUpload(label=label, height=300, format="png", alt_text="the photo to be painted")
+    photo = PhotoUpload(label=label, height=260, format="png", alt_text="the photo to be painted")
     files = [[path] for path in example_paths().values()]
     if files:
         gr.Examples(
@@ -25,17 +25,44 @@ def photo_input(label: str) -> PhotoUpload:
     return photo
 
 
-def preset_list(studio: Studio, label: str) -> gr.Dropdown:
+def preset_list(studio: Studio, label: str, info: str | None = None) -> gr.Dropdown:
     """A list of the presets, none chosen: what a page chooses for a visitor is no default of the endpoints."""
     choices = [(text, name) for name, text in studio.labels.items()]
-    return gr.Dropdown(choices, value=None, label=label, visible=bool(choices))
+    return gr.Dropdown(choices, value=None, label=label, info=info, visible=bool(choices))
+
+
+def style_choice(studio: Studio, number: str) -> tuple[gr.Dropdown, PhotoUpload]:
+    """A preset, or the visitor's own picture in its place."""
+    preset = preset_list(studio, f"Painting {number}")
+    with gr.Accordion("or a picture of your own", open=not studio.labels):
+        style = PhotoUpload(label=f"Own picture {number}", height=180, format="png")
+    return preset, style
+
+
+def strength_slider(label: str = "Strength") -> gr.Slider:
+    """The headline control."""
+    return gr.Slider(0, 1, value=1, step=0.05, label=label, info="0 is the photo, 1 the full style")
+
+
+def color_slider(label: str = "Colour") -> gr.Slider:
+    """Whose colours the result has."""
+    return gr.Slider(
+        0,
+        1,
+        value=1,
+        step=0.05,
+        label=label,
+        info="0 keeps the photo's colours, 1 takes the style's",
+    )
 
 
 def fine_sliders() -> tuple[gr.Slider, gr.Slider]:
+    """Size of the brush and resolution."""
     return style_size_slider(), resolution_slider()
 
 
 def style_size_slider() -> gr.Slider:
+    """The size at which style pictures are looked at."""
     return gr.Slider(
         128,
         768,
@@ -47,11 +74,23 @@ def style_size_slider() -> gr.Slider:
 
 
 def resolution_slider() -> gr.Slider:
+    """The size at which the photo is painted."""
     return gr.Slider(
         128,
         1024,
         value=DEFAULT_RESOLUTION,
         step=64,
-        label="Resolution in pixels",
-        info="short side at which the photo is painted; higher is finer and slower",
+        label="Detail",
+        info="short side in pixels at which the photo is painted; higher is finer and slower",
+    )
+
+
+def before_after_slider() -> gr.ImageSlider:
+    """The photo and its painting, one over the other."""
+    return gr.ImageSlider(
+        label="Before and after",
+        format="png",
+        max_height=620,
+        interactive=False,
+        elem_classes="compared",
     )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import secrets
+import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,30 +17,71 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from hfstyle import StyleCode, __version__
+from hfstyle.studio.settings import Settings
 
 
 def slug(text: str, longest: int = 40) -> str:
+    """Small letters, digits and underscores."""
     return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")[:longest].strip("_") or "style"
 
 
-def result_name(content: str, code: StyleCode, strength: float) -> str:
-    return f"{slug(Path(content).stem)}__{slug(code.name)}_strength{round(100 * strength):03d}"
+def result_name(content: str, code: StyleCode | None, settings: Settings) -> str:
+    """Of a preview: photo, style, strength and colour in hundredths."""
+    style = slug(code.name) if code else "regions"
+    strength, color = round(100 * settings.strength), round(100 * settings.color)
+    return f"{slug(Path(content).stem)}__{style}_strength{strength:03d}_color{color:03d}"
 
 
-def new_file(name: str) -> Path:
-    """A path in a folder of its own that cannot be guessed, where Gradio serves and later deletes it."""
+def full_name(content: str, code: StyleCode | None, settings: Settings) -> str:
+    """Of a download: all settings."""
+    name = result_name(content, code, settings)
+    return f"{name}_brush{settings.style_size}_res{settings.resolution}"
+
+
+_given: set[Path] = set()
+
+
+def new_file(name: str, *, keep: bool = False) -> Path:
+    """A path in a folder of its own that cannot be guessed, from which Gradio serves.
+
+    Args:
+        name: of the file.
+        keep: whether `delete_old` spares it.
+    """
     folder = Path(os.path.abspath(get_upload_folder()), secrets.token_hex(32))
     folder.mkdir(parents=True)
+    if not keep:
+        _given.add(folder)
     return folder / name
 
 
+def delete_old(seconds: float) -> None:
+    """Delete the files given out by `new_file` that were made or last shown longer ago than this, and empty folders."""
+    latest = time.time() - seconds
+    for folder in list(_given):
+        files = list(folder.glob("*"))
+        if all(file.stat().st_mtime <= latest for file in files):
+            shutil.rmtree(folder, ignore_errors=True)
+            _given.discard(folder)
+    for folder in Path(get_upload_folder()).glob("*/"):  # Gradio leaves those of uploads
+        with contextlib.suppress(OSError):  # not empty, or just gone
+            if folder.stat().st_mtime <= latest:
+                folder.rmdir()
+
+
 def write_png(
-    image: Image.Image, name: str, settings: dict[str, Any], *, fast: bool = False
+    image: Image.Image,
+    name: str,
+    settings: dict[str, Any],
+    *,
+    fast: bool = False,
+    keep: bool = False,
 ) -> str:
+    """Write a PNG with the settings in its metadata, `fast` for one that is only looked at; returns its path."""
     info = PngInfo()
     if settings:
         info.add_text("Software", f"hfstyle {__version__}")
         info.add_itxt("hfstyle", json.dumps(settings, ensure_ascii=False))
-    path = new_file(f"{name}.png")
+    path = new_file(f"{name}.png", keep=keep)
     image.save(path, pnginfo=info, compress_level=1 if fast else 6)
     return str(path)

@@ -7,8 +7,15 @@ from typing import Any
 import gradio as gr
 
 from hfstyle.studio.handlers import STRIP, Handlers
-from hfstyle.studio.parts import fine_sliders, photo_input, preset_list
-from hfstyle.studio.refusals import friendly, friendly_steps
+from hfstyle.studio.parts import (
+    before_after_slider,
+    color_slider,
+    fine_sliders,
+    photo_input,
+    preset_list,
+    strength_slider,
+)
+from hfstyle.studio.refusals import friendly_steps
 from hfstyle.studio.uploads import PhotoUpload, StyleUpload
 
 
@@ -19,7 +26,7 @@ def stylise_tab(
     names = list(studio.labels)
     with gr.Row():
         with gr.Column(scale=2, min_width=320):
-            content = photo_input("Your photo")
+            content = photo_input()
             gr.Markdown("**Style**: pick a painting, or bring your own")
             with gr.Tabs():
                 with gr.Tab("Gallery"):
@@ -35,7 +42,7 @@ def stylise_tab(
                         visible=bool(names),
                         elem_classes="presets",
                     )
-                    gallery.keep_in_cache = studio.kept
+                    gallery.keep_in_cache = handlers.thumbnails.kept
                     preset = preset_list(studio, "Painting")
                 with gr.Tab("My picture"):
                     style = PhotoUpload(label="Style picture", height=260, format="png")
@@ -44,15 +51,11 @@ def stylise_tab(
                         label="Style file (.safetensors) saved in Mix or by the API",
                         file_types=[".safetensors"],
                     )
-            strength = gr.Slider(
-                0, 1, value=1, step=0.05, label="Strength", info="0 is the photo, 1 the full style"
-            )
+            strength, color = strength_slider(), color_slider()
             with gr.Accordion("Brush and detail", open=False):
                 style_size, resolution = fine_sliders()
         with gr.Column(scale=3, min_width=320):
-            before_after = gr.ImageSlider(
-                label="Before and after", format="png", max_height=620, interactive=False
-            )
+            before_after = before_after_slider()
             status = gr.Markdown("Choose a photo to begin.", elem_id="status")
             beside = gr.Gallery(
                 label="Side by side",
@@ -74,10 +77,21 @@ def stylise_tab(
                 allow_preview=False,
                 interactive=False,
             )
-            download = gr.Button("Full-size picture", variant="primary")
+            with gr.Row():
+                download = gr.Button("Full-size picture", variant="primary", scale=4)
+                stop = gr.Button("Stop", scale=1, min_width=80)
             file = gr.File(label="Full-size PNG", elem_classes="files")
 
-    inputs: list[Any] = [content, preset, style, style_file, strength, style_size, resolution]
+    inputs: list[Any] = [
+        content,
+        preset,
+        style,
+        style_file,
+        strength,
+        color,
+        style_size,
+        resolution,
+    ]
     gr.on(
         [component.change for component in inputs],
         friendly_steps(handlers.render),
@@ -87,7 +101,10 @@ def stylise_tab(
         show_progress="minimal",
         **private,
     )
-    download.click(friendly(handlers.stylize), inputs, file, api_name="stylize", **compute)
+    run = download.click(
+        friendly_steps(handlers.stylize), inputs, file, api_name="stylize", **compute
+    )
+    stop.click(None, cancels=[run])
 
     # One style at a time: choosing one way empties the others.
     own: dict[str, Any] = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
@@ -107,7 +124,7 @@ def stylise_tab(
     if names:
         demo.load(lambda: studio.first_styles(1)[0], None, preset, **own)
         demo.load(
-            studio.growing_thumbnails,
+            handlers.thumbnails.growing,
             None,
             gallery,
             api_visibility="private",

@@ -6,7 +6,7 @@ from typing import Final
 
 INTRO: Final = """
 # hfstyle · paint a photo in the style of any picture
-Choose a photo and a style; then drag **Strength**. One pass of a conditional GAN, trained by this project.
+Choose a photo and a style, then drag **Strength**. A conditional GAN paints in one pass, within a second or so.
 """
 
 ABOUT: Final = """
@@ -33,5 +33,5 @@ It transfers colours, strokes and textures, not the objects of the style picture
 strength. It works best with photos that have clear shapes. Pictures up to {megapixels} megapixels and {megabytes} MB.
 
 ## For programs
-"Use via API" at the foot of the page shows the endpoints `/stylize`, `/mix`, `/encode` and `/compare`.
+"Use via API" at the foot of the page shows the endpoints `/stylize`, `/regions`, `/mix`, `/encode` and `/compare`.
 """

@@ -11,12 +11,18 @@ from hfstyle.examples import EXAMPLE_PHOTOS
 
 CSS: Final = """
 .gradio-container { width: 100%; min-width: 0; max-width: 1280px !important; margin: 0 auto !important; }
-.presets .caption-label, .results .caption-label { font-size: .75rem; }
+.presets .caption-label, .results .caption-label {
+  font-size: .75rem; line-height: 1.25; inset: auto 0 0 0; max-width: none; padding: .2rem .4rem;
+  border: 0; border-radius: 0; text-align: left;
+  white-space: normal; display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2;
+}
+.strip .caption-label { text-align: center; }
+input[role="listbox"] { text-overflow: ellipsis; padding-right: 2rem; }
 .results .grid-wrap { height: auto; min-height: 0; max-height: none; }
 .results .grid-container, .presets .grid-container { padding-top: 0; }
 .dark button[role="tab"][aria-selected="true"] { color: var(--primary-400); }
 .strip .grid-container { grid-template-columns: repeat(5, minmax(0, 1fr)) !important; }
-.files .empty { min-height: 3.5rem !important; height: 3.5rem !important; }
+.block.files:has(.empty) { display: none; }
 @media (max-width: 640px) {
   .gradio-container > .main { padding: .5rem !important; }
   .strip .grid-container { gap: .25rem; }

@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import gradio as gr
+from gradio import component_meta
 from gradio.utils import get_upload_folder, is_in_or_equal
 from gradio_client.utils import is_http_url_like
 from PIL import Image
@@ -43,19 +46,7 @@ class _FromUpload:
         return moved
 
     def preprocess(self, payload: Any) -> str | None:
-        if payload is None:
-            return None
-        path = getattr(payload, "path", None)
-        if not path or not is_in_or_equal(path, get_upload_folder()):
-            raise refusal("That file was not uploaded here; upload it first.")
-        if not os.path.isfile(path):
-            raise refusal("The uploaded file has been deleted since; please upload it again.")
-        size = os.path.getsize(path)
-        if size > self.most_bytes:
-            raise refusal(
-                f"{display_name(path)} has {size / 1e6:.1f} MB; the limit is {self.most_bytes / 1e6:.0f} MB."
-            )
-        return str(path)
+        return None if payload is None else checked_upload(payload, self.most_bytes)
 
     def api_info(self) -> dict[str, Any]:
         info: dict[str, Any] = super().api_info()  # type: ignore[misc]
@@ -65,24 +56,55 @@ class _FromUpload:
         }
 
 
-class PhotoUpload(_FromUpload, gr.Image):
-    """`gr.Image` whose handler gets a path."""
+def checked_upload(payload: Any, most_bytes: int) -> str:
+    """The path of a file that was uploaded here.
 
-    def get_block_name(self) -> str:
-        return "image"
+    Raises:
+        gr.Error: another file, a deleted one, or one of more than `most_bytes`.
+    """
+    path = getattr(payload, "path", None)
+    if not path or not is_in_or_equal(path, get_upload_folder()):
+        raise refusal("That file was not uploaded here; upload it first.")
+    if not os.path.isfile(path):
+        raise refusal("The uploaded file has been deleted since; please upload it again.")
+    size = os.path.getsize(path)
+    if size > most_bytes:
+        raise refusal(
+            f"{display_name(path)} has {size / 1e6:.1f} MB; the limit is {most_bytes / 1e6:.0f} MB."
+        )
+    return str(path)
 
-    get_block_class = get_block_name
+
+@contextmanager
+def no_stub_files() -> Iterator[None]:
+    """Keeps Gradio from writing a .pyi file of the components that are defined meanwhile beside their source."""
+    write = component_meta.create_or_modify_pyi
+    component_meta.create_or_modify_pyi = lambda *_: None
+    try:
+        yield
+    finally:
+        component_meta.create_or_modify_pyi = write
 
 
-class StyleUpload(_FromUpload, gr.File):
-    """`gr.File` for style codes."""
+with no_stub_files():
 
-    most_bytes = MAX_STYLE_FILE_BYTES
+    class PhotoUpload(_FromUpload, gr.Image):
+        """`gr.Image` whose handler gets a path."""
 
-    def get_block_name(self) -> str:
-        return "file"
+        def get_block_name(self) -> str:
+            return "image"
 
-    get_block_class = get_block_name
+        get_block_class = get_block_name
+
+    class StyleUpload(_FromUpload, gr.File):
+        """`gr.File` for style codes."""
+
+        most_bytes = MAX_STYLE_FILE_BYTES
+
+        def get_block_name(self) -> str:
+            return "file"
+
+        get_block_class = get_block_name
 
 
 def open_picture(path: str, what: str) -> Picture:

@@ -1,0 +1,63 @@
+"""Thumbnails of the presets: one photo in the style of each, painted in the background."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+
+from hfstyle.examples import example_photo
+from hfstyle.images import Picture, load_image, resize
+from hfstyle.studio.painting import SWATCH, Studio
+from hfstyle.studio.results import slug, write_png
+from hfstyle.studio.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+
+class Thumbnails:
+    """The same cat in each preset style, in the order of the presets."""
+
+    def __init__(self, studio: Studio) -> None:
+        self._studio = studio
+        self.kept: set[str] = set()
+        """Files that are shown to everybody and not deleted with those of the visitors."""
+        self._paths: list[str] = []
+        self._done = threading.Event()
+
+    def start(self) -> None:
+        """Paint them in a thread."""
+        threading.Thread(target=self.render, name="thumbnails", daemon=True).start()
+
+    def render(self) -> None:
+        """Paint them."""
+        studio = self._studio
+        try:
+            photo = load_image(example_photo("chelsea"))
+            cat = Picture(resize(photo.rgb, SWATCH).clamp(0, 1), None, "chelsea")
+            for name in studio.labels:
+                painted = studio.paint(cat, studio.pipe.preset(name), Settings(), None)
+                path = write_png(painted, slug(name), {}, keep=True)
+                self.kept.add(path)
+                self._paths.append(path)
+        except Exception as error:  # the list of names does without
+            _log.warning("no thumbnails of the presets: %s", error)
+        finally:
+            self._done.set()
+
+    def shown(self) -> list[tuple[str, str]]:
+        """(path, label) of those painted so far."""
+        return list(zip(list(self._paths), self._studio.labels.values(), strict=False))
+
+    def growing(self) -> Iterator[list[tuple[str, str]]]:
+        """`shown`, again and again until all are there."""
+        while True:
+            done = self._done.wait(2.0)
+            yield self.shown()
+            if done:
+                return
+
+    def of(self, preset: str) -> str | None:
+        """Path of the thumbnail of a preset, if it is there."""
+        index = list(self._studio.labels).index(preset)
+        return self._paths[index] if index < len(self._paths) else None

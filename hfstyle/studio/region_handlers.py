@@ -1,0 +1,127 @@
+"""What the components of the page of regions call."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Hashable
+from typing import Any
+
+import gradio as gr
+
+from hfstyle import Region, StyleCode
+from hfstyle.images import resize, to_pil
+from hfstyle.pipeline import DEFAULT_STYLE_SIZE
+from hfstyle.studio.masks import EDITOR_SIDE, REGION_COLORS, region_masks
+from hfstyle.studio.painting import Studio
+from hfstyle.studio.refusals import refusal
+from hfstyle.studio.results import write_png
+from hfstyle.studio.settings import DEFAULT_RESOLUTION, Settings
+from hfstyle.studio.uploads import open_picture
+
+
+class RegionHandlers:
+    """The docstring of the public one is the API's documentation."""
+
+    def __init__(self, studio: Studio) -> None:
+        self.studio = studio
+
+    def canvas(self, content: str | None, last: str | None) -> tuple[Any, str | None]:
+        """The photo for the editor, reduced, with nothing drawn, unless it was the last one there; and its path."""
+        shown = content or self.studio.first_photo
+        if shown is None or shown == last:
+            return gr.skip(), last
+        picture = open_picture(shown, "photo").rgb
+        height, width = picture.shape[1:]
+        short = min(height, width)
+        side = min(short, max(16, round(EDITOR_SIDE * short / max(height, width))))
+        path = write_png(to_pil(resize(picture, side).clamp(0, 1)), "photo", {}, fast=True)
+        return {"background": path, "layers": [], "composite": None}, shown
+
+    def render(
+        self,
+        content: str | None,
+        drawing: list[bytes] | None,
+        background: str | None,
+        strength: float,
+        color: float,
+        resolution: float,
+        *slots: Any,
+    ) -> tuple[Any, str]:
+        """Before and after, status."""
+        shown = content or self.studio.first_photo
+        if shown is None:
+            return None, "Choose a photo to begin."
+        settings = Settings.of(strength, color, DEFAULT_STYLE_SIZE, resolution)
+        original = self.studio.original_preview(shown, settings.resolution)
+        code, regions, key = self._regions(drawing, background, slots)
+        if not regions and code is None:
+            return (original, original), "Paint over a part of the photo, then press **Paint**."
+        painted = self.studio.painted_preview(shown, code, key, settings, regions)
+        names = [getattr(region.style, "name", "") or "the photo itself" for region in regions]
+        rest = code.name if code else "the photo itself"
+        return (original, painted), f"{', '.join(names) or 'No region'}; elsewhere {rest}"
+
+    def regions(
+        self,
+        content: str | None,
+        drawing: list[bytes] | None,
+        background: str | None = None,
+        strength: float = 1.0,
+        color: float = 1.0,
+        resolution: float = DEFAULT_RESOLUTION,
+        preset_red: str | None = None,
+        style_red: str | None = None,
+        strength_red: float = 1.0,
+        color_red: float = 1.0,
+        preset_green: str | None = None,
+        style_green: str | None = None,
+        strength_green: float = 1.0,
+        color_green: float = 1.0,
+        preset_blue: str | None = None,
+        style_blue: str | None = None,
+        strength_blue: float = 1.0,
+        color_blue: float = 1.0,
+    ) -> str:
+        """Paint parts of a photo in styles of their own, at the photo's full size.
+
+        Args:
+            content: the photo.
+            drawing: layers with the regions, painted in red #e11d48, green #16a34a and blue #2563eb over nothing.
+            background: name of a style of the gallery for the rest of the photo; None leaves the rest as it is.
+            strength: of the background's style, from 0 to 1.
+            color: of the background, from 0, the photo's own colours, to 1, the colours of the style.
+            resolution: short side in pixels at which the photo is painted; the result has the photo's own size.
+            preset_red: name of the style of the red region; without a style it stays as it is. Likewise green, blue.
+            style_red: a picture whose style the red region takes, before the preset. Likewise green, blue.
+            strength_red: of the red region, from 0 to 1. Likewise green, blue.
+            color_red: of the red region, from 0 to 1. Likewise green, blue.
+
+        Returns:
+            The painted photo, a PNG file with the settings in its name and metadata.
+        """
+        if not content:
+            raise refusal("Choose a photo first.")
+        slots = [preset_red, style_red, strength_red, color_red]
+        slots += [preset_green, style_green, strength_green, color_green]
+        slots += [preset_blue, style_blue, strength_blue, color_blue]
+        code, regions, _ = self._regions(drawing, background, slots)
+        if not regions and code is None:
+            raise refusal("Paint over a part of the photo first.")
+        settings = Settings.of(strength, color, DEFAULT_STYLE_SIZE, resolution)
+        return self.studio.full_size(content, code, settings, regions)
+
+    def _regions(
+        self, drawing: list[bytes] | None, background: str | None, slots: Any
+    ) -> tuple[StyleCode | None, list[Region], Hashable]:
+        """Style of the background, regions, and what tells them from others."""
+        layers = drawing or []
+        masks = region_masks(layers)
+        regions = []
+        for index, name in enumerate(REGION_COLORS):
+            preset, style, strength, color = slots[4 * index : 4 * index + 4]
+            if name in masks:
+                code = self.studio.style(style, None, preset, DEFAULT_STYLE_SIZE)
+                regions.append(Region(masks[name], code, float(strength), float(color)))
+        drawn = hashlib.blake2b(b"".join(layers)).digest()
+        key = (drawn, background, *slots)
+        return self.studio.style(None, None, background, DEFAULT_STYLE_SIZE), regions, key

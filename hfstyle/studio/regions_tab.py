@@ -1,0 +1,101 @@
+"""Parts of a photo in styles of their own: painted over with a brush of one colour for each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from hfstyle.studio.masks import REGION_COLORS, MaskEditor
+from hfstyle.studio.parts import (
+    before_after_slider,
+    color_slider,
+    photo_input,
+    preset_list,
+    resolution_slider,
+    strength_slider,
+    style_choice,
+)
+from hfstyle.studio.refusals import friendly
+from hfstyle.studio.region_handlers import RegionHandlers
+
+
+def regions_tab(
+    handlers: RegionHandlers, compute: dict[str, Any], private: dict[str, Any], tab: gr.Tab
+) -> None:
+    """Build the page.
+
+    Args:
+        handlers: what its components call.
+        compute: options of events that paint.
+        private: the same, for events that are no endpoints.
+        tab: in which the page is; the photo is brought into the editor when it is first opened.
+    """
+    studio = handlers.studio
+    slots: list[Any] = []
+    with gr.Row():
+        with gr.Column(scale=2, min_width=320):
+            content = photo_input()
+            for index, name in enumerate(REGION_COLORS):
+                with gr.Accordion(f"{name.title()} region", open=index == 0):
+                    slots += style_choice(studio, f"of the {name} region")
+                    slots += [strength_slider(f"Strength, {name}"), color_slider(f"Colour, {name}")]
+            with gr.Accordion("Elsewhere", open=False):
+                background = preset_list(
+                    studio, "Painting elsewhere", info="none: the photo stays as it is"
+                )
+                strength = strength_slider("Strength elsewhere")
+                color = color_slider("Colour elsewhere")
+                resolution = resolution_slider()
+        with gr.Column(scale=3, min_width=320):
+            gr.Markdown(
+                "Draw over a part of the photo with the red, green or blue brush, choose a style for that colour, "
+                "then press **Paint**."
+            )
+            editor = MaskEditor(
+                label="Draw the regions",
+                sources=(),
+                transforms=(),
+                layers=False,
+                format="png",
+                height=460,
+                brush=gr.Brush(
+                    default_size=60,
+                    colors=list(REGION_COLORS.values()),
+                    default_color=REGION_COLORS["red"],
+                    color_mode="fixed",
+                ),
+                eraser=gr.Eraser(default_size=60),
+                elem_id="regions",
+            )
+            last = gr.State()  # the photo in the editor
+            paint = gr.Button("Paint", variant="primary")
+            status = gr.Markdown("")
+            before_after = before_after_slider()
+            download = gr.Button("Full-size picture")
+            file = gr.File(label="Full-size PNG", elem_classes="files")
+    inputs = [content, editor, background, strength, color, resolution, *slots]
+    own: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
+    gr.on(
+        [content.change, tab.select],
+        friendly(handlers.canvas),
+        [content, last],
+        [editor, last],
+        **own,
+    )
+    paint.click(
+        friendly(handlers.render),
+        inputs,
+        [before_after, status],
+        show_progress="minimal",
+        **private,
+    )
+    download.click(friendly(handlers.regions), inputs, file, api_name="regions", **compute)
+    if studio.labels:
+        tab.select(
+            lambda chosen: chosen or studio.first_styles(1)[0],
+            slots[0],
+            slots[0],
+            api_visibility="private",
+            queue=False,
+        )
