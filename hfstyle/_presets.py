@@ -12,6 +12,7 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # its HTTP client's
 
 from hfstyle.models.generator import default_model_path
+from hfstyle.sampling import SPACE_FILE, StyleSpace
 from hfstyle.style import StyleCode
 
 logger = logging.getLogger(__name__)
@@ -25,13 +26,19 @@ class Presets(Mapping[str, StyleCode]):
     def __init__(self, folder: Path | None, encoder: str) -> None:
         files = [] if folder is None else sorted((folder / STYLES_FOLDER).glob("*.safetensors"))
         self._files = {file.name.removesuffix(".safetensors"): file for file in files}
-        self._encoder = encoder
+        self._folder, self._encoder = folder, encoder
         self._loaded: dict[str, StyleCode] = {}
 
     def __getitem__(self, name: str) -> StyleCode:
         if name not in self._loaded:
             self._loaded[name] = StyleCode.load(self._files[name], self._encoder)
         return self._loaded[name]
+
+    def space(self) -> StyleSpace | None:
+        """The style space that came with the model, if any."""
+        if self._folder is None or not (self._folder / SPACE_FILE).is_file():
+            return None
+        return StyleSpace.load(self._folder / SPACE_FILE, self._encoder)
 
     def __contains__(self, name: object) -> bool:
         return name in self._files
@@ -80,7 +87,7 @@ def download_styles(
                 local_files_only=local_files_only,
                 cache_dir=cache_dir,
                 # config.json is there already; with it, a repository without presets has a match as well.
-                allow_patterns=["config.json", f"{STYLES_FOLDER}/*.safetensors"],
+                allow_patterns=["config.json", SPACE_FILE, f"{STYLES_FOLDER}/*.safetensors"],
             )
         )
     except (OSError, HTTPError) as error:  # no network, no answer, half an answer, not in the cache

@@ -33,6 +33,7 @@ from hfstyle._arguments import (
 )
 from hfstyle._arrays import as_float
 from hfstyle._composition import Layer, compose, recolor_layers
+from hfstyle._controls import StyleControls
 from hfstyle._detail import restore_detail
 from hfstyle._presets import STYLES_FOLDER, Presets, download_styles, local_folder
 from hfstyle.images import (
@@ -48,8 +49,10 @@ from hfstyle.images import (
 )
 from hfstyle.models.generator import StyleGenerator
 from hfstyle.regions import Region, region_weights
+from hfstyle.sampling import SPACE_FILE
 from hfstyle.style import StyleCode, normalise_weights
 from hfstyle.tiling import LEAST_TILE, TileSize, paint_in_tiles, tile_side
+from hfstyle.words import WORDS_PREFIX
 
 __all__ = [
     "DEFAULT_STYLE_SIZE",
@@ -89,7 +92,7 @@ class StyleTransferOutput:
     images: Any
 
 
-class StyleTransferPipeline:
+class StyleTransferPipeline(StyleControls):
     """Paint pictures in the style of other pictures.
 
     The generator becomes the pipeline's own: it is put into evaluation mode and channels-last memory, and its style
@@ -118,6 +121,7 @@ class StyleTransferPipeline:
         self._encoder = generator.encoder_fingerprint()
         self._codes: OrderedDict[bytes, StyleCode] = OrderedDict()
         self._lock = threading.Lock()
+        self._start_controls()
 
     @classmethod
     def from_pretrained(
@@ -186,7 +190,7 @@ class StyleTransferPipeline:
         return OnnxPipeline(folder, threads)
 
     def save_pretrained(self, save_directory: str | os.PathLike[str]) -> None:
-        """Write config.json, model.safetensors and the presets (styles/NAME.safetensors) into a folder.
+        """Write config.json, model.safetensors, the presets (styles/NAME.safetensors) and the style space into a folder.
 
         Weights are written in the pipeline's `dtype`; the folder loads with `from_pretrained`.
         """
@@ -194,6 +198,8 @@ class StyleTransferPipeline:
         self.generator.save_pretrained(folder)
         for name, code in self.presets.items():
             code.save(folder / STYLES_FOLDER / f"{name}.safetensors")
+        if isinstance(self.presets, Presets) and (space := self.presets.space()) is not None:
+            space.save(folder / SPACE_FILE)
 
     @property
     def device(self) -> torch.device:
@@ -255,7 +261,7 @@ class StyleTransferPipeline:
 
         Args:
             style: a picture, or the path of one; a `StyleCode` or the path of its file (*.safetensors) is checked and
-                returned.
+                returned; "words:TEXT" is the style that the text describes (`style_of_words`).
             style_size: short side in pixels, 64 to 4096, at which the picture is looked at: larger sizes make broader
                 strokes of it, in the photo's pixels. Of pictures longer than 4 to 1, the middle is used.
             name: of the code; by default the file's name without suffix.
@@ -297,7 +303,8 @@ class StyleTransferPipeline:
         Args:
             image: a picture, or a list of them (a 4-dimensional array or tensor is a list): path, PIL, numpy
                 (H, W, C), torch (C, H, W), as `load_image` takes them; height and width from 16 px.
-            style: a style for all pictures, or a list with one for each: pictures, `StyleCode`s, or files of either.
+            style: a style for all pictures, or a list with one for each: pictures, `StyleCode`s, files of either, or
+                "words:TEXT", as "words:soft watercolour of a misty lake" (`find_styles`).
                 With `style_weights`, a list whose mixture is the style of all pictures. With `regions`, the style of
                 the background, or None to leave it as it is.
             strength: in [0, 1], one for all or a list with one for each picture. 0 returns the picture unchanged, to
@@ -397,6 +404,8 @@ class StyleTransferPipeline:
         """The code of a picture, or a ready one, checked; `where` names the argument in errors."""
         if isinstance(style, (str, os.PathLike)) and os.fspath(style).endswith(".safetensors"):
             return StyleCode.load(style, self._encoder)
+        if isinstance(style, str) and style.startswith(WORDS_PREFIX):
+            return self.style_of_words(style.removeprefix(WORDS_PREFIX).strip())
         if isinstance(style, StyleCode):
             style.check_encoder(self._encoder, f"{where}: ")
             return style

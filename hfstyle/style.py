@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -20,6 +20,9 @@ from safetensors.torch import save
 from torch import Tensor
 
 from hfstyle.models.style_encoder import Condition
+
+if TYPE_CHECKING:
+    from hfstyle.sampling import StyleSpace
 
 __all__ = ["StyleCode", "StyleCodeError", "normalise_weights"]
 
@@ -233,6 +236,18 @@ class StyleCode:
             name,
             common,
         )
+
+    @staticmethod
+    def sample(
+        space: StyleSpace,
+        generator: torch.Generator | int | None = None,
+        temperature: float = 1.0,
+    ) -> StyleCode:
+        """A plausible new style, drawn from a space of styles (`StyleTransferPipeline.style_space`).
+
+        As `StyleSpace.sample`, which says how, and what is raised.
+        """
+        return space.sample(generator, temperature)
 
     def to_condition(
         self,

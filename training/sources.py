@@ -79,10 +79,10 @@ class ParquetSource:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        self.name = name
+        self.name, self.files = name, sorted(files)
         self._batches: list[tuple[Path, int, Any]] = []  # file, its first row here, column
         starts, total = [], 0
-        for file in sorted(files):
+        for file in self.files:
             try:
                 parquet = pq.ParquetFile(file)
                 columns = parquet.schema_arrow.names

@@ -1,0 +1,209 @@
+"""Styles by words: an index of labels and looks, and how queries are understood."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+import torch
+from small_model import small_generator
+from torch import Tensor
+
+from hfstyle import StyleTransferPipeline, words
+from hfstyle._lexicon import label_words, words_of
+from hfstyle._palette import picture_words
+from hfstyle.sampling import StyleSpace
+from hfstyle.words import WordIndex, load_text_encoder
+
+PIPE = StyleTransferPipeline(small_generator())
+MOVEMENTS = ("Cubism", "Ukiyo-e", "ArtNouveau(Modern)", "roman mosaic")
+
+
+def _codes() -> tuple[list, list[dict[str, str]]]:  # type: ignore[type-arg]
+    """Six pictures of a colour of its own for each movement."""
+    made, about = [], []
+    random = torch.Generator().manual_seed(0)
+    for number, movement in enumerate(MOVEMENTS):
+        base = torch.rand(3, 1, 1, generator=random)
+        for copy in range(6):
+            picture = (base + 0.1 * torch.rand(3, 64, 64, generator=random)).clamp(0, 1)
+            made.append(PIPE.encode_style(picture, name=f"{number}_{copy}"))
+            about.append(
+                {
+                    "movement": movement,
+                    "artist": f"Painter{'abcd'[number]} Smith",
+                    "title": "a quiet lake" if copy < 3 else "the old bridge",
+                    "words": "blue dark" if copy % 2 else "red pale",
+                }
+            )
+    return made, about
+
+
+CODES, ABOUT = _codes()
+SPACE = StyleSpace.fit(CODES, ABOUT)
+INDEX = WordIndex(SPACE, {})
+
+
+def movement(match: words.StyleMatch) -> str:
+    return match.code.metadata["movement"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("cubism", "Cubism"),
+        ("a cubist portrait", "Cubism"),
+        ("CUBIST!", "Cubism"),
+        ("cubizm", "Cubism"),
+        ("japanese woodblock print", "Ukiyo-e"),
+        ("ukiyo-e", "Ukiyo-e"),
+        ("art nouveau poster", "ArtNouveau(Modern)"),
+        ("roman tiles", "roman mosaic"),
+        ("tesserae", "roman mosaic"),
+        ("by painterd", "roman mosaic"),
+    ],
+)
+def test_movements_are_found_by_their_names_and_what_goes_with_them(
+    text: str, expected: str
+) -> None:
+    matches = INDEX.find(text, k=3)
+    assert [movement(match) for match in matches] == [expected] * 3
+    assert matches[0].score >= matches[1].score >= matches[2].score > 0
+    assert matches[0].score <= 1
+
+
+def test_palette_and_title_decide_among_the_pictures_of_a_movement() -> None:
+    best = INDEX.find("a dark blue cubist lake", k=1)[0]
+    assert movement(best) == "Cubism"
+    assert dict(best.matched) == {
+        "dark": "dark",
+        "blue": "blue",
+        "cubist": "cubist",
+        "lake": "lake",
+    }
+    assert best.name == "a quiet lake (Paintera Smith)"
+
+
+def test_what_a_word_was_taken_for_is_shown() -> None:
+    matched = INDEX.find("gloomy navy cubizm", k=1)[0].matched
+    assert matched["gloomy"] == "dark"
+    assert matched["navy"] == "blue"
+    assert matched["cubizm"].startswith("cubis")
+    code = INDEX.blend("gloomy cubism")
+    assert "gloomy = dark" in code.metadata["matched"]
+    assert "Paintera" in code.metadata["found"]
+
+
+def test_unknown_words_alone_are_an_error_that_names_known_ones() -> None:
+    with pytest.raises(ValueError, match=r"none of the words of 'zzz qqq' is known.*as .*lake"):
+        INDEX.find("zzz qqq")
+    assert INDEX.find("zzz cubism", k=1)[0].matched.keys() == {"cubism"}
+    for text in ("", "the of a", "  ", "12 34"):
+        with pytest.raises(ValueError, match="none of the words"):
+            INDEX.find(text)
+    with pytest.raises(ValueError, match="k is 0"):
+        INDEX.find("cubism", k=0)
+
+
+def test_an_encoder_finds_the_nearest_in_meaning() -> None:
+    def encoder(texts: Sequence[str]) -> Tensor:
+        """A car is near to a bridge; nothing else is near to anything."""
+        vectors = torch.eye(64)[[hash(text) % 60 for text in texts]]
+        for row, text in enumerate(texts):
+            if text in ("car", "bridge"):
+                vectors[row] = torch.eye(64)[63]
+        return vectors
+
+    index = WordIndex(SPACE, {}, encoder)
+    best = index.find("car", k=1)[0]
+    assert dict(best.matched) == {"car": "bridge"}
+    assert "bridge" in best.name
+
+
+def test_presets_are_found_too_and_have_their_own_code() -> None:
+    preset = PIPE.encode_style(
+        torch.rand(3, 64, 64), name="p", metadata={"movement": "Fauvism", "artist": "Henri Matisse"}
+    )
+    index = WordIndex(SPACE, {"hat": preset})
+    best = index.find("henri matisse", k=1)[0]
+    assert best.name == "hat"
+    assert best.code is preset
+
+
+def test_a_blend_lies_among_its_movement() -> None:
+    code = INDEX.blend("cubism")
+    near = [SPACE.about[index]["movement"] for index, _ in SPACE.nearest(code, k=5)]
+    assert near.count("Cubism") >= 4
+
+
+def test_the_pipeline_takes_words_as_a_style() -> None:
+    presets = {}
+    for code, about in zip(CODES[::6], ABOUT[::6], strict=True):
+        presets[about["movement"]] = PIPE.encode_style(
+            torch.rand(3, 64, 64), name=code.name, metadata=about
+        )
+    pipe = StyleTransferPipeline(PIPE.generator, presets)
+    photo = torch.rand(3, 32, 48)
+    painted = pipe(photo, "words:a cubist portrait", output_type="pt").images[0]
+    best = pipe.find_styles("a cubist portrait", k=1)[0]
+    assert best.name == "Cubism"
+    expected = pipe(photo, pipe.style_of_words("a cubist portrait"), output_type="pt").images[0]
+    assert torch.equal(painted, expected)
+    with pytest.raises(ValueError, match="none of the words"):
+        pipe(photo, "words:zzz", output_type="pt")
+
+
+# --- encoders
+
+
+def test_letters_need_no_package() -> None:
+    assert load_text_encoder("letters") is None
+
+
+def test_wordllama_works_offline() -> None:
+    pytest.importorskip("wordllama")
+    encoder = load_text_encoder("wordllama")
+    assert encoder is not None
+    vectors = encoder(["cubist", "cubism", "waterfall"])
+    assert vectors.shape[0] == 3
+    near, far = (torch.cosine_similarity(vectors[0], vectors[i], dim=0) for i in (1, 2))
+    assert near > far + 0.2
+
+
+def test_a_clip_model_without_transformers_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "transformers", None)
+    with pytest.raises(ModuleNotFoundError, match="pip install transformers"):
+        load_text_encoder("user/clip")
+
+
+# --- words
+
+
+def test_words_of_labels() -> None:
+    assert {"art-nouveau", "nouveau", "poster"} <= set(label_words("ArtNouveau(Modern)"))
+    assert {"ukiyo-e", "woodblock"} <= set(label_words("Ukiyo-e"))
+    assert "pointillism" in label_words("Divisionism")
+    assert words_of("The Fern-Harvesters of a Wood, 1899") == ["fern-harvesters", "wood"]
+
+
+def flat(*rgb: float) -> Tensor:
+    return torch.tensor(rgb)[:, None, None].expand(3, 200, 240).contiguous()
+
+
+@pytest.mark.parametrize(
+    ("picture", "expected", "absent"),
+    [
+        (flat(0.8, 0.05, 0.05), {"red", "vivid", "warm"}, {"cool", "pale"}),
+        (flat(0.1, 0.15, 0.5), {"blue", "cool", "dark"}, {"warm"}),
+        (flat(0.9, 0.9, 0.9), {"pale", "monochrome", "muted"}, {"red", "warm", "cool"}),
+        (flat(0.05, 0.05, 0.05), {"dark", "monochrome"}, {"vivid"}),
+        (flat(0.35, 0.2, 0.1), {"brown", "warm"}, {"gold"}),
+        (torch.rand(3, 200, 240, generator=torch.Generator().manual_seed(0)), {"rough"}, {"soft"}),
+        (torch.linspace(0, 1, 240).expand(3, 200, 240), {"soft", "contrast"}, {"rough"}),
+    ],
+    ids=["red", "blue", "white", "black", "brown", "noise", "ramp"],
+)
+def test_words_of_pictures(picture: Tensor, expected: set[str], absent: set[str]) -> None:
+    found = set(picture_words(picture))
+    assert expected <= found
+    assert not absent & found
