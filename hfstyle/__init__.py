@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hfstyle.augment import RandomStyle as RandomStyle  # public, not in the dozen of __all__
     from hfstyle.images import ImageError, load_image
     from hfstyle.models.discriminator import StyleDiscriminator
     from hfstyle.models.generator import StyleGenerator
@@ -40,6 +41,7 @@ __all__ = [
 _HOME = {
     "Condition": "hfstyle.models.style_encoder",
     "ImageError": "hfstyle.images",
+    "RandomStyle": "hfstyle.augment",
     "Region": "hfstyle.regions",
     "StyleCode": "hfstyle.style",
     "StyleCodeError": "hfstyle.style",

@@ -11,10 +11,12 @@ from typing import Final
 
 from PIL import Image
 
+from hfstyle._controls import RANDOM_PREFIX
 from hfstyle._terminal import UsageError, reason
 from hfstyle.images import ImageError, Picture, encode_image, list_images, load_image
 from hfstyle.pipeline import StyleTransferPipeline
 from hfstyle.style import StyleCode
+from hfstyle.words import WORDS_PREFIX
 
 __all__ = ["Inputs", "Outputs", "Photo", "find_style", "style_label", "write_to_stdout"]
 
@@ -164,7 +166,9 @@ def style_label(styles: Sequence[str]) -> str:
 
 
 def find_style(pipe: StyleTransferPipeline, style: str, style_size: int) -> StyleCode:
-    """A preset's name, or a file: a style code or a picture."""
+    """A preset's name, "words:TEXT", "random:SEED", or a file: a style code or a picture."""
+    if style.startswith((WORDS_PREFIX, RANDOM_PREFIX)):
+        return pipe.encode_style(style)
     path = Path(style)
     if style in pipe.presets:
         return pipe.preset(style)

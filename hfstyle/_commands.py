@@ -16,11 +16,11 @@ import torch
 from huggingface_hub import try_to_load_from_cache
 from PIL import Image
 
-from hfstyle import __version__
+from hfstyle import __version__, _control_commands
 from hfstyle._arguments import working_size
 from hfstyle._batch import Inputs, Outputs, find_style, style_label, write_to_stdout
 from hfstyle._presets import local_folder
-from hfstyle._terminal import Progress, UsageError, reason, table
+from hfstyle._terminal import Progress, UsageError, reason
 from hfstyle.benchmark import format_results, machine, run_benchmark
 from hfstyle.evaluate import evaluate as run_evaluation
 from hfstyle.evaluate import format_report, load_networks, read_pairs, write_html
@@ -29,14 +29,17 @@ from hfstyle.images import Picture, save_image
 from hfstyle.pipeline import StyleTransferPipeline
 from hfstyle.regions import Region
 from hfstyle.style import StyleCode, normalise_weights
+from hfstyle.words import WORDS_PREFIX
 
 __all__ = [
     "benchmark",
     "demo",
     "encode",
     "evaluate",
+    "explain",
     "export_onnx",
     "info",
+    "path",
     "styles",
     "stylize",
 ]
@@ -48,7 +51,8 @@ _NAMES_IN_A_MESSAGE: Final = 10
 
 def stylize(args: argparse.Namespace) -> int:
     """Paint photos in styles; what fails is told at the end and stops nothing else."""
-    names, areas = args.style or [], args.region or []
+    names = [*(args.style or []), *(f"{WORDS_PREFIX}{text}" for text in args.style_words or [])]
+    areas = args.region or []
     if not names and not areas:
         raise UsageError("give a style with --style, or --region MASK STYLE")
     if args.style_weights is not None:
@@ -156,7 +160,9 @@ def encode(args: argparse.Namespace) -> int:
             failures.add(error, photo.name)
         progress.step()
     progress.clear()
-    if codes:
+    if codes and (args.collection or args.clusters > 1):
+        _control_commands.save_collection(args, pipe, codes, target)
+    elif codes:
         name = args.name or style_label([target.name if several else args.pictures[0]])
         code = StyleCode.mix(codes, name=name)
         given = {key: getattr(args, key) for key in ("title", "artist", "year", "licence")}
@@ -171,18 +177,18 @@ def encode(args: argparse.Namespace) -> int:
 
 
 def styles(args: argparse.Namespace) -> int:
-    """List the presets of a model."""
-    presets = _pipeline(args).presets
-    if args.json:
-        _print_json([{"name": name, **code.metadata} for name, code in presets.items()])
-        return 0
-    if not presets:
-        print("hfstyle: this model came without styles", file=sys.stderr)
-        return 0
-    keys = ("title", "artist", "year")
-    rows = [[name, *(code.metadata.get(key, "") for key in keys)] for name, code in presets.items()]
-    print(table([["NAME", "TITLE", "ARTIST", "YEAR"], *rows]))
-    return 0
+    """List the presets of a model, or search them."""
+    return _control_commands.list_styles(args, _pipeline(args))
+
+
+def path(args: argparse.Namespace) -> int:
+    """An animation from style to style."""
+    return _control_commands.path(args, lambda: _pipeline(args))
+
+
+def explain(args: argparse.Namespace) -> int:
+    """What each region of a photo attended to in a style."""
+    return _control_commands.explain(args, lambda: _pipeline(args))
 
 
 def info(args: argparse.Namespace) -> int:

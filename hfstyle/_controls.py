@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
 
 import torch
 
 from hfstyle._presets import Presets
+from hfstyle.collection import cluster_codes, pictures_of
 from hfstyle.sampling import StyleSpace
 from hfstyle.style import StyleCode
-from hfstyle.words import StyleMatch, TextEncoder, WordIndex, load_text_encoder
+from hfstyle.words import WORDS_PREFIX, StyleMatch, TextEncoder, WordIndex, load_text_encoder
 
-__all__ = ["StyleControls"]
+__all__ = ["RANDOM_PREFIX", "StyleControls"]
+
+RANDOM_PREFIX: Final = "random:"
+"""What a style begins with that is the seed of a random one."""
 
 _REMEDY: Final = (
     "this model came without a style space and with fewer than two presets; "
@@ -25,6 +32,7 @@ class StyleControls:
     """What `StyleTransferPipeline` knows of the space of styles. Needs its `presets`."""
 
     presets: Mapping[str, StyleCode]
+    encode_style: Callable[..., StyleCode]
 
     def _start_controls(self) -> None:
         self._space: StyleSpace | None = None
@@ -73,6 +81,41 @@ class StyleControls:
         """
         return StyleCode.sample(self.style_space, generator, temperature)
 
+    def encode_collection(
+        self, pictures: Any, *, clusters: int = 1, style_size: int | None = None, name: str = ""
+    ) -> list[StyleCode]:
+        """The style of many pictures: their mean, or k means of groups of alike ones, largest group first.
+
+        Args:
+            pictures: a list of pictures, codes or files of either; the path of a folder; or a data set with a column
+                "image".
+            clusters: k, from 1 to the number of pictures. Groups that end up empty are left out.
+            style_size: as of `encode_style`.
+            name: of the codes; of several, with a number. By default that of a folder.
+
+        Returns:
+            Codes whose metadata has the number of their "pictures" and what these have in common.
+
+        Raises:
+            ImageError, StyleCodeError: the first picture that cannot be used.
+            ValueError: no pictures, or `clusters` out of range.
+        """
+        options = {} if style_size is None else {"style_size": style_size}
+        codes = [self.encode_style(picture, **options) for picture in pictures_of(pictures)]
+        if not codes:
+            raise ValueError("the collection holds no pictures; give at least one")
+        if not name and isinstance(pictures, (str, os.PathLike)):
+            name = Path(pictures).resolve().name
+        groups = cluster_codes(codes, clusters)
+        return [
+            replace(
+                code,
+                name=f"{name or 'collection'}{f' {number}' if len(groups) > 1 else ''}",
+                metadata={**code.metadata, "pictures": str(len(members))},
+            )
+            for number, (code, members) in enumerate(groups, start=1)
+        ]
+
     def find_styles(
         self, text: str, k: int = 5, *, encoder: str | TextEncoder = "auto"
     ) -> list[StyleMatch]:
@@ -98,6 +141,20 @@ class StyleControls:
         Raises ValueError as `find_styles`.
         """
         return self._index(encoder).blend(text)
+
+    def _style_by_prefix(self, style: str) -> StyleCode | None:
+        """The style that "words:TEXT" or "random:SEED" means; None for other texts.
+
+        Raises ValueError for a seed that is no number, and as `style_of_words`.
+        """
+        if style.startswith(WORDS_PREFIX):
+            return self.style_of_words(style.removeprefix(WORDS_PREFIX).strip())
+        if style.startswith(RANDOM_PREFIX):
+            seed = style.removeprefix(RANDOM_PREFIX)
+            if not seed.strip().isdecimal():
+                raise ValueError(f"{style!r} has no seed; give a whole number, as 'random:7'")
+            return self.sample_style(int(seed))
+        return None
 
     def _index(self, encoder: str | TextEncoder) -> WordIndex:
         space, others = self._space_and_entries()

@@ -37,8 +37,8 @@ _STYLIZE: Final = """\
 Paint photos in the style of a picture. The result has the size of the photo. The paths of
 the files written are printed on standard output.
 
-A STYLE is a picture, a style code (*.safetensors, made by `hfstyle encode`), or the name
-of a bundled style (`hfstyle styles`). With several --style, each photo is painted in each
+A STYLE is a picture, a style code (*.safetensors, made by `hfstyle encode`), the name of
+a bundled style (`hfstyle styles`), words:TEXT, or random:SEED. With several --style, each photo is painted in each
 style; with --style-weights, in their mixture.
 """
 
@@ -116,6 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for add in (
         *(_add_stylize, _add_encode, _add_styles, _add_info),
+        *(_add_path, _add_explain),
         *(_add_demo, _add_benchmark, _add_evaluate, _add_export_onnx),
     ):
         command = add(commands)
@@ -151,6 +152,12 @@ def _add_stylize(commands: _Commands[_Parser]) -> _Parser:
         metavar="STYLE",
         help="picture, style code or name of a bundled style; may be given several times. May be left "
         "out with --region, whose surroundings then stay as they are",
+    )
+    parser.add_argument(
+        "--style-words",
+        action="append",
+        metavar="TEXT",
+        help='a style by words, as "soft watercolour of a misty lake"; the same as --style words:TEXT',
     )
     parser.add_argument(
         "--style-weights",
@@ -282,6 +289,19 @@ def _add_encode(commands: _Commands[_Parser]) -> _Parser:
         metavar="FILE",
         help="file to write, named *.safetensors; default: NAME.style.safetensors here",
     )
+    parser.add_argument(
+        "--collection",
+        action="store_true",
+        help="also write a picture beside FILE with a photo in the style that was made",
+    )
+    parser.add_argument(
+        "--clusters",
+        type=_whole(1, None),
+        default=1,
+        metavar="K",
+        help="write K styles, FILE with a number: the means of groups of alike pictures",
+    )
+    parser.add_argument("--photo", metavar="FILE", help="of that picture (default: a bundled cat)")
     parser.add_argument("--name", help="of the style (default: the picture's file name)")
     for key in ("title", "artist", "year", "licence"):
         parser.add_argument(f"--{key}", help=f"{key} to keep in the file")
@@ -307,7 +327,107 @@ def _add_styles(commands: _Commands[_Parser]) -> _Parser:
         "",
     )
     parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.add_argument(
+        "--search",
+        metavar="TEXT",
+        help="those that words describe, best first: movements, artists, techniques, colours, textures",
+    )
+    parser.add_argument(
+        "--count", type=_whole(1, None), default=10, metavar="N", help="of a search (default: 10)"
+    )
+    parser.add_argument(
+        "--preview", metavar="FILE", help="write a picture with a photo in each of the styles there"
+    )
+    parser.add_argument("--photo", metavar="FILE", help="of the preview (default: a bundled cat)")
     _add_model(parser, runs=False)
+    return parser
+
+
+def _add_path(commands: _Commands[_Parser]) -> _Parser:
+    parser = _add(
+        commands,
+        "path",
+        "animate a photo from style to style",
+        "Paint a photo in mixtures along the way from each style to the next, and write the pictures\n"
+        "as an animation, which plays forth and back. MP4 needs the program ffmpeg.\n",
+        "examples:\n"
+        "  hfstyle path photo.jpg -s great_wave_hokusai -s starry_night_van_gogh -o path.gif\n",
+    )
+    parser.add_argument("photo", metavar="PHOTO", help="picture")
+    parser.add_argument(
+        "-s",
+        "--style",
+        action="append",
+        required=True,
+        metavar="STYLE",
+        help="as in `hfstyle stylize`; two or more",
+    )
+    parser.add_argument(
+        "-o", "--output", required=True, metavar="FILE", help="animation to write: .gif or .mp4"
+    )
+    parser.add_argument(
+        "--steps", type=_whole(2, 1000), default=16, metavar="N", help="pictures (default: 16)"
+    )
+    parser.add_argument(
+        "--fps",
+        type=_number(0.1, 50.0),
+        default=8.0,
+        metavar="X",
+        help="pictures per second (default: 8)",
+    )
+    parser.add_argument(
+        "--close",
+        action="store_true",
+        help="go on from the last style to the first, round and round",
+    )
+    parser.add_argument(
+        "--strength", type=_number(0.0, 1.0), default=1.0, metavar="X", help="0 to 1 (default)"
+    )
+    parser.add_argument(
+        "--color", type=_number(0.0, 1.0), default=1.0, metavar="X", help="0 to 1 (default)"
+    )
+    parser.add_argument(
+        "--size",
+        type=_whole(64, None),
+        default=384,
+        metavar="N",
+        help="short side of the animation in pixels, at most that of the photo (default: 384)",
+    )
+    _add_style_size(parser)
+    _add_model(parser)
+    parser.add_argument("-q", "--quiet", action="store_true", help="print nothing")
+    return parser
+
+
+def _add_explain(commands: _Commands[_Parser]) -> _Parser:
+    parser = _add(
+        commands,
+        "explain",
+        "show what each part of a photo takes from a style",
+        "Write a picture in which each part of the style has a colour, and each place of the photo the\n"
+        "colour of the parts that it attended to; and print which bundled styles are like the style.\n",
+        "",
+    )
+    parser.add_argument("photo", metavar="PHOTO", help="picture")
+    parser.add_argument(
+        "-s", "--style", required=True, metavar="STYLE", help="as in `hfstyle stylize`"
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        default="explained.png",
+        metavar="FILE",
+        help="picture to write (default: explained.png)",
+    )
+    parser.add_argument(
+        "--count",
+        type=_whole(1, None),
+        default=5,
+        metavar="N",
+        help="of nearest styles (default: 5)",
+    )
+    _add_style_size(parser)
+    _add_model(parser)
     return parser
 
 

@@ -52,7 +52,6 @@ from hfstyle.regions import Region, region_weights
 from hfstyle.sampling import SPACE_FILE
 from hfstyle.style import StyleCode, normalise_weights
 from hfstyle.tiling import LEAST_TILE, TileSize, paint_in_tiles, tile_side
-from hfstyle.words import WORDS_PREFIX
 
 __all__ = [
     "DEFAULT_STYLE_SIZE",
@@ -261,7 +260,7 @@ class StyleTransferPipeline(StyleControls):
 
         Args:
             style: a picture, or the path of one; a `StyleCode` or the path of its file (*.safetensors) is checked and
-                returned; "words:TEXT" is the style that the text describes (`style_of_words`).
+                returned; "words:TEXT" is the style that the text describes (`style_of_words`), "random:SEED" a random one.
             style_size: short side in pixels, 64 to 4096, at which the picture is looked at: larger sizes make broader
                 strokes of it, in the photo's pixels. Of pictures longer than 4 to 1, the middle is used.
             name: of the code; by default the file's name without suffix.
@@ -304,7 +303,8 @@ class StyleTransferPipeline(StyleControls):
             image: a picture, or a list of them (a 4-dimensional array or tensor is a list): path, PIL, numpy
                 (H, W, C), torch (C, H, W), as `load_image` takes them; height and width from 16 px.
             style: a style for all pictures, or a list with one for each: pictures, `StyleCode`s, files of either, or
-                "words:TEXT", as "words:soft watercolour of a misty lake" (`find_styles`).
+                "words:TEXT", as "words:soft watercolour of a misty lake" (`find_styles`), or "random:SEED"
+                (`sample_style`).
                 With `style_weights`, a list whose mixture is the style of all pictures. With `regions`, the style of
                 the background, or None to leave it as it is.
             strength: in [0, 1], one for all or a list with one for each picture. 0 returns the picture unchanged, to
@@ -404,8 +404,8 @@ class StyleTransferPipeline(StyleControls):
         """The code of a picture, or a ready one, checked; `where` names the argument in errors."""
         if isinstance(style, (str, os.PathLike)) and os.fspath(style).endswith(".safetensors"):
             return StyleCode.load(style, self._encoder)
-        if isinstance(style, str) and style.startswith(WORDS_PREFIX):
-            return self.style_of_words(style.removeprefix(WORDS_PREFIX).strip())
+        if isinstance(style, str) and (code := self._style_by_prefix(style)) is not None:
+            return code
         if isinstance(style, StyleCode):
             style.check_encoder(self._encoder, f"{where}: ")
             return style

@@ -28,6 +28,7 @@ __all__ = ["StyleCode", "StyleCodeError", "normalise_weights"]
 
 _FORMAT: Final = "hfstyle.style_code"
 _FORMAT_VERSION: Final = 1
+_SUFFIXES: Final = (".safetensors", ".style.safetensors")
 
 
 class StyleCodeError(ValueError):
@@ -164,6 +165,68 @@ class StyleCode:
             code.check_encoder(encoder, f"{source}: ")
         return code
 
+    @classmethod
+    def from_pretrained(
+        cls,
+        pretrained_model_name_or_path: str | os.PathLike[str],
+        name: str,
+        *,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        local_files_only: bool = False,
+        cache_dir: str | os.PathLike[str] | None = None,
+        encoder: str | None = None,
+    ) -> StyleCode:
+        """Load a style code by its name from a folder or a Hub repository.
+
+        Looks for NAME.safetensors, NAME.style.safetensors, and the same below styles/.
+
+        Args:
+            pretrained_model_name_or_path: a folder, or a Hub id "user/my-styles".
+            name: of the file, without suffix.
+            revision, token, local_files_only, cache_dir: of the Hub, as in `StyleTransferPipeline.from_pretrained`.
+            encoder: as in `load`.
+
+        Raises:
+            StyleCodeError: no style of that name, or as `load`.
+            huggingface_hub.errors.RepositoryNotFoundError, LocalEntryNotFoundError: no such repository, no network.
+        """
+        from huggingface_hub import hf_hub_download
+        from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+        if not name or name != os.path.basename(name) or name.startswith("."):
+            raise StyleCodeError(
+                f"{name!r} is no name of a style; give a file's name without suffix"
+            )
+        place = pretrained_model_name_or_path
+        tried = [f"{at}{name}{end}" for at in ("", "styles/") for end in _SUFFIXES]
+        if Path(place).is_dir():
+            for file in tried:
+                if (Path(place) / file).is_file():
+                    return cls.load(Path(place) / file, encoder)
+            known = sorted(_style_name(p) for p in Path(place).rglob("*.safetensors"))
+            raise StyleCodeError(
+                f"{place} holds no style {name!r}; it holds {', '.join(known[:20]) or 'none'}"
+            )
+        for file in tried:
+            try:
+                path = hf_hub_download(
+                    str(place),
+                    file,
+                    revision=revision,
+                    token=token,
+                    local_files_only=local_files_only,
+                    cache_dir=None if cache_dir is None else Path(cache_dir),
+                )
+            except LocalEntryNotFoundError:
+                if file == tried[-1] or not local_files_only:
+                    raise
+                continue
+            except EntryNotFoundError:
+                continue
+            return cls.load(path, encoder)
+        raise StyleCodeError(f"{place} holds none of {', '.join(tried)}")
+
     def check_encoder(self, encoder: str, where: str = "") -> None:
         """Raise StyleCodeError, prefixed by `where`, unless the encoder with this fingerprint made the code."""
         if self.encoder != encoder:
@@ -291,6 +354,10 @@ def _check_alike(first: StyleCode, other: StyleCode) -> None:
             raise StyleCodeError(
                 f"{what} of style codes {first.name!r} and {other.name!r} differ in shape: {mine} and {theirs}"
             )
+
+
+def _style_name(path: Path) -> str:
+    return path.name.removesuffix(".safetensors").removesuffix(".style")
 
 
 def _umask() -> int:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from small_model import small_generator
 
-from hfstyle import StyleTransferPipeline
+from hfstyle import StyleCode, StyleTransferPipeline
 from hfstyle.cli import main
 
 
@@ -97,3 +97,81 @@ def test_a_bad_region_is_named(
     error = capsys.readouterr().err
     assert (words[0] if words[0] == "nowhere.png" else words[1]) in error
     assert not Path("out.png").exists()
+
+
+# --- words, chance, lists
+
+
+def test_styles_by_words_and_by_chance(here: Path, model: str) -> None:
+    base = ("stylize", "photo.png")
+    assert run(model, *base, "--style-words", "a cubist picture", "-o", "words.png") == 0
+    assert run(model, *base, "--style", "words:cubism", "-o", "prefix.png") == 0
+    assert np.array_equal(pixels("words.png"), pixels("prefix.png"))
+    for name, seed in (("one", "7"), ("same", "7"), ("other", "8")):
+        assert run(model, *base, "--style", f"random:{seed}", "-o", f"{name}.png") == 0
+    assert np.array_equal(pixels("one.png"), pixels("same.png"))
+    assert not np.array_equal(pixels("one.png"), pixels("other.png"))
+
+
+def test_bad_words_and_seeds_are_named(
+    here: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(model, "stylize", "photo.png", "--style-words", "zzz", "-o", "out.png") == 1
+    assert "none of the words of 'zzz'" in capsys.readouterr().err
+    assert run(model, "stylize", "photo.png", "--style", "random:x", "-o", "out.png") == 1
+    assert "give a whole number" in capsys.readouterr().err
+
+
+def test_styles_are_searched_and_shown(
+    here: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(model, "styles", "--search", "fauvist paintings") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["NAME", "TITLE", "ARTIST", "YEAR", "MOVEMENT", "MATCHED"]
+    assert [line.split()[0] for line in lines[1:]] == ["blue_waves"]
+    assert run(model, "styles", "--preview", "sheet.png", "--photo", "photo.png") == 0
+    assert Image.open("sheet.png").width > 2 * 256
+    assert run(model, "styles", "--search", "zzzz") == 1
+
+
+# --- collections, paths, explanations
+
+
+def test_a_collection_gives_its_representatives_and_a_sheet(
+    here: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("art").mkdir()
+    for seed in range(4):
+        picture(64, 64, 20 + seed // 2).save(f"art/{seed}.png")
+    words = ("encode", "art", "-o", "art.style.safetensors", "--photo", "photo.png")
+    assert run(model, *words, "--clusters", "2", "--artist", "Me") == 0
+    printed = capsys.readouterr().out.split()
+    assert printed == ["art-1.style.safetensors", "art-2.style.safetensors", "art.jpg"]
+    code = StyleCode.load("art-1.style.safetensors")
+    assert (code.metadata["artist"], code.metadata["pictures"]) == ("Me", "2")
+    assert run(model, *words, "--collection") == 0
+    assert Path("art.style.safetensors").is_file()
+    assert run(model, *words, "--clusters", "9") == 1
+    assert "clusters is 9" in capsys.readouterr().err
+
+
+def test_a_path_is_an_animation(here: Path, model: str) -> None:
+    styles = ("-s", "blue_waves", "-s", "red_hills")
+    assert run(model, "path", "photo.png", *styles, "-o", "a.gif", "--steps", "4") == 0
+    with Image.open("a.gif") as gif:
+        assert (gif.size, gif.n_frames) == ((56, 40), 6)  # type: ignore[attr-defined]
+    assert run(model, "path", "photo.png", *styles, "-o", "a.png") == 2
+    assert run(model, "path", "photo.png", "-s", "blue_waves", "-o", "a.gif") == 2
+
+
+def test_explain_writes_a_picture_and_names_the_nearest(
+    here: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for style in ("blue_waves", "painting.png", "words:cubism"):
+        assert run(model, "explain", "photo.png", "-s", style, "-o", "e.png") == 0
+        out = capsys.readouterr().out
+        assert out.splitlines()[0] == "e.png"
+        assert {"blue_waves", "red_hills"} <= set(out.split())
+    assert Image.open("e.png").width > 700
+    assert run(model, "explain", "photo.png", "-s", "blue_wave") == 1
+    assert "did you mean: blue_waves" in capsys.readouterr().err

@@ -22,7 +22,13 @@ from safetensors.torch import load_file, save_file
 from small_model import SMALL_GENERATOR, small_generator
 from torch import Tensor
 
-from hfstyle import StyleDiscriminator, StyleGenerator, StyleTransferPipeline
+from hfstyle import (
+    StyleCode,
+    StyleCodeError,
+    StyleDiscriminator,
+    StyleGenerator,
+    StyleTransferPipeline,
+)
 
 REPO = "someone/brushes"
 
@@ -422,3 +428,26 @@ def test_the_model_card_tells_the_hub_what_this_is(folder: Path) -> None:
     card = (folder / "README.md").read_text()
     for line in ("library_name: hfstyle", "pipeline_tag: image-to-image", "license: apache-2.0"):
         assert line in card
+
+
+def test_a_style_comes_by_its_name_from_a_folder_or_a_repository(
+    hub: HubServer, tmp_path: Path
+) -> None:
+    pipe = StyleTransferPipeline(small_generator())
+    code = pipe.encode_style(torch.rand(3, 64, 64), name="waves")
+    code.save(tmp_path / "waves.style.safetensors")
+    code.save(tmp_path / "styles" / "hills.safetensors")
+    hub.add("user/my-styles", tmp_path)
+    for place in (tmp_path, "user/my-styles"):
+        for name in ("waves", "hills"):
+            loaded = StyleCode.from_pretrained(place, name)
+            assert torch.equal(loaded.vector, code.vector)
+        with pytest.raises(StyleCodeError, match=r"clouds"):
+            StyleCode.from_pretrained(place, "clouds")
+    again = StyleCode.from_pretrained("user/my-styles", "waves", local_files_only=True)
+    assert torch.equal(again.tokens, code.tokens)
+    with pytest.raises(StyleCodeError, match="was made by encoder"):
+        StyleCode.from_pretrained(tmp_path, "waves", encoder="0" * 16)
+    for name in ("", "../waves", ".hidden"):
+        with pytest.raises(StyleCodeError, match="is no name"):
+            StyleCode.from_pretrained(tmp_path, name)

@@ -1,0 +1,126 @@
+"""A path from style to style: its codes, and the pictures along it as an animation, GIF or MP4."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from PIL import Image
+
+from hfstyle.images import ImageError
+from hfstyle.style import StyleCode
+
+__all__ = ["save_animation", "style_path"]
+
+_FFMPEG_SECONDS: Final = 600
+
+
+def style_path(
+    codes: Sequence[StyleCode], steps: int = 11, *, close: bool = False
+) -> list[StyleCode]:
+    """Codes along straight lines from each style to the next, evenly spaced.
+
+    Args:
+        codes: at least 2, of one encoder.
+        steps: number of codes, first and last included; at least one for each style.
+        close: go back from the last to the first, which is not repeated.
+
+    Raises:
+        ValueError: fewer than 2 codes, or too few steps.
+        StyleCodeError: codes of different encoders.
+    """
+    if len(codes) < 2:
+        raise ValueError(f"a path needs at least 2 styles, got {len(codes)}")
+    if steps < len(codes):
+        raise ValueError(f"steps is {steps} for {len(codes)} styles; give at least {len(codes)}")
+    stops = [*codes, codes[0]] if close else list(codes)
+    length = len(stops) - 1
+    path = []
+    for step in range(steps):
+        place = length * step / (steps if close else steps - 1)
+        index = min(int(place), length - 1)
+        path.append(stops[index].toward(stops[index + 1], place - index))
+    return path
+
+
+def save_animation(
+    images: Sequence[Image.Image],
+    path: str | Path,
+    *,
+    frames_per_second: float = 8,
+    swing: bool = True,
+) -> None:
+    """Write pictures of one size as .gif, or through ffmpeg as .mp4 (H.264, sides cropped to even numbers).
+
+    Args:
+        images: at least 2.
+        path: the file, which is replaced.
+        frames_per_second: from 0.1 to 50.
+        swing: play forth and back, so that a loop has no jump.
+
+    Raises:
+        ImageError: fewer than 2 pictures, pictures of different sizes, an unknown suffix, or the file cannot be written.
+        FileNotFoundError: .mp4 without ffmpeg on this machine.
+        ValueError: `frames_per_second` out of range.
+    """
+    target = Path(path)
+    suffix = target.suffix.lower()
+    if suffix not in (".gif", ".mp4"):
+        raise ImageError(f"{target} has the suffix {target.suffix!r}; animations are .gif or .mp4")
+    if len(images) < 2 or len({image.size for image in images}) > 1:
+        raise ImageError(f"{len(images)} pictures; give at least 2, all of one size")
+    if not 0.1 <= frames_per_second <= 50:
+        raise ValueError(f"frames_per_second is {frames_per_second}; it must lie in [0.1, 50]")
+    frames = [image.convert("RGB") for image in images]
+    frames += frames[-2:0:-1] if swing else []
+    if not target.parent.is_dir():
+        raise ImageError(f"{target}: there is no folder {target.parent}; create it")
+    if suffix == ".mp4":
+        _write_mp4(frames, target, frames_per_second)
+    else:
+        _write_gif(frames, target, frames_per_second)
+
+
+def _write_gif(frames: Sequence[Image.Image], target: Path, frames_per_second: float) -> None:
+    """One palette for all frames, so that what stays the same does not flicker."""
+    step = max(1, len(frames) // 8)
+    wall = Image.fromarray(np.concatenate([np.asarray(f.resize((64, 64))) for f in frames[::step]]))
+    palette = wall.quantize(256, Image.Quantize.MEDIANCUT)
+    dithered = [f.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG) for f in frames]
+    dithered[0].save(
+        target,
+        save_all=True,
+        append_images=dithered[1:],
+        duration=max(20, round(1000 / frames_per_second)),
+        loop=0,
+        optimize=False,
+    )
+
+
+def _write_mp4(frames: Sequence[Image.Image], target: Path, frames_per_second: float) -> None:
+    program = shutil.which("ffmpeg")
+    if program is None:
+        raise FileNotFoundError(
+            f"{target}: MP4 needs the program ffmpeg, which is not installed; write a .gif instead"
+        )
+    width, height = (side // 2 * 2 for side in frames[0].size)
+    if min(width, height) < 2:
+        raise ImageError(f"{target}: {frames[0].size} px are too small for a film")
+    raw = b"".join(frame.crop((0, 0, width, height)).tobytes() for frame in frames)
+    source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}"]
+    source += ["-r", str(frames_per_second), "-i", "-"]
+    film = ["-c:v", "libx264", "-crf", "18", "-pix_fmt", "yuv420p", "-movflags", "+faststart"]
+    done = subprocess.run(
+        [program, "-y", "-loglevel", "error", *source, *film, str(target)],
+        input=raw,
+        capture_output=True,
+        timeout=_FFMPEG_SECONDS,
+        check=False,
+    )
+    if done.returncode:
+        reason = done.stderr.decode(errors="replace").strip().splitlines()
+        raise ImageError(f"{target} cannot be written: {reason[-1] if reason else 'ffmpeg failed'}")
