@@ -25,8 +25,11 @@ def compare_tab(handlers: Handlers, compute: dict[str, Any], demo: gr.Blocks) ->
                 label=f"Paintings, up to {COMPARED_STYLES}",
             )
             style = PhotoUpload(label="and your own style picture", height=200, format="png")
+            choices = [("many styles", "styles"), ("one style, many settings", "settings")]
+            if handlers.diffusion is not None:
+                choices.append((f"hfstyle and {handlers.diffusion.name}", "diffusion"))
             across = gr.Radio(
-                [("many styles", "styles"), ("one style, many settings", "settings")],
+                choices,
                 value="styles",
                 label="Compare",
             )

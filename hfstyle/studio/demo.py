@@ -13,6 +13,9 @@ import torch
 
 from hfstyle import StyleTransferPipeline, __version__
 from hfstyle.studio.compare_tab import compare_tab
+from hfstyle.studio.diffusion import find_diffusion
+from hfstyle.studio.discover_handlers import DiscoverHandlers
+from hfstyle.studio.discover_tab import discover_tab
 from hfstyle.studio.gallery import Thumbnails
 from hfstyle.studio.handlers import Handlers
 from hfstyle.studio.mix_tab import mix_tab
@@ -39,7 +42,7 @@ def create_app(pipe: StyleTransferPipeline, model_name: str = "hfstyle base") ->
     """
     studio = Studio(pipe, model_name)
     thumbnails = Thumbnails(studio)
-    handlers = Handlers(studio, thumbnails)
+    handlers = Handlers(studio, thumbnails, find_diffusion())
     compute: dict[str, Any] = {"concurrency_id": "paint", "concurrency_limit": 1}
     private: dict[str, Any] = {"api_visibility": "private", **compute}
 
@@ -49,11 +52,13 @@ def create_app(pipe: StyleTransferPipeline, model_name: str = "hfstyle base") ->
         delete_cache=(_FILES_LIVE // 6, _FILES_LIVE),
     ) as demo:
         gr.Markdown(INTRO)
-        with gr.Tabs() as tabs:
+        with gr.Tabs(overflow_behavior="wrap") as tabs:
             with gr.Tab("Stylise", id="stylise"):
                 stylise_tab(handlers, compute, private, demo)
             with gr.Tab("Regions", id="regions") as regions:
                 regions_tab(RegionHandlers(studio), compute, private, regions)
+            with gr.Tab("Discover", id="discover"):
+                discover_tab(DiscoverHandlers(studio), compute, private)
             with gr.Tab("Mix", id="mix"):
                 mix_tab(handlers, compute, private, demo)
             with gr.Tab("Compare", id="compare"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 
 from hfstyle.examples import example_photo
@@ -40,6 +41,7 @@ class Thumbnails:
                 path = write_png(painted, slug(name), {}, keep=True)
                 self.kept.add(path)
                 self._paths.append(path)
+                time.sleep(0.02)  # lets a visitor's request go first
         except Exception as error:  # the list of names does without
             _log.warning("no thumbnails of the presets: %s", error)
         finally:

@@ -10,11 +10,15 @@ from typing import Any, Final
 import gradio as gr
 
 from hfstyle import StyleCode
+from hfstyle.images import to_pil
 from hfstyle.pipeline import DEFAULT_STYLE_SIZE
+from hfstyle.studio.diffusion import DiffusionPainter
 from hfstyle.studio.gallery import Thumbnails
 from hfstyle.studio.painting import Studio
 from hfstyle.studio.refusals import refusal
+from hfstyle.studio.results import write_png
 from hfstyle.studio.settings import DEFAULT_RESOLUTION, Settings
+from hfstyle.studio.uploads import open_picture
 
 STYLE_SLOTS: Final = 4
 STRIP: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -28,8 +32,10 @@ _PROGRESS: Final = gr.Progress()  # its presence as a default tells Gradio to fo
 class Handlers:
     """What the components call. The docstrings of the public ones are the API's documentation."""
 
-    def __init__(self, studio: Studio, thumbnails: Thumbnails) -> None:
-        self.studio, self.thumbnails = studio, thumbnails
+    def __init__(
+        self, studio: Studio, thumbnails: Thumbnails, diffusion: DiffusionPainter | None = None
+    ) -> None:
+        self.studio, self.thumbnails, self.diffusion = studio, thumbnails, diffusion
 
     def render(
         self,
@@ -224,7 +230,7 @@ class Handlers:
             presets: names of styles, at most 8.
             style: a picture whose style is compared as well.
             across: "styles" paints in each style; "settings" paints in the first style at several strengths and
-                resolutions.
+                resolutions; "diffusion", where there is one, paints in the style picture, and so does a diffusion model.
             strength: from 0 to 1, when comparing styles.
             color: from 0, the photo's own colours, to 1, the colours of the style.
             resolution: short side in pixels at which the photo is painted, when comparing styles.
@@ -233,6 +239,9 @@ class Handlers:
             Pictures (PNG files) with captions.
         """
         studio, photo = self.studio, _needed(content, "photo")
+        if across == "diffusion":
+            yield from self._beside_diffusion(photo, _needed(style, "style picture"))
+            return
         chosen: list[tuple[str, Hashable, StyleCode]] = []
         if style:
             code = studio.style(style, None, None, DEFAULT_STYLE_SIZE)
@@ -258,6 +267,23 @@ class Handlers:
             settings = Settings(amount, float(color), resolution=side)
             shown.append((studio.painted_preview(photo, code, key, settings), label))
             yield list(shown)
+
+    def _beside_diffusion(self, photo: str, style: str) -> Iterator[list[tuple[str, str]]]:
+        studio, painter = self.studio, self.diffusion
+        if painter is None:
+            raise refusal("There is no diffusion model here to compare with.")
+        settings, started = Settings(), time.perf_counter()
+        code = studio.style(style, None, None, settings.style_size)
+        assert code is not None
+        picture = studio.preview(photo, settings.resolution)
+        ours = studio.paint(picture, code, settings, None)
+        seconds = time.perf_counter() - started
+        shown = [(write_png(ours, "hfstyle", {}), f"hfstyle, {seconds:.1f} s")]
+        yield list(shown)
+        reference = to_pil(open_picture(style, "style picture").rgb)
+        theirs, seconds = painter.paint(to_pil(picture.rgb), reference)
+        shown.append((write_png(theirs, "diffusion", {}), f"{painter.name}, {seconds:.1f} s"))
+        yield shown
 
 
 def _needed(path: str | None, what: str) -> str:

@@ -1,0 +1,79 @@
+"""The pictures of the web app in README.md, taken with Chromium by Playwright.
+
+    python training/screenshots.py --out training/figures
+
+writes ``studio.jpg`` (1280 px wide) and ``studio-phone.jpg`` (390 px wide) of the bundled weights, or of those that
+HFSTYLE_MODEL names, with a bundled photo in a bundled style. Needs the extras `app` and `test`, and Chromium.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import logging
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Final
+
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+logger = logging.getLogger(__name__)
+
+SIZES: Final = {"studio": (1280, 1130), "studio-phone": (390, 844)}
+_PATIENCE: Final = 600_000  # milliseconds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--out", type=Path, default=Path("training/figures"))
+    parser.add_argument(
+        "--tab", default="Stylise", help="page to show; other pages get their name in the file's"
+    )
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    os.environ |= {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
+
+    from playwright.sync_api import sync_playwright
+
+    from hfstyle.studio import create_app, launch_options, load_model
+
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        sys.exit("Chromium is not installed: apt-get install chromium")
+    app = create_app(*load_model())
+    app.launch(prevent_thread_lock=True, server_name="127.0.0.1", quiet=True, **launch_options())
+    ending = "" if options.tab == "Stylise" else f"-{options.tab.lower()}"
+    options.out.mkdir(parents=True, exist_ok=True)
+    try:
+        with sync_playwright() as driver:
+            browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+            for name, (width, height) in SIZES.items():
+                page = browser.new_page(viewport={"width": width, "height": height})
+                page.set_default_timeout(_PATIENCE)
+                page.goto(app.local_url)
+                page.locator(".strip .thumbnail-item").nth(4).wait_for()
+                page.locator(".presets .thumbnail-item").nth(8).wait_for()
+                if options.tab != "Stylise":
+                    tab = page.get_by_role("tab", name=options.tab, exact=True)
+                    tab.locator("visible=true").first.click()
+                    page.wait_for_timeout(15_000)
+                elif width < 640:  # the result, below the controls
+                    page.locator(".compared").first.evaluate("e => e.scrollIntoView()")
+                page.wait_for_timeout(2000)
+                shot = page.screenshot(full_page=options.tab != "Stylise")
+                file = options.out / f"{name}{ending}.jpg"
+                with Image.open(io.BytesIO(shot)) as image:
+                    image.convert("RGB").save(file, quality=85, optimize=True)
+                logger.info("%s", file)
+                page.close()
+            browser.close()
+    finally:
+        app.close(verbose=False)
+
+
+if __name__ == "__main__":
+    main()
