@@ -109,15 +109,17 @@ def words_of(text: str) -> list[str]:
     return [word for word in words if word not in STOP and len(word) > 1]
 
 
-def label_words(label: str) -> list[str]:
-    """Words for a movement as labels write it, "ArtNouveau(Modern)": those of its name, and of its techniques."""
+def label_words(label: str) -> tuple[list[str], list[str]]:
+    """Words for a movement as labels write it, "ArtNouveau(Modern)": those of its name, and those that go with it."""
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", label)
     name = " ".join(re.findall(r"[a-z]+", spaced.lower()))
     words = words_of(name)
     joined = name.replace(" ", "-")
     if " " in name:
         words.append(joined)
+    about = []
     for topic, more in TOPICS.items():
         if topic in name:
-            words += [*words_of(more), topic.replace(" ", "-")]
-    return list(dict.fromkeys(words))
+            words.append(topic.replace(" ", "-"))
+            about += words_of(more)
+    return list(dict.fromkeys(words)), list(dict.fromkeys(about))

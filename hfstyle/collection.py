@@ -97,18 +97,20 @@ def contact_sheet(
         raise ValueError(f"{len(pictures)} pictures and {len(titles)} titles; give as many of both")
     columns = min(columns, len(pictures))
     rows = -(-len(pictures) // columns)
-    cell = (side + _MARGIN, side + _LINE + _MARGIN)
+    tiles = [picture.convert("RGB") for picture in pictures]
+    for tile in tiles:
+        tile.thumbnail((side, side), Image.Resampling.LANCZOS)
+    high = max(tile.height for tile in tiles)
+    cell = (side + _MARGIN, high + _LINE + _MARGIN)
     sheet = Image.new("RGB", (columns * cell[0] + _MARGIN, rows * cell[1] + _MARGIN), "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
-    for index, (picture, title) in enumerate(zip(pictures, titles, strict=True)):
+    for index, (tile, title) in enumerate(zip(tiles, titles, strict=True)):
         x = _MARGIN + index % columns * cell[0]
         y = _MARGIN + index // columns * cell[1]
-        small = picture.convert("RGB")
-        small.thumbnail((side, side), Image.Resampling.LANCZOS)
-        sheet.paste(small, (x + (side - small.width) // 2, y + (side - small.height) // 2))
+        sheet.paste(tile, (x + (side - tile.width) // 2, y + (high - tile.height) // 2))
         while title and draw.textlength(title, font=font) > side:
             title = title[:-2] + "…" if len(title) > 2 else ""
-        draw.text((x, y + side + 3), title, "black", font)
+        draw.text((x, y + high + 3), title, "black", font)
     return sheet
 
 

@@ -35,10 +35,11 @@ WORDS_PREFIX: Final = "words:"
 TextEncoder: TypeAlias = Callable[[Sequence[str]], Tensor]
 """Texts -> (n, d) float, compared by their cosine."""
 
-_FACETS: Final = {"movement": 3.0, "artist": 3.0, "words": 1.5, "title": 0.8}
+_FACETS: Final = {"movement": 3.0, "artist": 3.0, "words": 1.5, "title": 0.8, "name": 0.8}
+_TOPIC: Final = 2.0  # of words that go with a movement and are not its name
 _NEIGHBOURS: Final = 8
 _LEAST_MEANING: Final = (
-    0.3  # cosine from which the nearest word of the index stands for an unknown one
+    0.4  # cosine from which the nearest word of the index stands for an unknown one
 )
 _BLENDED: Final = 3
 _MOST_WORDS: Final = 50
@@ -85,18 +86,15 @@ class WordIndex:
         )
         self._terms = [_terms(entry) for entry in entries]  # word -> weight of its facet
         counts = Counter(term for terms in self._terms for term in terms)
-        self.vocabulary = sorted(
-            term
-            for term, count in counts.items()
-            if count > 1
-            or any(terms[term] > 1 for terms in self._terms[: len(points)] if term in terms)
-        )
+        of_presets = {term for terms in self._terms[: len(points)] for term in terms}
+        self.vocabulary = sorted(t for t, count in counts.items() if count > 1 or t in of_presets)
         self._rarity = {
             t: math.log((len(entries) + 1) / (counts[t] + 0.5)) for t in self.vocabulary
         }
         distances = torch.cdist(self._points, self._points)
         k = min(_NEIGHBOURS + 1, len(entries))
         self._near = distances.topk(k, largest=False).indices  # (M, k), each with itself
+        self._meaningful: list[str] = []  # the vocabulary without names, which mean nothing
         self._meanings: Tensor | None = None
 
     def find(self, text: str, k: int = 5) -> list[StyleMatch]:
@@ -174,12 +172,19 @@ class WordIndex:
     def _meaning(self, word: str) -> tuple[str, float] | None:
         if self._encoder is None:
             return None
+        if self._meanings is None and not self._meaningful:
+            artists = {entry.get("artist", "") for entry in self._entries}
+            names = {word for artist in artists for word in _terms({"artist": artist})}
+            self._meaningful = [t for t in self.vocabulary if t not in names and len(t) > 2]
+            if self._meaningful:
+                texts = [term.replace("-", " ") for term in self._meaningful]
+                self._meanings = _unit(self._encoder(texts))
         if self._meanings is None:
-            self._meanings = _unit(self._encoder([v.replace("-", " ") for v in self.vocabulary]))
+            return None
         cosines = self._meanings @ _unit(self._encoder([word]))[0]  # (V,)
         best = int(cosines.argmax())
         likeness = float(cosines[best])
-        return (self.vocabulary[best], likeness) if likeness >= _LEAST_MEANING else None
+        return (self._meaningful[best], likeness) if likeness >= _LEAST_MEANING else None
 
     def _scores(self, text: str) -> tuple[Tensor, dict[str, tuple[str, float]]]:
         """(M,) in [0, 1], and what was understood."""
@@ -284,13 +289,13 @@ def _terms(entry: Mapping[str, str]) -> dict[str, float]:
     terms: dict[str, float] = {}
     for facet, weight in _FACETS.items():
         text = entry.get(facet, "")
-        words = label_words(text) if facet == "movement" else words_of(text)
+        words, about = label_words(text) if facet == "movement" else (words_of(text), [])
         if facet == "artist":
             words += ["-".join(pair) for pair in pairwise(words)]
-        for word in words:
+        for word, counts in [*((w, weight) for w in words), *((w, _TOPIC) for w in about)]:
             for form in {word, SAME.get(word, word)}:
                 if form not in STOP:
-                    terms[form] = max(terms.get(form, 0.0), weight)
+                    terms[form] = max(terms.get(form, 0.0), counts)
     return terms
 
 

@@ -9,9 +9,10 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from hfstyle import StyleTransferPipeline
+from hfstyle import StyleCode, StyleTransferPipeline
 from hfstyle.examples import example_photo
 from hfstyle.models.generator import default_model_path
+from hfstyle.sampling import SPACE_FILE
 
 pytestmark = pytest.mark.skipif(
     not (default_model_path() / "model.safetensors").is_file(), reason="no bundled weights"
@@ -124,3 +125,53 @@ def test_bundled_styles_belong_to_the_bundled_encoder_and_say_what_they_are(
 
 def test_the_model_is_small() -> None:
     assert (default_model_path() / "model.safetensors").stat().st_size < 12_000_000
+
+
+# --- the space of styles; after new weights: python training/style_space.py --model hfstyle/pretrained/base ...
+
+
+def test_the_style_space_belongs_to_the_weights_and_is_small(pipe: StyleTransferPipeline) -> None:
+    assert len(pipe.style_space) > 1000
+    assert (default_model_path() / SPACE_FILE).stat().st_size < 1_000_000
+
+
+def test_random_styles_differ_and_none_is_degenerate(pipe: StyleTransferPipeline) -> None:
+    """Of 24 draws, each keeps the photo's shapes and some contrast; they are as various as presets, nearly."""
+    photo = example_photo("astronaut").resize((96, 96))
+    grey = torch.from_numpy(np.asarray(photo).astype(np.float32)).mean(2).flatten() / 255
+
+    def paint(codes: list[StyleCode]) -> Tensor:
+        return torch.stack([pipe(photo, code, output_type="pt").images[0] for code in codes])
+
+    drawn = paint([pipe.sample_style(seed) for seed in range(24)])
+    for image in drawn.mean(1).flatten(1):
+        assert image.std() > 0.03
+        assert torch.corrcoef(torch.stack((image, grey)))[0, 1] > 0.3
+    presets = paint(list(pipe.presets.values())[:24])
+    distances = [torch.pdist(images.flatten(1)).mean() for images in (drawn, presets)]
+    assert distances[0] > 0.5 * distances[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "movement"),
+    [
+        ("divisionism, pointillism", "Divisionism"),
+        ("misty chinese mountains in ink", "chinese ink"),
+        ("ancient roman mosaic", "mosaic"),
+        ("suprematism by malevich", "Suprematism"),
+        ("tarot card", "tarot"),
+    ],
+)
+def test_words_find_their_movement(pipe: StyleTransferPipeline, text: str, movement: str) -> None:
+    matches = pipe.find_styles(text, k=5, encoder="letters")
+    found = [match.code.metadata.get("movement", "").lower() for match in matches]
+    assert sum(movement.lower() in name for name in found) >= 3
+
+
+def test_color_zero_has_the_palette_of_the_photo(pipe: StyleTransferPipeline) -> None:
+    photo = example_photo("coffee").resize((192, 128))
+    for name in list(pipe.presets)[::12]:
+        kept = np.asarray(pipe(photo, pipe.preset(name), color=0).images[0]).reshape(-1, 3) / 255
+        wanted = np.asarray(photo).reshape(-1, 3) / 255
+        assert np.abs(kept.mean(0) - wanted.mean(0)).max() < 0.01
+        assert np.abs(np.cov(kept.T) - np.cov(wanted.T)).max() < 0.006

@@ -82,8 +82,8 @@ def test_a_contact_sheet_has_a_cell_for_each_picture() -> None:
     tiles = [Image.new("RGB", (80, 40), colour) for colour in ("red", "lime", "blue")]
     sheet = contact_sheet(tiles, ["one", "two", "a title that is far too long"], columns=2, side=60)
     assert sheet.width == 2 * 70 + 10
-    assert sheet.getpixel((40, 40)) == (255, 0, 0)
-    assert sheet.getpixel((110, 40)) == (0, 255, 0)
-    assert sheet.getpixel((40, 40 + 92)) == (0, 0, 255)
+    assert sheet.getpixel((40, 20)) == (255, 0, 0)
+    assert sheet.getpixel((110, 20)) == (0, 255, 0)
+    assert sheet.getpixel((40, 20 + 62)) == (0, 0, 255)
     with pytest.raises(ValueError, match="3 pictures and 1 titles"):
         contact_sheet(tiles, ["one"])

@@ -180,9 +180,11 @@ def test_a_clip_model_without_transformers_says_so(monkeypatch: pytest.MonkeyPat
 
 
 def test_words_of_labels() -> None:
-    assert {"art-nouveau", "nouveau", "poster"} <= set(label_words("ArtNouveau(Modern)"))
-    assert {"ukiyo-e", "woodblock"} <= set(label_words("Ukiyo-e"))
-    assert "pointillism" in label_words("Divisionism")
+    names, about = label_words("ArtNouveau(Modern)")
+    assert {"art-nouveau", "nouveau"} <= set(names)
+    assert "poster" in about
+    assert "ukiyo-e" in label_words("Ukiyo-e")[0]
+    assert "pointillism" in label_words("Divisionism")[1]
     assert words_of("The Fern-Harvesters of a Wood, 1899") == ["fern-harvesters", "wood"]
 
 
