@@ -47,7 +47,7 @@ def standardise(image: Tensor) -> Tensor:
 
 def activate(x: Tensor) -> Tensor:
     """The one non-linearity of all networks: leaky ReLU, slope 0.2 (cheap on a CPU, no dead channels)."""
-    return F.leaky_relu(x, 0.2)
+    return F.leaky_relu(x, 0.2, inplace=not torch.is_grad_enabled())  # x is always fresh
 
 
 class _ReflectConv2d(nn.Conv2d):
@@ -154,7 +154,7 @@ class Modulation(nn.Module):
             mean, rstd = statistics.of(x)
             scale = scale * rstd
             shift = shift - mean * scale
-        return x * scale.to(x.dtype) + shift.to(x.dtype)
+        return torch.addcmul(shift.to(x.dtype), x, scale.to(x.dtype))  # in one pass over x
 
 
 class ColorModulation(nn.Module):
@@ -174,14 +174,18 @@ class ColorModulation(nn.Module):
     def forward(self, x: Tensor, style: Tensor, statistics: InstanceStatistics) -> Tensor:
         """x (B, 3, H, W) standardised, style (B, D) -> (B, 3, H, W) float32."""
         opponent = torch.tensor(_OPPONENT, device=x.device)  # (3, 3)
-        mean, rstd = statistics.of(in_own_type(F.conv2d, x.float(), opponent[:, :, None, None]))
+        # Products of (B, HW, 3): views of the channels-last layout, in which the result is, too.
+        rows = x.float().permute(0, 2, 3, 1).flatten(1, 2)
+        colors = in_own_type(torch.matmul, rows, opponent.mT)
+        size = x.shape[2:]
+        mean, rstd = statistics.of(colors.unflatten(1, size).permute(0, 3, 1, 2))
         gain = (rstd / (1 + _FAINTEST_COLOR * rstd))[:, None, :, 0, 0]  # (B, 1, 3)
         affine = self.affine(style).float().unflatten(1, (3, 4))  # (B, 3, 4)
         matrix = affine[:, :, :3] * gain  # (B, 3, 3), of opponent colours
         shift = affine[:, :, 3:] - in_own_type(torch.matmul, matrix, mean[:, :, 0])  # (B, 3, 1)
         matrix = in_own_type(torch.matmul, matrix, opponent)  # (B, 3, 3), of x
-        mapped = in_own_type(torch.matmul, matrix, x.float().flatten(2)) + shift  # (B, 3, HW)
-        return mapped.unflatten(2, x.shape[2:])
+        mapped = in_own_type(torch.matmul, rows, matrix.mT) + shift.mT  # (B, HW, 3)
+        return mapped.unflatten(1, size).permute(0, 3, 1, 2)
 
 
 class ModulatedBlock(nn.Module):
