@@ -441,7 +441,7 @@ def test_the_cleaning_spares_what_everybody_sees(
     picture(seed=7).save(tmp_path / "of_a_visitor.png")
     client.predict(upload(tmp_path / "of_a_visitor.png"), preset="waves", api_name="/stylize")
     assert list(uploads.rglob("of_a_visitor*"))
-    for _ in range(100):  # the thumbnails are made in the background
+    for _ in range(300):  # the thumbnails are made in the background
         if list(uploads.rglob("squares.png")):
             break
         time.sleep(0.1)

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
+from typing import Final
 
 from hfstyle.examples import example_photo
 from hfstyle.images import Picture, load_image, resize
@@ -14,6 +15,8 @@ from hfstyle.studio.results import slug, write_png
 from hfstyle.studio.settings import Settings
 
 _log = logging.getLogger(__name__)
+
+_DELAY: Final = 5.0
 
 
 class Thumbnails:
@@ -27,8 +30,10 @@ class Thumbnails:
         self._done = threading.Event()
 
     def start(self) -> None:
-        """Paint them in a thread."""
-        threading.Thread(target=self.render, name="thumbnails", daemon=True).start()
+        """Paint them in a thread, some seconds later: the server starts and answers first."""
+        thread = threading.Timer(_DELAY, self.render)
+        thread.daemon = True
+        thread.start()
 
     def render(self) -> None:
         """Paint them."""
