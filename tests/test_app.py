@@ -442,10 +442,10 @@ def test_the_cleaning_spares_what_everybody_sees(
     client.predict(upload(tmp_path / "of_a_visitor.png"), preset="waves", api_name="/stylize")
     assert list(uploads.rglob("of_a_visitor*"))
     for _ in range(300):  # the thumbnails are made in the background
-        if list(uploads.rglob("squares.png")):
+        kept = set().union(*(getattr(b, "keep_in_cache", ()) for b in demo.blocks.values()))
+        if any(path.endswith("squares.png") for path in kept):
             break
         time.sleep(0.1)
-    kept = set().union(*(getattr(block, "keep_in_cache", ()) for block in demo.blocks.values()))
     thumbnails = {str(path) for path in uploads.rglob("squares.png")}
     assert thumbnails
     assert thumbnails <= kept
@@ -624,6 +624,9 @@ def test_in_a_browser(demo: Any, folder: Path, tmp_path: Path, width: int) -> No
         expect(page.get_by_text("50% ").first).to_be_visible()
         open_tab("Compare")
         page.locator("[aria-label^='Example photo']:visible").first.click()
+        expect(
+            page.get_by_alt_text("the photo to be painted").locator("visible=true")
+        ).to_be_visible()
         page.get_by_role("button", name="Compare", exact=True).click()
         expect(page.locator(".results .thumbnail-item:visible")).to_have_count(3)
         browser.close()

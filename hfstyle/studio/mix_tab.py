@@ -48,7 +48,7 @@ def mix_tab(
             style_file = gr.File(label="Style file", elem_classes="files")
     inputs = [content, strength, color, style_size, resolution, *slots]
     gr.on(
-        [component.change for component in inputs],
+        [c.input if isinstance(c, gr.Dropdown) else c.change for c in inputs],
         friendly(handlers.render_mix),
         inputs,
         [before_after, status],
@@ -58,13 +58,15 @@ def mix_tab(
     )
     save.click(friendly(handlers.mix), inputs, [file, style_file], api_name="mix", **compute)
     if len(names) > 1:
-        demo.load(
+        first = demo.load(
             lambda: tuple(studio.first_styles(2)),
             None,
             [slots[0], slots[3]],
             api_visibility="private",
             queue=False,
         )
+        # Not by their change events: two lists set at once may be rendered when only one has arrived.
+        first.then(friendly(handlers.render_mix), inputs, [before_after, status], **private)
 
     with gr.Accordion("Save the style of one picture", open=False), gr.Row():
         picture = PhotoUpload(label="Style picture to save", height=220, format="png")
