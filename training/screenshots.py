@@ -44,7 +44,8 @@ def main() -> None:
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
         sys.exit("Chromium is not installed: apt-get install chromium")
-    app = create_app(*load_model())
+    pipe, model_name = load_model()
+    app = create_app(pipe, model_name)
     app.launch(prevent_thread_lock=True, server_name="127.0.0.1", quiet=True, **launch_options())
     ending = "" if options.tab == "Stylise" else f"-{options.tab.lower()}"
     options.out.mkdir(parents=True, exist_ok=True)
@@ -55,6 +56,10 @@ def main() -> None:
                 page = browser.new_page(viewport={"width": width, "height": height})
                 page.set_default_timeout(_PATIENCE)
                 page.goto(app.local_url)
+                page.locator(".strip .thumbnail-item").nth(4).wait_for()
+                page.locator(".presets .thumbnail-item").nth(len(pipe.presets) - 1).wait_for()
+                page.reload()  # now with the style's thumbnail beside photo and painting
+                page.locator(".results .thumbnail-item").nth(2).wait_for()
                 page.locator(".strip .thumbnail-item").nth(4).wait_for()
                 page.locator(".presets .thumbnail-item").nth(8).wait_for()
                 if options.tab != "Stylise":

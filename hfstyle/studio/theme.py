@@ -12,7 +12,8 @@ from hfstyle.examples import EXAMPLE_PHOTOS
 CSS: Final = """
 .gradio-container { width: 100%; min-width: 0; max-width: 1280px !important; margin: 0 auto !important; }
 .presets .caption-label, .results .caption-label {
-  font-size: .75rem; line-height: 1.25; inset: auto 0 0 0; max-width: none; padding: .2rem .4rem;
+  font-size: .75rem; line-height: 1.25; inset: auto 0 0 0; max-width: none; padding: .2rem .4rem 0;
+  max-height: calc(2.5em + .2rem); overflow: hidden;
   border: 0; border-radius: 0; text-align: left;
   white-space: normal; display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2;
 }
