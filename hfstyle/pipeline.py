@@ -208,7 +208,7 @@ class StyleTransferPipeline(StyleControls):
     @property
     def dtype(self) -> torch.dtype:
         """Type of the generator's weights. The style encoder is always float32."""
-        return self.generator.stem.weight.dtype
+        return self.generator.spread.weight.dtype
 
     def to(
         self,
@@ -319,7 +319,7 @@ class StyleTransferPipeline(StyleControls):
                 broader strokes. The result is brought back to the input's size with the picture's own fine detail
                 (`restore_detail`). None runs at the picture's size.
             tile_size: side in pixels, from 64, of the tiles in which the network runs over larger pictures, so that
-                its memory is bounded. Tiles are read with a margin (128 px) and share the instance statistics of the
+                its memory is bounded. Tiles are read with a margin (96 px) and share the instance statistics of the
                 whole picture, measured first, so that the result is that of one pass within 0.5/255 on average.
                 "auto": tiles of 1024 px for more than 2048 x 2048 pixels, and smaller ones when a GPU's memory is
                 exhausted. None always takes one pass, which takes a third to a half of the time.

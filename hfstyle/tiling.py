@@ -158,11 +158,11 @@ class _Tiles:
         self._condition = condition
         self._strength = strength
         self._progress = progress
-        # The blocks at 1/16 and 1/8 resolution reach 96 px with the default widths, everything before and after them
-        # 80 px more. Of the latter, 32 px are enough: beyond, the weights are too small to change a level of 8 bits.
-        # Averages over tiles need less.
+        # The blocks at 1/16, 1/8 and 1/4 resolution reach 64 px with the default numbers, everything before and after
+        # them 80 px more. Of the latter, 32 px are enough: beyond, the weights are too small to change a level of 8
+        # bits. Averages over tiles need less. Margins are multiples of 16, as tiles are.
         blocks = 32 * len(generator.blocks_high) + 16 * len(generator.blocks_mid)
-        self._margin = blocks + 32
+        self._margin = blocks + -(-8 * len(generator.blocks_low) // 16) * 16 + 32
         self._side = side
         self.painted = self._cut(self._margin)
         self._measured = self._cut(-(-self._margin // 32) * 16)

@@ -53,9 +53,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pipe() -> StyleTransferPipeline:
     torch.manual_seed(0)
     pipe = StyleTransferPipeline(
-        StyleGenerator(
-            widths=(4, 8, 8, 8), blocks=(1, 1), encoder_widths=(8, 8, 8), style_width=8, heads=1
-        )
+        StyleGenerator(widths=(4, 8, 8, 8), blocks=(1, 1, 1), style_width=8, heads=1)
     )
     for index, name in enumerate(("waves", "night", "squares")):
         code = pipe.encode_style(picture(80, 80, seed=10 + index), name=name)

@@ -487,7 +487,7 @@ def test_names_that_are_not_unique(pictures: Path) -> None:
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("model")
     torch.manual_seed(0)
-    small: dict[str, Any] = {"widths": (8, 8, 16, 16), "blocks": (1, 1)}
+    small: dict[str, Any] = {"widths": (8, 8, 16, 16), "blocks": (1, 1, 1)}
     StyleTransferPipeline(StyleGenerator(**small)).save_pretrained(folder)
     return str(folder)
 

@@ -140,22 +140,22 @@ def _save_changed(folder: Path, generator: StyleGenerator, change: str) -> None:
     generator.save_pretrained(folder)
     state = load_file(folder / "model.safetensors")
     if change == "missing":
-        del state["stem.weight"]
+        del state["spread.weight"]
     elif change == "unexpected":
-        state["stem.scale"] = torch.ones(3)
+        state["spread.scale"] = torch.ones(3)
     else:
-        state["stem.weight"] = torch.zeros(8, 48, 1, 1)
+        state["spread.weight"] = torch.zeros(16, 8, 1, 1)
     save_file(state, folder / "model.safetensors")
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("missing", r"missing: stem\.weight"),
-        ("unexpected", r"unexpected: stem\.scale"),
+        ("missing", r"missing: spread\.weight"),
+        ("unexpected", r"unexpected: spread\.scale"),
         (
             "misshaped",
-            r"stem\.weight is \(8, 48, 1, 1\) in the file, \(8, 48, 3, 3\) in the model",
+            r"spread\.weight is \(16, 8, 1, 1\) in the file, \(16, 8, 3, 3\) in the model",
         ),
     ],
 )

@@ -118,13 +118,13 @@ def test_a_revision_is_a_branch_a_tag_or_a_commit(
     def loaded(**revision: str) -> Tensor:
         model = kind.from_pretrained(REPO, **revision)
         generator = model.generator if isinstance(model, StyleTransferPipeline) else model
-        return generator.stem.weight
+        return generator.spread.weight
 
     commits, expected = [], []
     for seed, name in enumerate(["v1.0", "refs/pr/1", "main"]):
         small_generator(seed).save_pretrained(tmp_path / str(seed))
         commits.append(hub.add(REPO, tmp_path / str(seed), revision=name))
-        expected.append(small_generator(seed).stem.weight)
+        expected.append(small_generator(seed).spread.weight)
     assert not torch.equal(expected[0], expected[2])
     assert torch.equal(loaded(), expected[2])
     assert torch.equal(loaded(revision="v1.0"), expected[0])
@@ -320,9 +320,12 @@ def _rewrite(folder: Path, change: dict[str, Tensor | None]) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"stem.weight": None}, r"missing: stem\.weight"),
-        ({"stem.other": torch.zeros(1)}, r"unexpected: stem\.other"),
-        ({"stem.bias": torch.zeros(3)}, r"another shape: stem\.bias is \(3,\) in the file, \(8,\)"),
+        ({"spread.weight": None}, r"missing: spread\.weight"),
+        ({"spread.other": torch.zeros(1)}, r"unexpected: spread\.other"),
+        (
+            {"spread.bias": torch.zeros(3)},
+            r"another shape: spread\.bias is \(3,\) in the file, \(16,\)",
+        ),
     ],
 )
 @pytest.mark.parametrize("kind", [StyleGenerator, StyleTransferPipeline])
@@ -335,8 +338,10 @@ def test_weights_that_do_not_fit_are_named(
 
 
 def test_all_that_does_not_fit_is_in_one_error(folder: Path) -> None:
-    _rewrite(folder, {"stem.weight": None, "extra": torch.zeros(1), "stem.bias": torch.zeros(2, 2)})
-    with pytest.raises(ValueError, match=r"stem\.weight.*extra.*stem\.bias"):
+    _rewrite(
+        folder, {"spread.weight": None, "extra": torch.zeros(1), "spread.bias": torch.zeros(2, 2)}
+    )
+    with pytest.raises(ValueError, match=r"spread\.weight.*extra.*spread\.bias"):
         StyleGenerator.from_pretrained(folder)
 
 

@@ -229,3 +229,21 @@ def test_r1_of_two_scales_is_that_of_their_sum_of_patch_means_and_trains_the_jud
     penalty.backward()
     assert conv.weight.grad is not None
     assert conv.weight.grad.abs().sum() > 0
+
+
+def test_colour_loss_is_at_its_floor_for_the_styles_colours_and_high_for_the_photos() -> None:
+    generator = torch.Generator().manual_seed(0)
+    content = torch.rand(2, 3, 32, 32, generator=generator) * 0.3
+    style = 1 - torch.rand(2, 3, 32, 32, generator=generator) * 0.7
+    ones, zeros = torch.ones(2), torch.zeros(2)
+    moved = style.flip(2)  # the same colours elsewhere
+    assert losses.color_loss(moved, content, style, ones) < 1e-3
+    assert losses.color_loss(content, content, style, ones) > 1.4
+    assert losses.color_loss(content, content, style, zeros) < 1e-3
+
+
+def test_consistency_is_zero_for_a_painting_that_moves_with_its_photo() -> None:
+    large = torch.rand(1, 3, 72, 72, generator=torch.Generator().manual_seed(0))
+    output, moved = large[..., 8:, 8:], large[..., 5:69, 2:66]  # by 3 px down and 6 px right
+    assert losses.consistency_loss(output, moved, 3, 6, 16) == 0
+    assert losses.consistency_loss(output, moved, 6, 3, 16) > 0.1

@@ -115,7 +115,7 @@ def test_the_scripts_that_the_text_runs_exist() -> None:
 def test_the_python_runs(block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("skimage")
     torch.manual_seed(0)
-    small: dict[str, Any] = {"widths": (8, 8, 16, 16), "blocks": (1, 1)}
+    small: dict[str, Any] = {"widths": (8, 8, 16, 16), "blocks": (1, 1, 1)}
     pipe = StyleTransferPipeline(StyleGenerator(**small))
     monkeypatch.chdir(tmp_path)
     for index, name in enumerate(("photo.jpg", "painting.jpg")):
@@ -171,7 +171,7 @@ def test_the_drawing_of_the_networks_is_up_to_date() -> None:
 @pytest.mark.parametrize("count", [5, 20])
 def test_figures_take_other_styles_where_the_wanted_ones_are_missing(count: int) -> None:
     torch.manual_seed(0)
-    pipe = StyleTransferPipeline(StyleGenerator(widths=(8, 8, 16, 16), blocks=(1, 1)))
+    pipe = StyleTransferPipeline(StyleGenerator(widths=(8, 8, 16, 16), blocks=(1, 1, 1)))
     code = pipe.encode_style(torch.rand(3, 64, 64))
     presets = {f"style_{index}": code for index in range(count)}
     wanted = ("style_3", "nobody_has_it")

@@ -22,7 +22,8 @@ def test_any_size_gives_a_condition_of_the_same_shape(
 ) -> None:
     with torch.no_grad():
         condition = encoder(torch.rand(2, 3, *size))
-    assert condition.vector.shape == (2, 24)
+    assert condition.vector.shape == (2, encoder.vector_width)
+    assert encoder.vector_width == 24 + 2 * (8 + 12 + 16) + 9
     assert condition.tokens.shape == (2, 16, 8)
     assert condition.vector.dtype == condition.tokens.dtype == torch.float32
     assert torch.isfinite(condition.vector).all()

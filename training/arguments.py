@@ -139,6 +139,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="stop with a checkpoint and an export after this time, counted from this start, as well",
     )
     add("--gradient_accumulation_steps", type=int, default=1)
+    add(
+        "--optimizer",
+        choices=("adamw", "muon"),
+        default="adamw",
+        help="of the generator; the discriminator's is always AdamW",
+    )
     add("--learning_rate", type=float, default=2e-4)
     add("--discriminator_learning_rate", type=float, default=4e-4)
     add(

@@ -92,77 +92,93 @@ def architecture(generator: StyleGenerator, discriminator: StyleDiscriminator) -
 
 
 def _draw_encoder(d: _Drawing, generator: StyleGenerator) -> None:
-    e = generator.encoder
-    low, mid, high = (layer.out_channels for layer in (e.stem, e.down1, e.down2))
-    vector, width = e.linear.out_features, e.token.out_channels
-    d.panel(20, 18, 1200, 186, "Style encoder E", f"{_count(e)}, no normalisation layers")
+    e, trunk = generator.encoder, generator.encoder.trunk
+    low, mid, high = (layer.out_channels for layer in (trunk.stem, trunk.down1, trunk.down2))
+    learned, width = e.linear.out_features, e.token.out_channels
+    d.panel(20, 18, 1200, 186, "Style encoder E", f"{_count(e)}; the first three boxes, its trunk, are shared with the generator")  # fmt: skip
     d.box("data", 40, 66, 130, "style picture y", "any size from 64 px")
-    d.box("enc", 205, 66, 130, "conv", f"{low} channels · 1/4")
-    d.box("enc", 370, 66, 130, "conv ↓2, residual", f"{mid} channels · 1/8")
-    d.box("enc", 535, 66, 130, "conv ↓2, residual", f"{high} channels · 1/16")
+    d.box("enc", 205, 66, 130, "conv, residual", f"{low} channels · 1/4")
+    d.box("enc", 370, 66, 130, "conv ↓2", f"{mid} channels · 1/8")
+    d.box("enc", 535, 66, 130, "conv ↓2", f"{high} channels · 1/16")
     for x in (170, 335, 500):
         d.arrow((x, 88), (x + 35, 88))
     d.arrow((665, 88), (710, 88))
-    d.box("enc", 710, 66, 150, "1×1 conv", f"averaged to {e.token_grid} × {e.token_grid}")
+    d.box("enc", 710, 66, 150, "residual, 1×1 conv", f"averaged to {e.token_grid} × {e.token_grid}")
     for x in (270, 435, 600):
         d.arrow((x, 110), (x, 138))
-    d.box("enc", 205, 138, 460, "means and deviations of all channels, colour covariance")
+    d.box("enc", 205, 138, 460, "means and deviations of channels, covariance of colours")  # fmt: skip
     d.arrow((665, 160), (710, 160))
-    d.box("enc", 710, 138, 150, "fully connected", f"{e.linear.in_features} → {vector}")
+    d.box("enc", 710, 138, 150, "+ fully connected", f"{e.linear.in_features} → {learned}")
     d.box("code", 895, 36, 190, h=156)
     d.text(990, 54, "StyleCode", "mid dim")
     d.arrow((860, 88), (910, 88))
     d.box("data", 910, 66, 160, "tokens", f"{e.token_grid**2} × {width}: local look")
     d.arrow((860, 160), (910, 160))
-    d.box("data", 910, 138, 160, "vector c", f"{vector}: global look")
+    d.box("data", 910, 138, 160, "vector c", f"{e.vector_width}: global look")
     d.text(1100, 84, "save, load,")
     d.text(1100, 102, "mix, share")
     d.box("data", 1100, 138, 105, "strength s", "0 to 1")
 
 
 def _draw_generator(d: _Drawing, g: StyleGenerator) -> None:
-    head, low, mid, high = (layer.out_channels for layer in (g.detail, g.stem, g.down1, g.down2))
+    trunk = g.encoder.trunk
+    low, mid, high = (layer.out_channels for layer in (trunk.stem, trunk.down1, trunk.down2))
+    head = g.detail.out_channels
     own = sum(p.numel() for p in g.parameters()) - sum(p.numel() for p in g.encoder.parameters())
-    note = f"{own / 1e6:.2f} M parameters; reflection padding, bilinear upsampling"
+    note = (
+        f"{own / 1e6:.2f} M parameters without the trunk; reflection padding, bilinear upsampling"
+    )
     d.panel(20, 216, 1200, 350, "Generator G(x, c, s)", note)
     rows = {"H × W": 254, "1/2": 317, "1/4": 380, "1/8": 443, "1/16": 506}
     for label, y in rows.items():
         d.text(40, y + 26, label, "dim")
     y1, y2, y4, y8, y16 = rows.values()
-    attend = "token attention, " if g.use_tokens else ""
+    attend = "attention, " if g.use_tokens else ""
     badge = "tokens · c, s" if g.use_tokens else "c, s"
     d.box("data", 95, y1, 130, "content photo x", "any size from 16 px")
-    d.arrow((120, y1 + 44), (120, y4 + 22), (155, y4 + 22))
-    d.box("gen", 155, y4, 120, "conv", f"{low} channels")
+    d.arrow((225, y1 + 22), (270, y1 + 22))
+    d.box("gen", 270, y1, 190, "x in the style’s colours", "mean and covariance of y", badge="c")
+    d.arrow((120, y1 + 44), (120, y4 + 22), (150, y4 + 22))
+    d.box("enc", 150, y4, 125, "conv, residual", f"{low} channels")
     d.arrow((195, y4 + 44), (195, y8 + 22), (225, y8 + 22))
-    d.box("gen", 225, y8, 120, "conv ↓2", f"{mid} channels")
+    d.box("enc", 225, y8, 125, "conv ↓2", f"{mid} channels")
     d.arrow((265, y8 + 44), (265, y16 + 22), (295, y16 + 22))
-    d.box("gen", 295, y16, 120, "conv ↓2", f"{high} channels")
-    d.arrow((415, y16 + 22), (445, y16 + 22))
-    blocks = f"{attend}{len(g.blocks_high)} modulated blocks"
-    d.box("gen", 445, y16, 245, blocks, f"{high} channels", badge=badge)
-    d.arrow((690, y16 + 22), (725, y16 + 22), (725, y8 + 32))
-    d.arrow((345, y8 + 22), (715, y8 + 22))
-    d.plus(725, y8 + 22)
-    d.arrow((735, y8 + 22), (760, y8 + 22))
-    blocks = f"{attend}{len(g.blocks_mid)} modulated blocks"
-    d.box("gen", 760, y8, 245, blocks, f"{mid} channels", badge=badge)
-    d.arrow((1005, y8 + 22), (1035, y8 + 22), (1035, y4 + 32))
-    d.arrow((275, y4 + 22), (1025, y4 + 22))
-    d.plus(1035, y4 + 22)
-    d.arrow((1045, y4 + 22), (1070, y4 + 22))
-    d.box("gen", 1070, y4, 135, "modulated block", f"{low} channels", badge="c, s")
+    d.box("enc", 295, y16, 125, "conv ↓2", f"{high} channels")
+    d.arrow((420, y16 + 22), (450, y16 + 22))
+    d.box("gen", 450, y16, 90, "AdaIN", badge="c, s")
+    d.arrow((540, y16 + 22), (565, y16 + 22))
+    d.box(
+        "gen", 565, y16, 215, f"{attend}{_blocks(g.blocks_high)}", f"{high} channels", badge=badge
+    )
+    d.arrow((780, y16 + 22), (800, y16 + 22), (800, y8 + 32))
+    d.arrow((350, y8 + 22), (450, y8 + 22))
+    d.box("gen", 450, y8, 90, "AdaIN", badge="c, s")
+    d.arrow((540, y8 + 22), (790, y8 + 22))
+    d.plus(800, y8 + 22)
+    d.arrow((810, y8 + 22), (830, y8 + 22))
+    d.box("gen", 830, y8, 200, f"{attend}{_blocks(g.blocks_mid)}", f"{mid} channels", badge=badge)
+    d.arrow((1030, y8 + 22), (1045, y8 + 22), (1045, y4 + 32))
+    d.arrow((275, y4 + 22), (450, y4 + 22))
+    d.box("gen", 450, y4, 90, "AdaIN", badge="c, s")
+    d.arrow((540, y4 + 22), (1035, y4 + 22))
+    d.plus(1045, y4 + 22)
+    d.arrow((1055, y4 + 22), (1075, y4 + 22))
+    d.box("gen", 1075, y4, 135, _blocks(g.blocks_low), f"{low} channels", badge="c, s")
     d.arrow((1138, y4), (1138, y2 + 22), (1075, y2 + 22))
-    d.arrow((160, y1 + 44), (160, y2 + 22), (780, y2 + 22))
-    d.box("gen", 780, y2, 295, "joined to x at 1/2, modulated conv, conv",
+    d.arrow((365, y1 + 44), (365, y2 + 22), (780, y2 + 22))
+    d.box("gen", 780, y2, 295, "joined to colours, modulated conv, conv",
           f"{g.spread.out_channels} + 12 → {head} → {g.refine.out_channels} channels", badge="c, s")  # fmt: skip
     d.arrow((850, y2), (850, y1 + 44))
-    d.arrow((225, y1 + 22), (770, y1 + 22))
-    d.box("gen", 770, y1, 150, "joined to x, conv", "tanh: p, 3 channels")
+    d.arrow((460, y1 + 22), (770, y1 + 22))
+    d.box("gen", 770, y1, 150, "colours + conv", "p, 3 channels")
     d.arrow((920, y1 + 22), (950, y1 + 22))
     d.box("gen", 950, y1, 120, "x + s (p − x)", "s = 0 is x exactly", badge="s")
     d.arrow((1070, y1 + 22), (1100, y1 + 22))
     d.box("data", 1100, y1, 105, "painted photo", "H × W")
+
+
+def _blocks(blocks: nn.ModuleList) -> str:
+    return "modulated block" if len(blocks) == 1 else f"{len(blocks)} modulated blocks"
 
 
 def _draw_discriminator(d: _Drawing, network: StyleDiscriminator) -> None:
@@ -202,14 +218,16 @@ def _draw_losses(d: _Drawing) -> None:
         "style": "means and deviations of y’s features",
         "texture": "covariances of y’s features",
         "local": "each place like some place of y",
+        "colour": "mean and covariance of y’s pixels",
         "identity": "a picture in its own style is itself",
+        "consistency": "x moved, with noise, is painted alike",
         "contrast": "the output’s code is nearest to c",
         "adversarial": "D takes the output for a painting",
         "D’s own": "hinge on real and fake, R1 on reals",
     }
     for i, (name, meaning) in enumerate(terms.items()):
-        d.text(848, 634 + 25 * i, name)
-        d.text(932, 634 + 25 * i, meaning, "dim")
+        d.text(848, 626 + 20 * i, name)
+        d.text(932, 626 + 20 * i, meaning, "dim")
     d.text(848, 835, "style, texture: the target moves from x to y with s", "dim")
 
 

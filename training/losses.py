@@ -43,6 +43,8 @@ __all__ = [
 GanLoss = Literal["minimax", "nonsaturating", "hinge"]
 Features = dict[str, Tensor]
 
+_ROOT_EPS = 0.01  # keeps the root's slope finite at the target
+
 
 class Statistics(NamedTuple):
     """What a layer's features are like, wherever they are: mean and deviation (B, C), correlation (B, C, C)."""
@@ -108,10 +110,11 @@ def style_loss(
 ) -> Tensor:
     """Distance of channel means and deviations over all depths (AdaIN, eq. 13).
 
-    L = mean_l (|mu_G - mu_t|^2 + |sigma_G - sigma_t|^2) / n_l
+    L = mean_l sqrt((|mu_G - mu_t|^2 + |sigma_G - sigma_t|^2) / n_l + eps) - sqrt(eps)
 
     With `normalise="pair"`, n_l is the same distance between content and style (plus a floor), as in IST: every pair
-    starts near 1, so that strong styles do not drown weak ones. With "energy", n_l is the style's own energy.
+    starts near 1, so that strong styles do not drown weak ones. With "energy", n_l is the style's own energy. The root
+    keeps the few pairs that are far off, or whose content and style are nearly alike, from ruling the gradient.
     """
     terms = []
     for name, wanted in target.items():
@@ -123,7 +126,7 @@ def style_loss(
         if normalise == "pair":
             between = _squared(own.mean - goal.mean) + _squared(own.std - goal.std)
             scale = between + 0.05 * scale
-        terms.append((distance / (scale + 1e-8)).mean())
+        terms.append((torch.sqrt(distance / (scale + 1e-8) + _ROOT_EPS) - _ROOT_EPS**0.5).mean())
     return torch.stack(terms).mean()
 
 

@@ -39,6 +39,7 @@ from training.augment import augment
 from training.checkpoints import Counters, check_output_dir, resume, save_checkpoint
 from training.data import BatchLoader, DeviceLoader, DevicePictures, make_stream, open_pictures
 from training.monitor import GameMonitor
+from training.muon import Muon
 from training.perceptual import load_perceptual
 from training.report import Log, export, push, save_curves, save_grid
 
@@ -107,7 +108,7 @@ def main(args: Any) -> None:
     discriminator = (
         StyleDiscriminator.from_pretrained(judge_from)
         if judge_from
-        else StyleDiscriminator(style_width=generator.encoder.linear.out_features)
+        else StyleDiscriminator(style_width=generator.encoder.vector_width)
     )
     generator.float().train()
     discriminator.float().train()
@@ -179,7 +180,11 @@ def main(args: Any) -> None:
     # Optimisers. The discriminator learns faster than the generator (two time scales, Heusel et al. 2017).
     betas, decay = (args.adam_beta1, args.adam_beta2), args.adam_weight_decay
     adam: dict[str, Any] = {"betas": betas, "weight_decay": decay, "fused": True}
-    optimizer = torch.optim.AdamW(generator.parameters(), args.learning_rate, **adam)
+    optimizer = (
+        Muon(*_hidden_and_others(generator), args.learning_rate, betas=betas, weight_decay=decay)
+        if args.optimizer == "muon"
+        else torch.optim.AdamW(generator.parameters(), args.learning_rate, **adam)
+    )
     optimizer_d = torch.optim.AdamW(
         discriminator.parameters(), args.discriminator_learning_rate, **adam
     )
@@ -516,6 +521,23 @@ def _read_config(path: str | None) -> dict[str, Any]:
     config = json.loads(Path(path).read_text())
     known = inspect.signature(StyleGenerator.__init__).parameters.keys() - {"self"}
     return {key: value for key, value in config.items() if key in known}
+
+
+def _hidden_and_others(generator: StyleGenerator) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """Weights between hidden layers, and all other parameters: what sees pixels, makes pixels, or is a bias."""
+    outer = (
+        "encoder.trunk.stem.",
+        "encoder.linear.",
+        "encoder.mlp",
+        "style1.",
+        "paint.",
+        "refine.",
+    )
+    hidden, others = [], []
+    for name, parameter in generator.named_parameters():
+        inner = parameter.ndim > 1 and not name.startswith(outer)
+        (hidden if inner else others).append(parameter)
+    return hidden, others
 
 
 def _freeze_unused(generator: StyleGenerator) -> None:

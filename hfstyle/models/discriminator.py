@@ -53,11 +53,11 @@ class StyleDiscriminator(
 
     Args:
         widths: channels at 1/2, 1/4, 1/8 and 1/16 of the candidate's resolution.
-        style_width: D, length of the condition's vector.
+        style_width: D, length of the condition's vector; by default that of the default generator.
     """
 
     def __init__(
-        self, *, widths: tuple[int, ...] = (48, 96, 160, 192), style_width: int = 256
+        self, *, widths: tuple[int, ...] = (48, 96, 160, 192), style_width: int = 1001
     ) -> None:
         super().__init__()
         first, second, third, fourth = widths

@@ -15,7 +15,8 @@ from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
 from hfstyle.models.layers import (
-    ColorModulation,
+    ColorTransfer,
+    FeatureTransfer,
     InstanceStatistics,
     ModulatedBlock,
     Modulation,
@@ -24,6 +25,7 @@ from hfstyle.models.layers import (
     conv3x3,
     double,
     standardise,
+    unstandardise,
 )
 from hfstyle.models.loading import MODEL_CARD_TEMPLATE, load_strictly
 from hfstyle.models.style_encoder import Condition, StyleEncoder
@@ -54,14 +56,12 @@ class StyleGenerator(
 
     Args:
         widths: channels at 1/2 (head), 1/4, 1/8 and 1/16 resolution.
-        blocks: modulated blocks at 1/8 and at 1/16 resolution.
-        encoder_widths: channels of the style encoder at 1/4, 1/8 and 1/16 resolution.
-        style_width: D, length of the condition's vector.
+        blocks: modulated blocks at 1/4, 1/8 and 1/16 resolution.
+        style_width: length of the learned part of the condition's vector.
         token_width: E, length of a token; a multiple of `heads`.
         token_grid: side of the grid of tokens; T = token_grid ** 2.
         heads: attention heads.
         use_tokens: False leaves the attention out (an ablation; the condition keeps its tokens).
-        use_color: False leaves out the style's map of colours (an ablation, and models older than it).
     """
 
     size_multiple: int = 16
@@ -72,48 +72,37 @@ class StyleGenerator(
     def __init__(
         self,
         *,
-        widths: Sequence[int] = (24, 48, 128, 192),
-        blocks: Sequence[int] = (2, 2),
-        encoder_widths: Sequence[int] = (64, 128, 192),
+        widths: Sequence[int] = (32, 48, 128, 192),
+        blocks: Sequence[int] = (2, 1, 1),
         style_width: int = 256,
         token_width: int = 128,
         token_grid: int = 8,
         heads: int = 4,
         use_tokens: bool = True,
-        use_color: bool = True,
     ) -> None:
         super().__init__()
         head, low, mid, high = widths
         self.use_tokens = use_tokens
-        self.encoder = StyleEncoder(
-            (encoder_widths[0], encoder_widths[1], encoder_widths[2]),
-            style_width,
-            token_width,
-            token_grid,
-        )
-        self.style1 = nn.Linear(style_width + 1, style_width)
+        self.encoder = StyleEncoder((low, mid, high), style_width, token_width, token_grid)
+        self.style1 = nn.Linear(self.encoder.vector_width + 1, style_width)
         self.style2 = nn.Linear(style_width, style_width)
 
-        self.color = ColorModulation(style_width) if use_color else None
-        self.stem = conv3x3(48, low)
-        self.down1 = conv3x3(low, mid, stride=2)
-        self.down2 = conv3x3(mid, high, stride=2)
+        self.recolor = ColorTransfer()
+        self.transfer = FeatureTransfer()
         self.attend_high = TokenAttention(high, token_width, heads)
-        self.blocks_high = nn.ModuleList(
-            ModulatedBlock(high, style_width) for _ in range(blocks[1])
-        )
+        self.blocks_high = _blocks(blocks[2], high, style_width)
         self.up2 = nn.Conv2d(high, mid, 1)
         self.attend_mid = TokenAttention(mid, token_width, heads)
-        self.blocks_mid = nn.ModuleList(ModulatedBlock(mid, style_width) for _ in range(blocks[0]))
+        self.blocks_mid = _blocks(blocks[1], mid, style_width)
         self.up1 = nn.Conv2d(mid, low, 1)
-        self.block_low = ModulatedBlock(low, style_width, normalise=False)
+        self.blocks_low = _blocks(blocks[0], low, style_width)
         self.spread = conv3x3(low, 16)
         self.detail = conv3x3(16 + 12, head)
         self.modulate_detail = Modulation(head, style_width, normalise=False)
-        self.refine = conv3x3(head, 8)
-        self.paint = conv3x3(8 + 3, 3)
+        self.refine = conv3x3(head, 12)
+        self.paint = conv3x3(12 + 3, 3)
         with torch.no_grad():
-            self.paint.weight.mul_(0.3)
+            self.paint.weight.mul_(0.1)
 
     def encode(self, style: Tensor) -> Condition:
         """style (B, 3, h, w) in [0, 1], h and w >= 64, any size -> its condition."""
@@ -148,31 +137,34 @@ class StyleGenerator(
         if not torch.compiler.is_compiling():
             self._check_size(*content.shape[2:])
         statistics = statistics or InstanceStatistics()
+        _, look_low, look_mid, look_high, colors = condition.vector.split(self.encoder.parts, dim=1)
         style = torch.cat((condition.vector, strength[:, None].to(condition.vector.dtype)), dim=1)
-        style = activate(self.style2(activate(self.style1(style))))  # (B, D)
+        style = activate(self.style2(activate(self.style1(style))))  # (B, style_width)
         tokens = condition.tokens
 
         x = standardise(content)
-        colors = 0 if self.color is None else self.color(x, style, statistics)  # (B, 3, H, W)
-        low = activate(self.stem(F.pixel_unshuffle(x, 4)))  # (B, 48, H/4, W/4)
-        mid = activate(self.down1(low))  # (B, 128, H/8, W/8)
-        h = activate(self.down2(mid))  # (B, 192, H/16, W/16)
+        colored = self.recolor(x, colors, statistics)  # (B, 3, H, W)
+        low, mid, high = self.encoder.trunk(x)  # at 1/4, 1/8 and 1/16
+        h = self.transfer(high, look_high, strength, statistics)  # (B, 192, H/16, W/16)
         if self.use_tokens:
             h = self.attend_high(h, tokens, statistics)
         for block in self.blocks_high:
             h = block(h, style, statistics)
+        mid = self.transfer(mid, look_mid, strength, statistics)
         h = mid + double(self.up2(h))  # (B, 128, H/8, W/8)
         if self.use_tokens:
             h = self.attend_mid(h, tokens, statistics)
         for block in self.blocks_mid:
             h = block(h, style, statistics)
+        low = self.transfer(low, look_low, strength, statistics)
         h = low + double(self.up1(h))  # (B, 48, H/4, W/4)
-        h = self.block_low(h, style, statistics)
+        for block in self.blocks_low:
+            h = block(h, style, statistics)
         h = double(activate(self.spread(h)))  # (B, 16, H/2, W/2)
-        h = self.detail(torch.cat((h, F.pixel_unshuffle(x, 2).to(h.dtype)), dim=1))
-        h = self.refine(activate(self.modulate_detail(h, style, statistics)))  # (B, 8, H/2, W/2)
-        h = self.paint(torch.cat((activate(double(h)), x.to(h.dtype)), dim=1))  # (B, 3, H, W)
-        painted = 0.5 + 0.55 * torch.tanh(h.float() + colors)
+        h = self.detail(torch.cat((h, F.pixel_unshuffle(colored, 2).to(h.dtype)), dim=1))
+        h = self.refine(activate(self.modulate_detail(h, style, statistics)))  # (B, 12, H/2, W/2)
+        h = self.paint(torch.cat((activate(double(h)), colored.to(h.dtype)), dim=1))  # (B, 3, H, W)
+        painted = _into_range(unstandardise(colored + h.float()))
         weight = strength[:, None, None, None].to(content.dtype)
         return (content + weight * (painted.to(content.dtype) - content)).clamp(0, 1)
 
@@ -190,3 +182,16 @@ class StyleGenerator(
     @classmethod
     def _from_pretrained(cls, **kwargs: Any) -> StyleGenerator:
         return load_strictly(cls, **kwargs)
+
+
+def _blocks(count: int, channels: int, style_width: int) -> nn.ModuleList:
+    """Modulated blocks; the last of several does not normalise, which would make droplets (Karras et al. 2020)."""
+    return nn.ModuleList(
+        ModulatedBlock(channels, style_width, normalise=count == 1 or i + 1 < count)
+        for i in range(count)
+    )
+
+
+def _into_range(image: Tensor) -> Tensor:
+    """Bend what leaves [0, 1] softly back: nearly the identity inside, within [-0.2, 1.2] everywhere."""
+    return 0.5 + 0.7 * torch.tanh((image - 0.5) / 0.7)

@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 __all__ = [
-    "ColorModulation",
+    "ColorTransfer",
+    "FeatureTransfer",
     "InstanceStatistics",
     "ModulatedBlock",
     "Modulation",
@@ -24,6 +25,7 @@ __all__ = [
     "double",
     "moments",
     "standardise",
+    "unstandardise",
 ]
 
 # Centre and spread of photographs in [0, 1], all channels alike, so that grey stays grey.
@@ -43,6 +45,11 @@ _FAINTEST_COLOR = (
 def standardise(image: Tensor) -> Tensor:
     """Map (B, 3, H, W) in [0, 1] to about zero mean and unit deviation. The networks own this step."""
     return (image - _IMAGE_MEAN) / _IMAGE_STD
+
+
+def unstandardise(x: Tensor) -> Tensor:
+    """The inverse of `standardise`."""
+    return x * _IMAGE_STD + _IMAGE_MEAN
 
 
 def activate(x: Tensor) -> Tensor:
@@ -157,35 +164,94 @@ class Modulation(nn.Module):
         return torch.addcmul(shift.to(x.dtype), x, scale.to(x.dtype))  # in one pass over x
 
 
-class ColorModulation(nn.Module):
-    """The picture in the style's colours: an affine map of its normalised opponent colours that the style chooses.
+class ColorTransfer(nn.Module):
+    """The picture in the style's colours: mean and covariance of the opponent colours become those of the style.
 
-    Global colour transfer (Reinhard et al. 2001, eq. 10-11, the second moments matched by a full matrix as in Pitie &
-    Kokaram 2007), its target learned. It carries the palette in one step, exactly shift-invariant and at full
-    resolution, and leaves strokes to the convolutions. Starts at zero.
+    Linear colour transfer by triangular roots of both covariances (Pitie & Kokaram 2007, eq. 8-9, lightness first), so
+    that dark stays dark. It carries the palette exactly, at full resolution and whatever the shift of the picture,
+    from the first training step on, and leaves shapes and strokes to the convolutions. No parameters.
     """
 
-    def __init__(self, style_width: int) -> None:
-        super().__init__()
-        self.affine = nn.Linear(style_width, 12)
-        nn.init.zeros_(self.affine.weight)
-        nn.init.zeros_(self.affine.bias)
+    WIDTH = 9
+    """Length of a style's colours: mean (3), and the root of the covariance (6), lower triangle by rows."""
 
-    def forward(self, x: Tensor, style: Tensor, statistics: InstanceStatistics) -> Tensor:
-        """x (B, 3, H, W) standardised, style (B, D) -> (B, 3, H, W) float32."""
-        opponent = torch.tensor(_OPPONENT, device=x.device)  # (3, 3)
-        # Products of (B, HW, 3): views of the channels-last layout, in which the result is, too.
+    @staticmethod
+    def measure(x: Tensor) -> Tensor:
+        """Colours of a standardised picture (B, 3, H, W) -> (B, 9) float32."""
+        mean, variance = moments(_opponent_sums(x))
+        return torch.cat(_mean_and_root(mean, variance), dim=1)
+
+    def forward(self, x: Tensor, colors: Tensor, statistics: InstanceStatistics) -> Tensor:
+        """x (B, 3, H, W) standardised, colors (B, 9) of a style -> (B, 3, H, W) float32."""
+        mean, rstd = statistics.of(_opponent_sums(x))
+        own_mean, own = _mean_and_root(mean, rstd.pow(-2))
+        # T = L_style L_own^-1, both triangular: a 3x3 matrix in closed form, which exports.
+        a, b, c, d, e, f = own.unbind(1)
+        p, q, r, s, t, u = colors[:, 3:].float().unbind(1)
+        p, r, u = (root.clamp(min=_FAINTEST_COLOR) for root in (p, r, u))  # drawn codes may lie
+        t00, t11, t22 = p / a, r / c, u / f
+        t21 = (t - t22 * e) / c
+        t10 = (q - t11 * b) / a
+        t20 = (s - t21 * b - t22 * d) / a
+        zero = torch.zeros_like(a)
+        matrix = torch.stack((t00, zero, zero, t10, t11, zero, t20, t21, t22), dim=1).unflatten(
+            1, (3, 3)
+        )
+        opponent = torch.tensor(_OPPONENT, device=x.device)  # (3, 3), orthonormal
+        shift = colors[:, :3, None] - in_own_type(torch.matmul, matrix, own_mean[:, :, None])
+        matrix = in_own_type(torch.matmul, matrix, opponent)
+        matrix = in_own_type(torch.matmul, opponent.T, matrix)  # (B, 3, 3), of x
+        shift = in_own_type(torch.matmul, opponent.T, shift)  # (B, 3, 1)
+        # A product of (B, HW, 3): a view of the channels-last layout, in which the result is, too.
         rows = x.float().permute(0, 2, 3, 1).flatten(1, 2)
-        colors = in_own_type(torch.matmul, rows, opponent.mT)
-        size = x.shape[2:]
-        mean, rstd = statistics.of(colors.unflatten(1, size).permute(0, 3, 1, 2))
-        gain = (rstd / (1 + _FAINTEST_COLOR * rstd))[:, None, :, 0, 0]  # (B, 1, 3)
-        affine = self.affine(style).float().unflatten(1, (3, 4))  # (B, 3, 4)
-        matrix = affine[:, :, :3] * gain  # (B, 3, 3), of opponent colours
-        shift = affine[:, :, 3:] - in_own_type(torch.matmul, matrix, mean[:, :, 0])  # (B, 3, 1)
-        matrix = in_own_type(torch.matmul, matrix, opponent)  # (B, 3, 3), of x
         mapped = in_own_type(torch.matmul, rows, matrix.mT) + shift.mT  # (B, HW, 3)
-        return mapped.unflatten(1, size).permute(0, 3, 1, 2)
+        return mapped.unflatten(1, x.shape[2:]).permute(0, 3, 1, 2)
+
+
+def _opponent_sums(x: Tensor) -> Tensor:
+    """Opponent colours and their pairwise sums, whose variances hold the covariances: (B, 3, H, W) -> (B, 6, H/2, W/2).
+
+    At half the resolution, which costs a quarter and leaves out most of a photo's noise.
+    """
+    x = F.avg_pool2d(x.float(), 2)
+    opponent = torch.tensor(_OPPONENT, device=x.device)
+    rows = torch.stack(
+        (opponent[0] + opponent[1], opponent[0] + opponent[2], opponent[1] + opponent[2])
+    )
+    return in_own_type(F.conv2d, x, torch.cat((opponent, rows))[:, :, None, None])
+
+
+def _mean_and_root(mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+    """Moments (B, 6, 1, 1) of `_opponent_sums` -> mean (B, 3) and triangular root of the covariance (B, 6)."""
+    v0, v1, v2, v01, v02, v12 = variance[:, :, 0, 0].unbind(1)
+    c01, c02, c12 = ((v01 - v0 - v1) / 2, (v02 - v0 - v2) / 2, (v12 - v1 - v2) / 2)
+    floor = _FAINTEST_COLOR**2
+    a = torch.sqrt(v0 + floor)
+    b, d = c01 / a, c02 / a
+    c = torch.sqrt((v1 + floor - b * b).clamp(min=floor))
+    e = (c12 - d * b) / c
+    f = torch.sqrt((v2 + floor - d * d - e * e).clamp(min=floor))
+    return mean[:, :3, 0, 0], torch.stack((a, b, c, d, e, f), dim=1)
+
+
+class FeatureTransfer(nn.Module):
+    """Adaptive instance normalisation: feature maps take the channel means and deviations of the style's own features.
+
+    AdaIN (Huang & Belongie 2017, eq. 8). Content and style pass through the same layers, so that nothing has to be
+    learned about which statistics belong to which style.
+    """
+
+    def forward(
+        self, x: Tensor, moments_of_style: Tensor, strength: Tensor, statistics: InstanceStatistics
+    ) -> Tensor:
+        """x (B, C, H, W), moments_of_style (B, 2C) mean and deviation, strength (B,) -> (B, C, H, W)."""
+        mean, rstd = statistics.of(x)
+        goal_mean, goal_std = moments_of_style.float()[:, :, None, None].chunk(2, dim=1)
+        goal_std = goal_std.clamp(min=0)  # of codes that are drawn or beyond a mixture
+        amount = strength.float()[:, None, None, None]
+        scale = 1 + amount * (goal_std * rstd - 1)
+        shift = amount * (goal_mean - goal_std * rstd * mean)
+        return torch.addcmul(shift.to(x.dtype), x, scale.to(x.dtype))
 
 
 class ModulatedBlock(nn.Module):

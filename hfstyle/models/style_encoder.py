@@ -12,7 +12,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hfstyle.models.layers import ResidualBlock, activate, conv3x3, moments, standardise
+from hfstyle.models.layers import (
+    ColorTransfer,
+    ResidualBlock,
+    activate,
+    conv3x3,
+    moments,
+    standardise,
+)
 
 __all__ = ["Condition", "StyleEncoder"]
 
@@ -27,38 +34,58 @@ class Condition(NamedTuple):
     tokens: Tensor
 
 
-class StyleEncoder(nn.Module):
-    """Picture -> `Condition`: a vector by fully connected layers from multi-scale statistics, and a grid of tokens.
+class Trunk(nn.Module):
+    """The layers that contents and styles share: a picture -> features at 1/4, 1/8 and 1/16 of its resolution."""
 
-    No normalisation inside: contrast and colour are half of a style.
+    def __init__(self, widths: tuple[int, int, int]) -> None:
+        super().__init__()
+        low, mid, high = widths
+        self.stem = conv3x3(48, low)
+        self.block = ResidualBlock(low)
+        self.down1 = conv3x3(low, mid, stride=2)
+        self.down2 = conv3x3(mid, high, stride=2)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """x (B, 3, H, W) standardised -> (B, low, H/4, W/4), (B, mid, H/8, W/8), (B, high, H/16, W/16)."""
+        low = self.block(activate(self.stem(F.pixel_unshuffle(x, 4))))
+        mid = activate(self.down1(low))
+        return low, mid, activate(self.down2(mid))
+
+
+class StyleEncoder(nn.Module):
+    """Picture -> `Condition`: one vector, the global look, and a grid of tokens, the local look.
+
+    The vector is four parts: a learned embedding by fully connected layers from multi-scale statistics; the means and
+    deviations of the trunk's features at three scales, which the generator's `FeatureTransfer` uses as they are; and
+    the colours, for its `ColorTransfer`. No normalisation inside: contrast and colour are half of a style.
 
     Args:
         widths: channels at 1/4, 1/8 and 1/16 of the picture's resolution.
-        style_width: D, length of the vector.
+        style_width: length of the learned part of the vector.
         token_width: E, length of a token.
         token_grid: side of the token grid; T = token_grid ** 2.
     """
 
     def __init__(
         self,
-        widths: tuple[int, int, int] = (64, 128, 192),
+        widths: tuple[int, int, int] = (48, 128, 192),
         style_width: int = 256,
         token_width: int = 128,
         token_grid: int = 8,
     ) -> None:
         super().__init__()
-        low, mid, high = widths
         self.token_grid = token_grid
-        self.stem = conv3x3(48, low)
-        self.down1 = conv3x3(low, mid, stride=2)
-        self.block1 = ResidualBlock(mid)
-        self.down2 = conv3x3(mid, high, stride=2)
-        self.block2 = ResidualBlock(high)
-        statistics = 9 + 2 * (low + mid + high)
+        self.trunk = Trunk(widths)
+        self.block = ResidualBlock(widths[2])
+        self.parts = (style_width, *(2 * width for width in widths), ColorTransfer.WIDTH)
+        """Lengths of the parts of the vector."""
+        self.vector_width = sum(self.parts)
+        """D, length of the vector."""
+        statistics = self.vector_width - style_width + 2 * widths[2]
         self.linear = nn.Linear(statistics, style_width)
         self.mlp1 = nn.Linear(statistics, 2 * style_width)
         self.mlp2 = nn.Linear(2 * style_width, style_width)
-        self.token = nn.Conv2d(high, token_width, 1)
+        self.token = nn.Conv2d(widths[2], token_width, 1)
 
     def forward(self, style: Tensor) -> Condition:
         """style (B, 3, H, W) float in [0, 1], H and W >= 64, multiples of 16 or cropped to one -> Condition.
@@ -67,21 +94,14 @@ class StyleEncoder(nn.Module):
         """
         style = style[..., : style.shape[2] // 16 * 16, : style.shape[3] // 16 * 16]
         x = standardise(style)
-        low = activate(self.stem(F.pixel_unshuffle(x, 4)))  # (B, 64, H/4, W/4)
-        mid = self.block1(activate(self.down1(low)))  # (B, 128, H/8, W/8)
-        high = self.block2(activate(self.down2(mid)))  # (B, 192, H/16, W/16)
-        colour = x.float().flatten(2)  # (B, 3, HW)
-        centred = colour - colour.mean(2, keepdim=True)
-        covariance = centred @ centred.transpose(1, 2) / centred.shape[2]  # (B, 3, 3)
-        rows, columns = torch.triu_indices(3, 3, device=x.device)
-        statistics = [colour.mean(2), covariance[:, rows, columns]]
-        for features in (low, mid, high):
-            mean, variance = moments(features)
-            statistics += [mean.flatten(1), torch.sqrt(variance + 1e-5).flatten(1)]
-        look = torch.cat(statistics, dim=1).to(self.linear.weight.dtype)  # (B, 9 + 2 * 384)
-        vector = self.linear(look) + self.mlp2(activate(self.mlp1(look)))  # (B, D)
-        grid = F.adaptive_avg_pool2d(self.token(high), self.token_grid)  # (B, E, 8, 8)
-        return Condition(vector.float(), grid.flatten(2).transpose(1, 2).float())
+        low, mid, high = self.trunk(x)
+        deep = self.block(high)  # (B, high, H/16, W/16)
+        measured = [*map(_looks, (low, mid, high)), ColorTransfer.measure(x)]
+        statistics = torch.cat((*measured, _looks(deep)), dim=1).to(self.linear.weight.dtype)
+        learned = self.linear(statistics) + self.mlp2(activate(self.mlp1(statistics)))
+        vector = torch.cat((learned.float(), *measured), dim=1)  # (B, D)
+        grid = F.adaptive_avg_pool2d(self.token(deep), self.token_grid)  # (B, E, 8, 8)
+        return Condition(vector, grid.flatten(2).transpose(1, 2).float())
 
     def fingerprint(self) -> str:
         """16 hexadecimal digits that name these weights, the same for float32 and float16 copies of them."""
@@ -90,3 +110,9 @@ class StyleEncoder(nn.Module):
             digest.update(name.encode())
             digest.update(tensor.detach().cpu().to(torch.float16).contiguous().numpy().tobytes())
         return digest.hexdigest()[:16]
+
+
+def _looks(features: Tensor) -> Tensor:
+    """Channel means and deviations: (B, C, H, W) -> (B, 2C) float32."""
+    mean, variance = moments(features)
+    return torch.cat((mean, torch.sqrt(variance + 1e-5)), dim=1).flatten(1)

@@ -1,0 +1,67 @@
+"""Layers whose arithmetic is exact by construction: transfer of colours and of feature statistics."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from hfstyle.models.layers import (
+    ColorTransfer,
+    FeatureTransfer,
+    InstanceStatistics,
+    moments,
+    standardise,
+)
+
+
+def picture(seed: int, height: int = 64, width: int = 48) -> Tensor:
+    """Smooth colours that are correlated as in photographs."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(1, 3, 7, 7, generator=generator)
+    mixing = torch.rand(3, 3, generator=generator) + torch.eye(3)
+    mixed = torch.einsum("ij,bjhw->bihw", mixing / mixing.sum(1, keepdim=True), coarse)
+    return torch.nn.functional.interpolate(mixed, (height, width), mode="bicubic").clamp(0, 1)
+
+
+def covariance(x: Tensor) -> Tensor:
+    rows = x[0].flatten(1)
+    centred = rows - rows.mean(1, keepdim=True)
+    return centred @ centred.T / rows.shape[1]
+
+
+def test_colours_of_a_picture_become_those_of_the_style() -> None:
+    content, style = standardise(picture(0)), standardise(picture(1, 96, 80))
+    mapped = ColorTransfer()(content, ColorTransfer.measure(style), InstanceStatistics())
+    assert mapped.shape == content.shape
+    small = [torch.nn.functional.avg_pool2d(x, 2) for x in (mapped, style, content)]
+    new, wanted, old = ((x.mean((2, 3)), covariance(x)) for x in small)
+    torch.testing.assert_close(new[0], wanted[0], atol=1e-4, rtol=0)
+    # The faintest colours are not amplified without limit, so the covariance is met almost, not exactly.
+    assert (new[1] - wanted[1]).norm() < 0.12 * (old[1] - wanted[1]).norm()
+
+
+def test_a_picture_keeps_its_own_colours_and_grey_has_no_noise_amplified() -> None:
+    content = standardise(picture(2))
+    own = ColorTransfer.measure(content)
+    same = ColorTransfer()(content, own, InstanceStatistics())
+    torch.testing.assert_close(same, content, atol=1e-4, rtol=0)
+    noise = 1e-3 * torch.randn(1, 3, 64, 48, generator=torch.Generator().manual_seed(3))
+    grey = standardise(picture(4).mean(1, keepdim=True).expand(-1, 3, -1, -1) + noise)
+    colourful = ColorTransfer.measure(standardise(torch.rand(1, 3, 64, 64)))
+    mapped = ColorTransfer()(grey, colourful, InstanceStatistics())
+    chroma = mapped[:, 0] - mapped[:, 2]
+    assert chroma.std() < 12 * (grey[:, 0] - grey[:, 2]).std()
+
+
+def test_features_take_the_statistics_of_the_style_at_full_strength_and_keep_theirs_at_0() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 5, 12, 16, generator=generator)
+    mean = torch.randn(2, 5, generator=generator)
+    deviation = torch.rand(2, 5, generator=generator) + 0.5
+    goal = torch.cat((mean, deviation), dim=1)
+    strength = torch.tensor([1.0, 0.0])
+    moved = FeatureTransfer()(x, goal, strength, InstanceStatistics())
+    new_mean, new_variance = moments(moved)
+    torch.testing.assert_close(new_mean[0].flatten(), mean[0], atol=1e-4, rtol=0)
+    torch.testing.assert_close(new_variance[0].sqrt().flatten(), deviation[0], atol=1e-3, rtol=0)
+    torch.testing.assert_close(moved[1], x[1], atol=1e-5, rtol=0)
