@@ -521,7 +521,7 @@ def test_styles_are_listed_with_their_sources(run: Run) -> None:
     code, out, err = run("styles")
     assert (code, err) == (0, "")
     head, waves, hills = (re.split(r"\s{2,}", line) for line in out.splitlines())
-    assert head == ["NAME", "TITLE", "ARTIST", "YEAR"]
+    assert head == ["NAME", "TITLE", "ARTIST", "YEAR", "MOVEMENT"]
     assert waves == ["blue_waves", "Blue Waves", "A. Painter", "1901"]
     assert hills == ["red_hills"]
     listed = json.loads(run("styles", "--json")[1])
