@@ -95,8 +95,11 @@ def test_every_mode_can_be_written_in_every_format_upright_in_srgb(
     assert (written.height, written.width) == upright.size
     lossless = suffix in (".png", ".tif")
     found = load_image(data).rgb
-    worst = (found - upright.rgb).abs().max()
-    assert worst <= (0.502 / 255 if lossless else 60 / 255)
+    difference = (found - upright.rgb).abs()
+    if lossless:
+        assert difference.max() <= 0.502 / 255
+    else:  # chroma at half the resolution may miss a single dithered pixel by much
+        assert difference.mean() <= 12 / 255
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".heic", "", ".txt"])

@@ -341,7 +341,7 @@ def test_returned_tensors_and_codes_are_ordinary_tensors(pipe: StyleTransferPipe
     result = pipe(photo(), painting(), output_type="pt").images
     result += 1
     code = pipe.encode_style(painting())
-    weight = torch.ones(16, requires_grad=True)
+    weight = torch.ones(len(code.vector), requires_grad=True)
     (code.vector * weight).sum().backward()
     assert not code.vector.is_inference()
     assert weight.grad is not None

@@ -512,8 +512,7 @@ IMPATIENT = 25
 
 
 def test_the_generator_learns(played: list[dict[str, float]]) -> None:
-    """Colours and feature statistics arrive without learning; the style's deeper look does not."""
-    for name in ("loss_style", "loss_texture"):
+    for name in ("loss_texture", "loss_identity"):
         first, last = (sum(row[name] for row in part) for part in (played[:10], played[-10:]))
         assert last < 0.9 * first, name
 
@@ -545,17 +544,19 @@ def test_a_run_driven_to_collapse_is_stopped_with_a_reason(
     assert any("lower --discriminator_learning_rate" in message for message in warned)
 
 
-def test_a_generator_that_ignores_the_style_has_no_diversity() -> None:
+def test_a_generator_that_ignores_the_style_has_no_diversity(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     from training.train import _diversity
 
     torch.manual_seed(0)
     generator = StyleGenerator(**SMALL_GENERATOR)  # type: ignore[arg-type]
     content, style = torch.rand(4, 3, 64, 64), torch.rand(4, 3, 1, 1).expand(4, 3, 64, 64)
     different = _diversity(generator, content, style)["diversity"]
-    with torch.no_grad():
-        for name, parameter in generator.named_parameters():
-            if "affine" in name or name.endswith("out.weight"):
-                parameter.zero_()
+    encode = generator.encode
+    monkeypatch.setattr(
+        generator, "encode", lambda pictures: encode(pictures[:1].expand_as(pictures))
+    )
     collapsed = _diversity(generator, content, style)["diversity"]
     assert different > 10 * collapsed
     assert collapsed < 0.01
