@@ -26,7 +26,8 @@ class Muon(torch.optim.Optimizer):
     Args:
         hidden: weights of at least two dimensions, updated by Muon.
         others: biases, input and output layers, updated by AdamW.
-        lr: learning rate of both; Muon's updates are scaled to the root mean square of AdamW's (Liu et al. 2025, eq. 4).
+        lr: learning rate of both; Muon's updates have twice the root mean square that Liu et al. 2025, eq. 4, give them
+            to match AdamW's.
         momentum: of Muon, with Nesterov's correction.
         betas, weight_decay: of AdamW; the decay is that of both.
     """
@@ -62,7 +63,9 @@ class Muon(torch.optim.Optimizer):
     def _muon(self, parameter: Tensor, group: dict[str, Any]) -> Tensor:
         gradient, state = parameter.grad, self.state[parameter]
         assert gradient is not None
-        average = state.setdefault("momentum", torch.zeros_like(parameter))
+        if not state:
+            state["momentum"] = torch.zeros_like(parameter)
+        average = state["momentum"]
         average.lerp_(gradient, 1 - group["momentum"])
         update = orthogonalised(gradient.lerp(average, group["momentum"]).flatten(1))
         scale = 0.4 * max(update.shape) ** 0.5
@@ -72,10 +75,15 @@ class Muon(torch.optim.Optimizer):
         gradient, state = parameter.grad, self.state[parameter]
         assert gradient is not None
         first, second = group["betas"]
-        state["step"] = state.get("step", 0) + 1
-        mean = state.setdefault("mean", torch.zeros_like(parameter)).lerp_(gradient, 1 - first)
-        square = state.setdefault("square", torch.zeros_like(parameter))
-        square.lerp_(gradient.square(), 1 - second)
+        if not state:
+            state |= {
+                "step": 0,
+                "mean": torch.zeros_like(parameter),
+                "square": torch.zeros_like(parameter),
+            }
+        state["step"] += 1
+        mean = state["mean"].lerp_(gradient, 1 - first)
+        square = state["square"].lerp_(gradient.square(), 1 - second)
         mean = mean / (1 - first ** state["step"])
         return mean / (torch.sqrt(square / (1 - second ** state["step"])) + 1e-8)
 

@@ -59,12 +59,14 @@ class GeneratorStep(nn.Module):
         self.loss_resolution = loss_resolution
 
     def forward(
-        self, content: Tensor, style: Tensor, strength: Tensor, full: int
+        self, content: Tensor, style: Tensor, strength: Tensor, encoded: int
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Paint (B, 3, S, S); also the styles' code vectors (B, D) and those of the first `full` outputs."""
+        """Paint (B, 3, S, S); also the styles' code vectors (B, D) and those of the first `encoded` outputs."""
         condition = self.generator.encode(style)
         output = self.generator(content, condition, strength)
-        painted = _resized(output[:full], self.loss_resolution)
+        if not encoded:
+            return output, condition.vector, condition.vector[:0]
+        painted = _resized(output[:encoded], self.loss_resolution)
         return output, condition.vector, self.generator.encode(painted).vector
 
 
@@ -238,6 +240,7 @@ def main(args: Any) -> None:
         # The first `full` pairs are painted at strength 1. Extra ones follow: pictures styled by themselves, photos and
         # paintings in turn, and the first contents once more, moved and with noise.
         full = max(1, round(batch * args.full_strength_share))
+        contrasting = args.contrast_weight > 0 and full > 1
         extra = max(1, batch // 8)
         own = extra if args.identity_weight > 0 else 0
         again = extra if args.consistency_weight > 0 else 0
@@ -258,7 +261,9 @@ def main(args: Any) -> None:
         measured: dict[str, Tensor] = {}
 
         with accelerator.accumulate(step_module, discriminator):
-            painted, codes, output_codes = step_module(all_content, all_style, strength, full)
+            painted, codes, output_codes = step_module(
+                all_content, all_style, strength, full if contrasting else 0
+            )
             output, identity, repeated = painted.split((batch, own, again))
             codes = codes[:batch]
             finite = True
@@ -324,7 +329,7 @@ def main(args: Any) -> None:
                 terms["consistency"] = args.consistency_weight * losses.consistency_loss(
                     output[:again], repeated, down, right, _MOVE_MARGIN
                 )
-            if args.contrast_weight > 0 and full > 1:
+            if contrasting:
                 terms["contrast"] = args.contrast_weight * losses.contrast_loss(
                     output_codes, codes[:full]
                 )

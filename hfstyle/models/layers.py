@@ -37,9 +37,8 @@ _OPPONENT = (
     (2**-0.5, 0.0, -(2**-0.5)),
     (6**-0.5, -2 * 6**-0.5, 6**-0.5),
 )
-_FAINTEST_COLOR = (
-    0.1  # deviation, in those of `standardise`, below which a channel is not amplified further
-)
+# Deviation, in units of `standardise`, below which a channel of colour is not amplified further.
+_FAINTEST_COLOR = 0.1
 
 
 def standardise(image: Tensor) -> Tensor:

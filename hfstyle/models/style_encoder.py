@@ -55,7 +55,7 @@ class Trunk(nn.Module):
 class StyleEncoder(nn.Module):
     """Picture -> `Condition`: one vector, the global look, and a grid of tokens, the local look.
 
-    The vector is four parts: a learned embedding by fully connected layers from multi-scale statistics; the means and
+    The vector has three kinds of parts: a learned embedding by fully connected layers from multi-scale statistics; the means and
     deviations of the trunk's features at three scales, which the generator's `FeatureTransfer` uses as they are; and
     the colours, for its `ColorTransfer`. No normalisation inside: contrast and colour are half of a style.
 

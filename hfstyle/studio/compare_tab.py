@@ -7,7 +7,13 @@ from typing import Any
 import gradio as gr
 
 from hfstyle.studio.handlers import COMPARED_STYLES, Handlers
-from hfstyle.studio.parts import color_slider, photo_input, resolution_slider, strength_slider
+from hfstyle.studio.parts import (
+    color_slider,
+    photo_input,
+    resolution_slider,
+    results_gallery,
+    strength_slider,
+)
 from hfstyle.studio.refusals import friendly_steps
 from hfstyle.studio.uploads import PhotoUpload
 
@@ -39,15 +45,7 @@ def compare_tab(handlers: Handlers, compute: dict[str, Any], demo: gr.Blocks) ->
                 go = gr.Button("Compare", variant="primary")
                 stop = gr.Button("Stop")
         with gr.Column(scale=3, min_width=320):
-            shown = gr.Gallery(
-                label="Results",
-                show_label=False,
-                columns=3,
-                format="png",
-                object_fit="contain",
-                elem_classes="results",
-                interactive=False,
-            )
+            shown = results_gallery("Results")
     run = go.click(
         friendly_steps(handlers.compare),
         [content, presets, style, across, strength, color, resolution],

@@ -19,6 +19,7 @@ from hfstyle.studio.parts import (
     color_slider,
     photo_input,
     resolution_slider,
+    results_gallery,
     strength_slider,
 )
 from hfstyle.studio.refusals import friendly, friendly_steps
@@ -59,15 +60,11 @@ def discover_tab(
             dice = gr.Button("Surprise me", variant="primary")
         with gr.Column(scale=3, min_width=320):
             gr.Markdown("Search or draw styles, then **choose one** of the pictures.")
-            shown = gr.Gallery(
-                label="Found styles",
-                show_label=False,
-                columns=3,
-                format="png",
+            shown = results_gallery(
+                "Found styles",
                 object_fit="cover",
                 elem_classes=["results", "found"],
                 allow_preview=False,
-                interactive=False,
                 buttons=[],
             )
             before_after = before_after_slider()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gradio as gr
 
 from hfstyle.pipeline import DEFAULT_STYLE_SIZE
@@ -82,6 +84,14 @@ def resolution_slider() -> gr.Slider:
         step=64,
         label="Detail",
         info="short side in pixels at which the photo is painted; higher is finer and slower",
+    )
+
+
+def results_gallery(label: str, columns: int = 3, **changes: Any) -> gr.Gallery:
+    """Painted pictures beside each other, whole and lossless; the label is for screen readers."""
+    options = {"object_fit": "contain", "elem_classes": "results", **changes}
+    return gr.Gallery(
+        label=label, show_label=False, columns=columns, format="png", interactive=False, **options
     )
 
 

@@ -13,6 +13,7 @@ from hfstyle.studio.parts import (
     fine_sliders,
     photo_input,
     preset_list,
+    results_gallery,
     strength_slider,
 )
 from hfstyle.studio.refusals import friendly_steps
@@ -57,25 +58,13 @@ def stylise_tab(
         with gr.Column(scale=3, min_width=320):
             before_after = before_after_slider()
             status = gr.Markdown("Choose a photo to begin.", elem_id="status")
-            beside = gr.Gallery(
-                label="Side by side",
-                show_label=False,
-                columns=3,
-                format="png",
-                object_fit="contain",
-                elem_classes="results",
-                interactive=False,
-            )
+            beside = results_gallery("Side by side")
             gr.Markdown("**Strength from 0 to 1**: choose one to set the slider")
-            strip = gr.Gallery(
-                label="Strength from 0 to 1",
-                show_label=False,
-                columns=len(STRIP),
-                format="png",
-                object_fit="contain",
+            strip = results_gallery(
+                "Strength from 0 to 1",
+                len(STRIP),
                 elem_classes=["results", "strip"],
                 allow_preview=False,
-                interactive=False,
             )
             with gr.Row():
                 download = gr.Button("Full-size picture", variant="primary", scale=4)
