@@ -632,7 +632,7 @@ def test_a_gallery_becomes_the_presets_of_a_model(
         tmp_path / "gallery",
         "file,title,artist,year,movement,licence\n"
         'waves.png,"waves, at dawn",Zoë,1901,Realism,public domain\n'
-        "hills.jpg,,,,,\n",
+        "hills.jpg,,,1902,,\n",
     )
     folder = tmp_path / "model"
     small_generator(1).save_pretrained(folder)
@@ -652,7 +652,30 @@ def test_a_gallery_becomes_the_presets_of_a_model(
         "licence": "public domain",
     }
     assert torch.equal(waves.vector, pipe.encode_style(gallery / "waves.png").vector)
-    assert pipe.preset("hills").metadata == {}
+    assert pipe.preset("hills").metadata == {"year": "1902"}
+
+
+def test_renewed_presets_keep_what_they_say_and_undated_works_are_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gallery = _gallery(
+        tmp_path / "gallery", "file,title,artist\nwaves.png,waves,Zoë\nhills.jpg,hills,Zoë\n"
+    )
+    folder = tmp_path / "model"
+    small_generator(1).save_pretrained(folder)
+    corrected = {"title": "Waves at Dawn", "year": "c. 1901", "movement": "Realism"}
+    foreign = StyleCode(torch.zeros(5), torch.zeros(2, 3), "another encoder", "waves", corrected)
+    foreign.save(folder / "styles" / "waves.safetensors")
+    for _ in range(2):
+        assert presets.main(["--model", str(folder), "--gallery", str(gallery)]) == 0
+        out = capsys.readouterr().out
+        assert "hills.jpg is left out" in out
+        assert "1 styles written" in out
+        pipe = StyleTransferPipeline.from_pretrained(folder)
+        assert list(pipe.presets) == ["waves"]
+        assert pipe.preset("waves").metadata == {**corrected, "artist": "Zoë"}
+        renewed = pipe.encode_style(gallery / "waves.png")
+        assert torch.equal(pipe.preset("waves").vector, renewed.vector)
 
 
 @pytest.mark.parametrize(
@@ -662,7 +685,7 @@ def test_a_gallery_becomes_the_presets_of_a_model(
         ("file,title\n", "lists no pictures"),
         ("file,title\n,x\n", "row 2 names no file"),
         ("file\nwaves.png\nwaves.jpg\n", "waves.png and waves.jpg would both be 'waves'"),
-        ("file\nwaves.png\nmissing.png\n", "missing.png"),
+        ("file,year\nwaves.png,1901\nmissing.png,1901\n", "missing.png"),
     ],
 )
 def test_a_faulty_gallery_is_told(

@@ -4,7 +4,8 @@
 
 GALLERY holds pictures and gallery.csv with the columns file, title, artist, year, movement, licence (all but the first
 may be empty). Of each picture FILE.jpg, MODEL/styles/FILE.safetensors is made. To be run whenever the weights change:
-a style code belongs to the encoder that made it.
+a style code belongs to the encoder that made it. What a code that is there already says of its work stays, whichever
+encoder made it; the gallery only fills what it leaves open. Works without a year are left out, unless they are there.
 """
 
 from __future__ import annotations
@@ -34,20 +35,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"presets: error: {error}", file=sys.stderr)
         return 1
     folder = args.model / STYLES_FOLDER
-    failures = 0
+    known = known_metadata(folder)
+    written = failures = 0
     for row in rows:
         picture = args.gallery / row["file"]
-        metadata = {key: row[key] for key in COLUMNS if row.get(key)}
+        metadata = {key: row[key] for key in COLUMNS if row.get(key)} | known.get(picture.stem, {})
+        if "year" not in metadata and picture.stem not in known:
+            print(f"presets: {row['file']} is left out: {args.gallery}/gallery.csv has no year")
+            continue
         try:
             code = pipe.encode_style(picture, style_size=args.style_size, metadata=metadata)
             code.save(folder / f"{picture.stem}.safetensors")
+            written += 1
         except (OSError, ValueError) as error:
             failures += 1
             print(f"presets: error: {error}", file=sys.stderr)
     removed = remove_stale(folder, pipe.generator.encoder_fingerprint())
     files = list(folder.glob("*.safetensors"))
     print(
-        f"{len(rows) - failures} styles written to {folder}, {removed} of other encoders removed; "
+        f"{written} styles written to {folder}, {removed} of other encoders removed; "
         f"it holds {len(files)}, {sum(file.stat().st_size for file in files) / 1e6:.2f} MB"
     )
     return 1 if failures else 0
@@ -81,6 +87,17 @@ def read_gallery(folder: Path) -> list[dict[str, str]]:
         if title := row.get("title"):
             row["title"] = title[0].upper() + title[1:]
     return rows
+
+
+def known_metadata(folder: Path) -> dict[str, dict[str, str]]:
+    """What the style codes in `folder` say of their works, by name of the file; whichever encoder made them."""
+    known = {}
+    for file in folder.glob("*.safetensors"):
+        try:
+            known[file.stem] = dict(StyleCode.load(file).metadata)
+        except StyleCodeError as error:
+            print(f"presets: {error}", file=sys.stderr)
+    return known
 
 
 def remove_stale(folder: Path, encoder: str) -> int:
