@@ -22,9 +22,10 @@ import torch
 from hfstyle._arguments import working_size
 from hfstyle._batch import find_style, style_label
 from hfstyle._encode import WRITE_FORMATS, is_unfinished
+from hfstyle._options import Parser, add_model, add_style_size, number, weights, whole
+from hfstyle._options import size as size_option
 from hfstyle._sources import Source, open_source
 from hfstyle._terminal import Progress, UsageError, reason
-from hfstyle.cli import _add_model, _add_style_size, _number, _Parser, _size, _weights, _whole
 from hfstyle.images import encode_image, load_image, save_image
 from hfstyle.pipeline import StyleTransferPipeline
 from hfstyle.style import StyleCode
@@ -392,7 +393,7 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="hfstyle.batch",
         description="Paint all pictures of a data set. The same command goes on after an interruption.",
         allow_abbrev=False,
@@ -413,7 +414,7 @@ def _parser() -> argparse.ArgumentParser:
         required=True,
         help="picture, style code or name of a bundled style; of several, each picture gets one, by turns",
     )
-    parser.add_argument("--style-weights", type=_weights, metavar="W,W,...", help="mix the styles")
+    parser.add_argument("--style-weights", type=weights, metavar="W,W,...", help="mix the styles")
     parser.add_argument("--output", required=True, metavar="DIR", help="folder for the results")
     parser.add_argument(
         "--format",
@@ -421,18 +422,18 @@ def _parser() -> argparse.ArgumentParser:
         default="png",
         help="of the results (default: png)",
     )
-    parser.add_argument("--quality", type=_whole(1, 100), default=95, help="of JPEG, WebP and AVIF")
-    parser.add_argument("--strength", type=_number(0.0, 1.0), default=1.0, help="0 to 1")
+    parser.add_argument("--quality", type=whole(1, 100), default=95, help="of JPEG, WebP and AVIF")
+    parser.add_argument("--strength", type=number(0.0, 1.0), default=1.0, help="0 to 1")
     parser.add_argument(
-        "--size", type=_size, default="auto", help="as of `hfstyle stylize` (default: auto)"
+        "--size", type=size_option, default="auto", help="as of `hfstyle stylize` (default: auto)"
     )
     parser.add_argument("--keep-alpha", action="store_true", help="keep transparency")
     parser.add_argument(
-        "--rows-per-file", type=_whole(1, None), default=256, help="of Parquet files (default: 256)"
+        "--rows-per-file", type=whole(1, None), default=256, help="of Parquet files (default: 256)"
     )
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress bar, no summary")
-    _add_style_size(parser)
-    _add_model(parser)
+    add_style_size(parser)
+    add_model(parser)
     return parser
 
 
