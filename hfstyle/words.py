@@ -35,7 +35,14 @@ WORDS_PREFIX: Final = "words:"
 TextEncoder: TypeAlias = Callable[[Sequence[str]], Tensor]
 """Texts -> (n, d) float, compared by their cosine."""
 
-_FACETS: Final = {"movement": 3.0, "artist": 3.0, "words": 1.5, "title": 0.8, "name": 0.8}
+_FACETS: Final = {
+    "movement": 3.0,
+    "artist": 3.0,
+    "technique": 3.0,
+    "words": 1.5,
+    "title": 0.8,
+    "name": 0.8,
+}
 _TOPIC: Final = 2.0  # of words that go with a movement and are not its name
 _NEIGHBOURS: Final = 8
 _LEAST_MEANING: Final = (

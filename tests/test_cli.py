@@ -28,7 +28,6 @@ from hfstyle._terminal import Progress
 from hfstyle.cli import _parser, main
 from hfstyle.examples import EXAMPLE_PHOTOS, example_photo, example_photo_path
 from hfstyle.pipeline import DEFAULT_STYLE_SIZE
-from training import presets
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -612,87 +611,3 @@ def test_a_missing_example_photo_names_the_remedy(
     monkeypatch.setattr("hfstyle.examples.find_spec", lambda name: spec)
     with pytest.raises(FileNotFoundError, match="--force-reinstall"):
         example_photo("astronaut")
-
-
-# --- training/presets.py
-
-
-def _gallery(folder: Path, text: str) -> Path:
-    folder.mkdir()
-    _picture(90, 80, 21).save(folder / "waves.png")
-    _picture(90, 80, 22).save(folder / "hills.jpg")
-    (folder / "gallery.csv").write_text(text, encoding="utf-8")
-    return folder
-
-
-def test_a_gallery_becomes_the_presets_of_a_model(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    gallery = _gallery(
-        tmp_path / "gallery",
-        "file,title,artist,year,movement,licence\n"
-        'waves.png,"waves, at dawn",Zoë,1901,Realism,public domain\n'
-        "hills.jpg,,,1902,,\n",
-    )
-    folder = tmp_path / "model"
-    small_generator(1).save_pretrained(folder)
-    other = StyleTransferPipeline(small_generator(2)).encode_style(_picture(80, 80, 1))
-    other.save(folder / "styles" / "stale.safetensors")
-    assert presets.main(["--model", str(folder), "--gallery", str(gallery)]) == 0
-    assert "2 styles written" in capsys.readouterr().out
-    pipe = StyleTransferPipeline.from_pretrained(folder)
-    assert list(pipe.presets) == ["hills", "waves"]
-    waves = pipe.preset("waves")
-    assert waves.name == "waves"
-    assert waves.metadata == {
-        "title": "Waves, at dawn",
-        "artist": "Zoë",
-        "year": "1901",
-        "movement": "Realism",
-        "licence": "public domain",
-    }
-    assert torch.equal(waves.vector, pipe.encode_style(gallery / "waves.png").vector)
-    assert pipe.preset("hills").metadata == {"year": "1902"}
-
-
-def test_renewed_presets_keep_what_they_say_and_undated_works_are_left_out(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    gallery = _gallery(
-        tmp_path / "gallery", "file,title,artist\nwaves.png,waves,Zoë\nhills.jpg,hills,Zoë\n"
-    )
-    folder = tmp_path / "model"
-    small_generator(1).save_pretrained(folder)
-    corrected = {"title": "Waves at Dawn", "year": "c. 1901", "movement": "Realism"}
-    foreign = StyleCode(torch.zeros(5), torch.zeros(2, 3), "another encoder", "waves", corrected)
-    foreign.save(folder / "styles" / "waves.safetensors")
-    for _ in range(2):
-        assert presets.main(["--model", str(folder), "--gallery", str(gallery)]) == 0
-        out = capsys.readouterr().out
-        assert "hills.jpg is left out" in out
-        assert "1 styles written" in out
-        pipe = StyleTransferPipeline.from_pretrained(folder)
-        assert list(pipe.presets) == ["waves"]
-        assert pipe.preset("waves").metadata == {**corrected, "artist": "Zoë"}
-        renewed = pipe.encode_style(gallery / "waves.png")
-        assert torch.equal(pipe.preset("waves").vector, renewed.vector)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("name,title\nwaves.png,x\n", "no column 'file'"),
-        ("file,title\n", "lists no pictures"),
-        ("file,title\n,x\n", "row 2 names no file"),
-        ("file\nwaves.png\nwaves.jpg\n", "waves.png and waves.jpg would both be 'waves'"),
-        ("file,year\nwaves.png,1901\nmissing.png,1901\n", "missing.png"),
-    ],
-)
-def test_a_faulty_gallery_is_told(
-    text: str, message: str, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    gallery = _gallery(tmp_path / "gallery", text)
-    folder = tmp_path / "model"
-    StyleTransferPipeline.from_pretrained(model).generator.save_pretrained(folder)
-    assert presets.main(["--model", str(folder), "--gallery", str(gallery)]) == 1
-    assert message in capsys.readouterr().err

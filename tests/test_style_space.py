@@ -31,12 +31,14 @@ def test_paintings_with_labels_become_a_space(
     rows = [{"image": {"bytes": _jpeg(i), "path": f"{i}.jpg"}, "title": f"t{i}"} for i in range(6)]
     rows = [row | {"label": "Cubism", "artist": "A. Painter"} for row in rows]
     rows[2]["image"] = {"bytes": b"broken", "path": "2.jpg"}
+    rows.append(rows[0] | {"title": "a princess", "label": "cartoon"})
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
     words = ["--model", str(model), "--style_data_dir", str(tmp_path / "*.parquet"), "--rank", "3"]
     assert style_space.main([*words, "--style_size", "64"]) == 0
     printed = capsys.readouterr()
     assert "5 paintings in 3 directions" in printed.out
     assert "row 2" in printed.err
+    assert "row 6 (0.jpg): its label is 'cartoon'" in printed.err
     pipe = StyleTransferPipeline.from_pretrained(model)
     space = pipe.style_space
     assert [entry["title"] for entry in space.about] == ["t0", "t1", "t3", "t4", "t5"]

@@ -1,55 +1,86 @@
 """Encode a gallery of pictures as the bundled styles of a model.
 
-    python training/presets.py --model hfstyle/pretrained/base --gallery GALLERY
+    python training/presets.py --model hfstyle/pretrained/base --gallery GALLERY \
+        --works training/presets.csv --pictures "style-train-*.parquet"
 
 GALLERY holds pictures and gallery.csv with the columns file, title, artist, year, movement, licence (all but the first
 may be empty). Of each picture FILE.jpg, MODEL/styles/FILE.safetensors is made. To be run whenever the weights change:
-a style code belongs to the encoder that made it. What a code that is there already says of its work stays, whichever
-encoder made it; the gallery only fills what it leaves open. Works without a year are left out, unless they are there.
+a style code belongs to the encoder that made it.
+
+WORKS is another table, of chosen works, with the columns name, picture, title, artist, year, movement, technique, licence.
+`picture` says where a work is: "gallery" (GALLERY/NAME.jpg), "drawn" (the specimen NAME of training/specimens.py), or
+"TITLE|ARTIST", as those columns of PICTURES, Parquet files, name it. The table of the bundled styles is
+training/presets.csv; with the command above it makes all of them.
+
+What the works' table says of a work comes first, then what a code that is there already says, whichever encoder made it,
+then gallery.csv. Works of which none of them knows the year are left out, unless their codes are there.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from PIL import Image
 
 from hfstyle._presets import STYLES_FOLDER
 from hfstyle.pipeline import DEFAULT_STYLE_SIZE, StyleTransferPipeline
 from hfstyle.style import StyleCode, StyleCodeError
+from training.sources import DataError, ParquetSource, RawPicture, open_pictures
+from training.specimens import SPECIMENS
 
-COLUMNS = ("title", "artist", "year", "movement", "licence")
+COLUMNS = ("title", "artist", "year", "movement", "technique", "licence")
+
+Opener = Callable[[], "Path | Image.Image"]
+
+
+@dataclass(frozen=True)
+class Work:
+    """A picture to encode: what the code is called, how to open the picture, and what is known of it."""
+
+    name: str
+    picture: Opener
+    about: Mapping[str, str]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; 0, or 1 if a picture failed or the gallery cannot be used."""
     args = _parse(argv)
     try:
-        rows = read_gallery(args.gallery)
+        works = {work.name: work for work in read_gallery(args.gallery)}
+        chosen = [] if args.works is None else read_works(args.works, works, args.pictures)
         pipe = StyleTransferPipeline.from_pretrained(args.model)
     except (OSError, ValueError) as error:
         print(f"presets: error: {error}", file=sys.stderr)
         return 1
     folder = args.model / STYLES_FOLDER
     known = known_metadata(folder)
+    told = {work.name: work.about for work in chosen}
+    works.update((work.name, work) for work in chosen)
     written = failures = 0
-    for row in rows:
-        picture = args.gallery / row["file"]
-        metadata = {key: row[key] for key in COLUMNS if row.get(key)} | known.get(picture.stem, {})
-        if "year" not in metadata and picture.stem not in known:
-            print(f"presets: {row['file']} is left out: {args.gallery}/gallery.csv has no year")
+    for name, work in works.items():
+        about = {**work.about, **known.get(name, {}), **told.get(name, {})}
+        if "year" not in about and name not in known:
+            print(f"presets: {name} is left out: its year is not known")
             continue
         try:
-            code = pipe.encode_style(picture, style_size=args.style_size, metadata=metadata)
-            code.save(folder / f"{picture.stem}.safetensors")
+            code = pipe.encode_style(
+                work.picture(), style_size=args.style_size, name=name, metadata=about
+            )
+            code.save(folder / f"{name}.safetensors")
             written += 1
         except (OSError, ValueError) as error:
             failures += 1
-            print(f"presets: error: {error}", file=sys.stderr)
+            print(f"presets: error: {name}: {error}", file=sys.stderr)
     removed = remove_stale(folder, pipe.generator.encoder_fingerprint())
     files = list(folder.glob("*.safetensors"))
     print(
@@ -59,8 +90,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 1 if failures else 0
 
 
-def read_gallery(folder: Path) -> list[dict[str, str]]:
-    """Rows of gallery.csv, spaces stripped, titles with a capital first letter.
+def read_gallery(folder: Path) -> list[Work]:
+    """The works of gallery.csv, titles with a capital first letter.
 
     Raises:
         FileNotFoundError: no gallery.csv.
@@ -69,24 +100,53 @@ def read_gallery(folder: Path) -> list[dict[str, str]]:
     path = folder / "gallery.csv"
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist; it lists the pictures of the gallery")
-    with open(path, encoding="utf-8-sig", newline="") as stream:
-        reader = csv.DictReader(stream)
-        if "file" not in (reader.fieldnames or []):
-            raise ValueError(f"{path} has no column 'file' but {reader.fieldnames}")
-        rows = [{k: (v or "").strip() for k, v in row.items() if k is not None} for row in reader]
-    if not rows:
-        raise ValueError(f"{path} lists no pictures")
-    seen: dict[str, str] = {}
-    for line, row in enumerate(rows, start=2):
+    files: dict[str, str] = {}
+    works = []
+    for line, row in enumerate(_rows(path, ("file",)), start=2):
         if not row["file"]:
             raise ValueError(f"{path}: row {line} names no file")
         name = Path(row["file"]).stem
-        if name in seen:
-            raise ValueError(f"{path}: {seen[name]} and {row['file']} would both be {name!r}")
-        seen[name] = row["file"]
+        if name in files:
+            raise ValueError(f"{path}: {files[name]} and {row['file']} would both be {name!r}")
+        files[name] = row["file"]
         if title := row.get("title"):
             row["title"] = title[0].upper() + title[1:]
-    return rows
+        works.append(Work(name, partial(Path, folder / row["file"]), _about(row)))
+    return works
+
+
+def read_works(table: Path, gallery: Mapping[str, Work], pictures: str | None) -> list[Work]:
+    """The works of a table such as training/presets.csv.
+
+    Args:
+        table: a CSV file.
+        gallery: works that rows with the picture "gallery" mean, by name.
+        pictures: Parquet files with the columns title and artist, or a pattern.
+
+    Raises:
+        FileNotFoundError: no such table.
+        ValueError: a column is missing, two rows have one name, or a row's picture is nowhere.
+    """
+    rows = _rows(table, ("name", "picture"))
+    wanted = {row["picture"] for row in rows if "|" in row["picture"]}
+    if wanted and pictures is None:
+        raise ValueError(f"{table} takes works from Parquet files; name them with --pictures")
+    found = _find(pictures, wanted) if pictures is not None else {}
+    works: dict[str, Work] = {}
+    for row in rows:
+        name, place = row["name"], row["picture"]
+        if name in works:
+            raise ValueError(f"{table}: two rows are named {name!r}")
+        if place == "gallery" and name in gallery:
+            opener: Opener = gallery[name].picture
+        elif place == "drawn" and name in SPECIMENS:
+            opener = SPECIMENS[name]
+        elif place in found:
+            opener = partial(_open, found[place])
+        else:
+            raise ValueError(f"{table}: the picture {place!r} of {name!r} is nowhere")
+        works[name] = Work(name, opener, _about(row))
+    return list(works.values())
 
 
 def known_metadata(folder: Path) -> dict[str, dict[str, str]]:
@@ -114,6 +174,46 @@ def remove_stale(folder: Path, encoder: str) -> int:
     return removed
 
 
+def _rows(path: Path, needed: Sequence[str]) -> list[dict[str, str]]:
+    """Rows of a CSV file that has the columns `needed`, spaces stripped."""
+    with open(path, encoding="utf-8-sig", newline="") as stream:
+        reader = csv.DictReader(stream)
+        for column in needed:
+            if column not in (reader.fieldnames or []):
+                raise ValueError(f"{path} has no column {column!r} but {reader.fieldnames}")
+        rows = [{k: (v or "").strip() for k, v in row.items() if k is not None} for row in reader]
+    if not rows:
+        raise ValueError(f"{path} lists no pictures")
+    return rows
+
+
+def _about(row: Mapping[str, str]) -> dict[str, str]:
+    return {key: row[key] for key in COLUMNS if row.get(key)}
+
+
+def _find(pictures: str, wanted: set[str]) -> dict[str, RawPicture]:
+    """The first picture of Parquet files whose "TITLE|ARTIST" is each of `wanted`."""
+    import pyarrow.parquet as pq
+
+    source = open_pictures(data_dir=pictures)
+    if not isinstance(source, ParquetSource):
+        raise DataError(f"{pictures!r} are no Parquet files")
+    found: dict[str, RawPicture] = {}
+    index = 0
+    for file in source.files:
+        rows: list[dict[str, Any]] = pq.read_table(file, columns=["title", "artist"]).to_pylist()
+        for row in rows:
+            key = f"{row['title'] or ''}|{row['artist'] or ''}"
+            if key in wanted:
+                found.setdefault(key, source[index])
+            index += 1
+    return found
+
+
+def _open(raw: RawPicture) -> Path | Image.Image:
+    return raw.data if isinstance(raw.data, Path) else Image.open(io.BytesIO(raw.data))
+
+
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -123,6 +223,12 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--gallery", type=Path, required=True, help="folder with gallery.csv and pictures"
+    )
+    parser.add_argument(
+        "--works", type=Path, help="table of chosen works, as training/presets.csv (default: none)"
+    )
+    parser.add_argument(
+        "--pictures", help="Parquet files, or a pattern, that hold works of the table"
     )
     parser.add_argument(
         "--style_size",
