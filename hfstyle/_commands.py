@@ -18,7 +18,7 @@ from hfstyle._batch import Inputs, Outputs, find_style, style_label, write_to_st
 from hfstyle._model_commands import benchmark, evaluate, export_onnx, info, load_pipeline
 from hfstyle._terminal import Progress, UsageError, reason
 from hfstyle.examples import EXAMPLE_PHOTOS, example_photo
-from hfstyle.images import Picture, save_image
+from hfstyle.images import Picture, load_image, save_image
 from hfstyle.pipeline import StyleTransferPipeline
 from hfstyle.regions import Region
 from hfstyle.style import StyleCode, normalise_weights
@@ -65,7 +65,7 @@ def stylize(args: argparse.Namespace) -> int:
     ready: list[tuple[str, StyleCode | None]] = []
     regions = _regions(pipe, args, failures)
     for group in groups or [[]] if regions is not None else []:
-        label = style_label([*group, *(style for _, style in areas)])
+        label = style_label([*group, *(area[1] for area in areas)])
         try:
             codes = [find_style(pipe, style, args.style_size) for style in group]
             code = StyleCode.mix(codes, args.style_weights, label) if codes else None
@@ -250,13 +250,14 @@ def _regions(
 ) -> list[Region] | None:
     """The regions that were asked for; None if one has no usable style."""
     regions = []
-    for mask, style in args.region or []:
+    for mask, style, *photo in args.region or []:
         try:
-            code = find_style(pipe, style, args.style_size)
-            regions.append(Region(Path(mask), code, args.strength, args.color, args.feather))
+            code = None if style == "none" else find_style(pipe, style, args.style_size)
+            content = load_image(photo[0]) if photo else None
         except Exception as error:
             failures.add(error, style)
             return None
+        regions.append(Region(Path(mask), code, args.strength, args.color, args.feather, content))
     return regions
 
 

@@ -12,19 +12,24 @@ import torch
 from torch import Tensor
 
 from hfstyle._arrays import as_float
+from hfstyle._geometry import resize
 from hfstyle._recolor import recolor
 from hfstyle.style import StyleCode
 
-__all__ = ["Layer", "compose", "recolor_layers"]
+__all__ = ["Layer", "compose", "lay_over", "recolor_layers", "with_contents"]
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A style as it is applied in some part of the picture; without a code, that part stays the photo."""
+    """A style as it is applied in some part of the picture; without a code, that part stays the photo.
+
+    content: another photo (3, h, w) that is seen in that part; None is the photo itself.
+    """
 
     code: StyleCode | None
     strength: float
     color: float
+    content: Tensor | None = None
 
     @property
     def paints(self) -> bool:
@@ -54,6 +59,51 @@ def compose(
             out.addcmul_(painted, weight[None])
     untouched = _untouched(layers, weights)
     return torch.where(untouched, content, out.clamp_(0, 1))
+
+
+def lay_over(layers: Sequence[Layer], weights: Tensor, content: Tensor, painted: Tensor) -> Tensor:
+    """Fully painted pixels over the photo, as strong as the layers say: (3, H, W) float32 in [0, 1].
+
+    Args:
+        layers: L.
+        weights: (L, H, W) float32, summing to 1.
+        content: (3, H, W), the photo, float32 in [0, 1] or uint8.
+        painted: (3, H, W) float32.
+    """
+    content = as_float(content)
+    amounts = torch.tensor([layer.strength if layer.paints else 0.0 for layer in layers])
+    amount = torch.einsum("l,lhw->hw", amounts, weights)
+    out = torch.lerp(content, painted, amount.clamp(0, 1)).clamp_(0, 1)
+    return torch.where(amount == 0, content, out)
+
+
+def with_contents(content: Tensor, layers: Sequence[Layer], weights: Tensor) -> Tensor:
+    """The photo, with other photos in the places of layers that bring one: (3, H, W) of the photo's type.
+
+    Args:
+        content: (3, H, W), the photo, float32 in [0, 1] or uint8.
+        layers: L.
+        weights: (L, H, W) float32, summing to 1.
+    """
+    if all(layer.content is None for layer in layers):
+        return content
+    out = torch.zeros(content.shape)
+    for layer, weight in zip(layers, weights, strict=True):
+        own = content if layer.content is None else layer.content
+        out.addcmul_(_covering(own, (content.shape[1], content.shape[2])), weight[None])
+    out.clamp_(0, 1)
+    return out if content.is_floating_point() else out.mul_(255).round_().to(content.dtype)
+
+
+def _covering(picture: Tensor, size: tuple[int, int]) -> Tensor:
+    """(3, h, w) -> (3, H, W) float32: scaled until it covers the size, its middle."""
+    scale = max(size[0] / picture.shape[1], size[1] / picture.shape[2])
+    wide = [
+        max(goal, round(side * scale)) for goal, side in zip(size, picture.shape[1:], strict=True)
+    ]
+    scaled = resize(picture, (wide[0], wide[1]))
+    top, left = (wide[0] - size[0]) // 2, (wide[1] - size[1]) // 2
+    return scaled[:, top : top + size[0], left : left + size[1]]
 
 
 def recolor_layers(

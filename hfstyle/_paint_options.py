@@ -95,8 +95,16 @@ def add_stylize(commands: Commands[Parser]) -> Parser:
         action="append",
         nargs=2,
         metavar=("MASK", "STYLE"),
-        help="paint another style where the picture MASK is white; may be given several times, later "
-        "ones lie over earlier ones. --strength and --color hold for all",
+        help="paint another style where the picture MASK is white, 'none' leaves it as it is; may be given "
+        "several times, later ones lie over earlier ones. --strength and --color hold for all",
+    )
+    parser.add_argument(
+        "--region-photo",
+        action="append",
+        nargs=3,
+        dest="region",
+        metavar=("MASK", "STYLE", "PHOTO"),
+        help="as --region, and show another photo there",
     )
     parser.add_argument(
         "--feather",

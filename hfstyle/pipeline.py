@@ -12,15 +12,12 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal, Self, TypeAlias
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from hfstyle._arguments import (
@@ -32,10 +29,13 @@ from hfstyle._arguments import (
     item_name,
 )
 from hfstyle._arrays import as_float
-from hfstyle._composition import Layer, compose, recolor_layers
+from hfstyle._composition import Layer, compose, lay_over, recolor_layers, with_contents
 from hfstyle._controls import StyleControls
 from hfstyle._detail import restore_detail
+from hfstyle._feature_regions import MOST_PIXELS, paint_layers
+from hfstyle._outputs import Output, output_of, stacked
 from hfstyle._presets import STYLES_FOLDER, Presets, download_styles, local_folder
+from hfstyle._progress import Progress, Run
 from hfstyle.images import (
     WHITE,
     ImageError,
@@ -45,7 +45,6 @@ from hfstyle.images import (
     load_image,
     pad_to_multiple,
     resize,
-    to_pil,
 )
 from hfstyle.models.generator import StyleGenerator
 from hfstyle.regions import Region, region_weights
@@ -72,7 +71,7 @@ _CACHED_STYLES: Final = 64
 _LEAST_RETRY: Final = 128  # side of tiles in px below which a GPU's memory is too small
 
 StyleInput: TypeAlias = ImageInput | Picture | StyleCode
-Output: TypeAlias = Literal["pil", "np", "pt"]
+Blend: TypeAlias = Literal["features", "pixels"]
 
 _log = logging.getLogger(__name__)
 
@@ -287,6 +286,7 @@ class StyleTransferPipeline(StyleControls):
         *,
         color: float | Sequence[float] = 1.0,
         regions: Sequence[Region] | None = None,
+        blend: Blend = "features",
         style_weights: Sequence[float] | None = None,
         style_size: int = DEFAULT_STYLE_SIZE,
         processing_resolution: int | None = None,
@@ -313,6 +313,8 @@ class StyleTransferPipeline(StyleControls):
                 colours are the photo's, objects keep their colours), between is a straight line.
             regions: parts of the picture with styles, strengths and colours of their own; later ones lie over earlier
                 ones. Masks are brought to the size of each picture. `strength` and `color` are the background's.
+            blend: where regions are composed: "features" of the network, in one pass, or "pixels" of a pass for each
+                style. Pictures painted in tiles, and `from_onnx`, always take pixels.
             style_weights: one for each style, >= 0, not all zero; they are divided by their sum.
             style_size: short side in pixels, 64 to 4096, at which styles are looked at.
             processing_resolution: short side in pixels, from 64, at which the network runs; lower is faster and paints
@@ -349,6 +351,8 @@ class StyleTransferPipeline(StyleControls):
             )
         if tile_size is not None and tile_size != "auto":
             tile_size = check_int("tile_size", tile_size, LEAST_TILE, None)
+        if blend not in ("features", "pixels"):
+            raise ValueError(f"blend is {blend!r}; give 'features' or 'pixels'")
         if output_type not in ("pil", "np", "pt"):
             raise ValueError(f"output_type is {output_type!r}; give 'pil', 'np' or 'pt'")
         shares = None if style_weights is None else normalise_weights(style_weights, len(styles))
@@ -364,19 +368,19 @@ class StyleTransferPipeline(StyleControls):
         codes = codes * len(pictures) if len(codes) == 1 else codes
         above = self._layers(areas, style_size)
 
-        progress = _Progress(progress_callback, len(pictures))
+        progress = Progress(progress_callback, len(pictures))
         results: list[Any] = []
         for index, source in enumerate(pictures):
             picture = _load(source, item_name("image", index, len(pictures)), keep_alpha)
-            run = _Run(tile_size, torch.uint8 if output_type == "pil" else torch.float32, progress)
+            run = Run(tile_size, torch.uint8 if output_type == "pil" else torch.float32, progress)
             layers = [Layer(codes[index], amounts[index], colors[index]), *above]
             weights = region_weights(areas, picture.size) if areas else None  # (L, H, W)
-            painted = self._paint(picture, layers, weights, processing_resolution, run)  # (3, H, W)
+            painted = self._paint(picture, layers, weights, processing_resolution, run, blend)
             alpha = picture.alpha
             del picture  # not kept beside its copies: of 100 megapixels, 1.2 GB
-            results.append(_output(painted, alpha, output_type))
+            results.append(output_of(painted, alpha, output_type))
             progress.picture_done()
-        images = _stacked(results, output_type)
+        images = stacked(results, output_type)
         return StyleTransferOutput(images) if return_dict else (images,)
 
     def _encode_all(self, styles: Sequence[StyleInput], style_size: int) -> list[StyleCode]:
@@ -397,7 +401,15 @@ class StyleTransferPipeline(StyleControls):
         styles = [region.style for region in regions if region.style is not None]
         codes = iter(self._encode_all(styles, style_size))
         return [
-            Layer(None if r.style is None else next(codes), r.strength, r.color) for r in regions
+            Layer(
+                None if region.style is None else next(codes),
+                region.strength,
+                region.color,
+                None
+                if region.content is None
+                else _load(region.content, f"content of regions[{index}]", keep_alpha=False).rgb,
+            )
+            for index, region in enumerate(regions)
         ]
 
     def _code_of(self, style: StyleInput, style_size: int, where: str) -> StyleCode:
@@ -439,7 +451,8 @@ class StyleTransferPipeline(StyleControls):
         layers: Sequence[Layer],
         weights: Tensor | None,
         resolution: int | None,
-        run: _Run,
+        run: Run,
+        blend: Blend,
     ) -> Tensor:
         """(3, H, W) on the CPU, of the picture's size: float32 in [0, 1], or uint8.
 
@@ -451,22 +464,53 @@ class StyleTransferPipeline(StyleControls):
                 f"{picture.name} is {width} x {height} px; height and width must be at least "
                 f"{MINIMUM_SIDE} px, enlarge it first"
             )
+        rgb = picture.rgb if weights is None else with_contents(picture.rgb, layers, weights)
         if not any(layer.paints for layer in layers):
-            return picture.rgb
-
-        def paint(code: StyleCode, strength: float, run: _Run) -> Tensor:
-            return self._paint_in_one_style(picture.rgb[None], code, strength, resolution, run)
-
-        if weights is not None:
-            exact = replace(run, dtype=torch.float32)
-            painted = compose(layers, weights, picture.rgb, partial(paint, run=exact))
-        else:
+            return rgb
+        if weights is None:
             assert layers[0].code is not None
-            painted = paint(layers[0].code, layers[0].strength, run)
-        return recolor_layers(layers, weights, painted, picture.rgb)
+            painted = self._paint_in_one_style(
+                rgb[None], layers[0].code, layers[0].strength, resolution, run
+            )
+        else:
+            exact = replace(run, dtype=torch.float32)
+            painted = self._paint_layers(rgb, layers, weights, resolution, exact, blend)
+        return recolor_layers(layers, weights, painted, rgb)
+
+    def _paint_layers(
+        self,
+        rgb: Tensor,
+        layers: Sequence[Layer],
+        weights: Tensor,
+        resolution: int | None,
+        run: Run,
+        blend: Blend,
+    ) -> Tensor:
+        """rgb (3, H, W) in several styles with shares `weights` (L, H, W) -> (3, H, W) float32 on the CPU."""
+        whole = resolution is None or resolution == min(rgb.shape[1:])
+        reduced = rgb[None] if whole else resize(rgb[None], resolution or 0)  # (1, 3, h, w)
+        height, width = reduced.shape[2:]
+        possible = isinstance(self.generator, torch.nn.Module) and (
+            self._tile_side(run.tile_size, height, width) is None
+            and len(layers) * height * width <= MOST_PIXELS
+        )
+        if blend == "features" and possible:
+            with suppress(torch.OutOfMemoryError), self._autocast():
+                seen = as_float(reduced.to(self.device))
+                painted = paint_layers(self.generator, seen, layers, weights)
+                if not whole:
+                    out = torch.empty(rgb.shape)
+                    restore_detail(painted, seen, rgb[None], 1.0, out)
+                    painted = out[None]
+                return lay_over(layers, weights, rgb, painted[0].cpu())
+
+        def paint(code: StyleCode, strength: float) -> Tensor:
+            return self._paint_in_one_style(rgb[None], code, strength, resolution, run)
+
+        return compose(layers, weights, rgb, paint)
 
     def _paint_in_one_style(
-        self, content: Tensor, code: StyleCode, strength: float, resolution: int | None, run: _Run
+        self, content: Tensor, code: StyleCode, strength: float, resolution: int | None, run: Run
     ) -> Tensor:
         """content (1, 3, H, W) -> (3, H, W) on the CPU."""
         height, width = content.shape[2:]
@@ -478,7 +522,7 @@ class StyleTransferPipeline(StyleControls):
         restore_detail(painted.to(self.device), reduced, content, strength, out)
         return out
 
-    def _run(self, content: Tensor, code: StyleCode, strength: float, run: _Run) -> Tensor:
+    def _run(self, content: Tensor, code: StyleCode, strength: float, run: Run) -> Tensor:
         """content (1, 3, h, w) float32 or uint8 of any size -> the same, painted, in one pass or in tiles."""
         side = self._tile_side(run.tile_size, *content.shape[2:])
         while True:
@@ -510,7 +554,7 @@ class StyleTransferPipeline(StyleControls):
         return crop_back(painted.float(), size).clamp(0, 1)
 
     def _run_tiles(
-        self, content: Tensor, code: StyleCode, strength: float, side: int, run: _Run
+        self, content: Tensor, code: StyleCode, strength: float, side: int, run: Run
     ) -> Tensor:
         """content (1, 3, h, w) -> (1, 3, h, w) on the CPU, rows of (h, w, 3) in memory."""
         rows = torch.empty((*content.shape[2:], 3), dtype=run.dtype)
@@ -533,43 +577,6 @@ class StyleTransferPipeline(StyleControls):
         return torch.autocast(self.device.type, dtype=self.dtype)
 
 
-class _Progress:
-    """Pictures and tiles done, told to a callback. Tiles are counted from when they are begun."""
-
-    def __init__(self, callback: Callable[[int, int], None] | None, pictures: int) -> None:
-        self._callback = callback
-        self._done, self._total = 0, pictures
-
-    def picture_done(self) -> None:
-        self._done += 1
-        self._tell()
-
-    def tiles(self) -> Callable[[int, int], None]:
-        """A callback `(done, total)` for the tiles of one picture."""
-        told = [0, 0]
-
-        def step(done: int, total: int) -> None:
-            self._done += done - told[0]
-            self._total += total - told[1]
-            told[:] = done, total
-            self._tell()
-
-        return step
-
-    def _tell(self) -> None:
-        if self._callback is not None:
-            self._callback(self._done, self._total)
-
-
-@dataclass(frozen=True)
-class _Run:
-    """How the network runs: in which tiles, and the type in which these are put together."""
-
-    tile_size: TileSize
-    dtype: torch.dtype
-    progress: _Progress
-
-
 def _load(source: ImageInput | Picture, name: str, keep_alpha: bool) -> Picture:
     if not isinstance(source, Picture):
         path = isinstance(source, (str, os.PathLike))
@@ -589,24 +596,3 @@ def _style_view(rgb: Tensor, size: int) -> Tensor:
     top, left = max(0, height - longest) // 2, max(0, width - longest) // 2
     middle = rgb[:, top : top + min(height, longest), left : left + min(width, longest)]
     return resize(middle, size).contiguous()
-
-
-def _output(rgb: Tensor, alpha: Tensor | None, output_type: Output) -> Any:
-    if output_type == "pil" and rgb.dtype == torch.uint8:
-        image = Image.fromarray(rgb.permute(1, 2, 0).numpy())
-        if alpha is not None:
-            levels = alpha if alpha.dtype == torch.uint8 else alpha.mul(255).round()
-            image.putalpha(Image.fromarray(levels[0].to(torch.uint8).numpy()))
-        return image
-    rgb, alpha = as_float(rgb), None if alpha is None else as_float(alpha)
-    if output_type == "pil":
-        return to_pil(rgb, alpha)
-    planes = rgb.clone() if alpha is None else torch.cat((rgb, alpha))  # (3 or 4, H, W)
-    return planes if output_type == "pt" else planes.permute(1, 2, 0).contiguous().numpy()
-
-
-def _stacked(results: list[Any], output_type: Output) -> Any:
-    """Arrays or tensors of one shape as a batch; PIL pictures, and what differs in shape, as the list it is."""
-    if output_type == "pil" or len({result.shape for result in results}) > 1:
-        return results
-    return torch.stack(results) if output_type == "pt" else np.stack(results)

@@ -38,7 +38,7 @@ _LABEL_TOLERANCE: Final = (
 
 @dataclass(frozen=True, eq=False)
 class Region:
-    """A part of the photo that is painted in a style of its own.
+    """A part of the photo that is painted in a style of its own, or shows another photo, or both.
 
     Args:
         mask: where it is: a picture (its luminance; white is inside), or an array or tensor (H, W), in [0, 1] if
@@ -47,9 +47,11 @@ class Region:
         strength: in [0, 1], as of the pipeline.
         color: in [0, 1], as of the pipeline; the palette that is kept at 0 is that of the photo inside the mask.
         feather: width of the soft edge in short sides of the photo, 0 to 0.5. 0 takes the mask as it is.
+        content: another photo that is seen inside the mask, of any size: it is scaled until it covers the photo, and its
+            middle is taken. None is the photo itself.
 
     Raises:
-        ValueError: strength, color or feather out of range. The mask is read when the picture is painted.
+        ValueError: strength, color or feather out of range. Mask and content are read when the picture is painted.
     """
 
     mask: MaskInput
@@ -57,6 +59,7 @@ class Region:
     strength: float = 1.0
     color: float = 1.0
     feather: float = 0.01
+    content: ImageInput | Picture | None = None
 
     def __post_init__(self) -> None:
         for name in ("strength", "color"):

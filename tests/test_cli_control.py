@@ -82,6 +82,20 @@ def test_a_region_in_another_style(here: Path, model: str) -> None:
     assert file.name == "photo__blue_waves+red_hills.png"
 
 
+def test_several_photos_in_several_styles_become_one_picture(here: Path, model: str) -> None:
+    picture(40, 56, 8).save("other.png")
+    base = ("stylize", "photo.png", "--feather", "0")
+    shown = ("--region-photo", "mask.png", "none", "other.png")
+    assert run(model, *base, *shown, "-o", "one.png") == 0
+    one, photo, other = pixels("one.png"), pixels("photo.png"), pixels("other.png")
+    assert np.array_equal(one[:, 28:], photo[:, 28:])
+    assert np.array_equal(one[:, :28], other[:, :28])
+    styled = ("--style", "blue_waves", "--region-photo", "mask.png", "red_hills", "other.png")
+    assert run(model, *base, *styled, "-o", "two.png") == 0
+    assert np.abs(pixels("two.png")[:, :28] - other[:, :28]).mean() > 1
+    assert run(model, *base, "--region-photo", "mask.png", "none", "gone.png", "-o", "x.png") == 1
+
+
 def test_neither_style_nor_region_is_wrong_usage(
     here: Path, model: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -24,6 +24,12 @@ LEFT = torch.zeros(SIZE)
 LEFT[:, :32] = 1
 
 
+@pytest.fixture(params=["features", "pixels"])
+def blend(request: pytest.FixtureRequest) -> str:
+    value: str = request.param
+    return value
+
+
 def paint(style: object, *regions: Region, **kwargs: object) -> torch.Tensor:
     out: torch.Tensor = PIPE(PHOTO, style, regions=regions, output_type="pt", **kwargs).images[0]  # type: ignore[arg-type]
     return out
@@ -144,41 +150,97 @@ def test_a_colour_that_a_label_map_lacks_is_named_with_those_it_has() -> None:
 # --- painting
 
 
-def test_outside_of_its_regions_a_photo_without_background_style_stays_as_it_is() -> None:
-    painted = paint(None, Region(LEFT, CODES[0], feather=0))
+def test_outside_of_its_regions_a_photo_without_background_style_stays_as_it_is(blend: str) -> None:
+    painted = paint(None, Region(LEFT, CODES[0], feather=0), blend=blend)
     assert torch.equal(painted[:, :, 32:], PHOTO[:, :, 32:])
     assert (painted[:, :, :32] - PHOTO[:, :, :32]).abs().mean() > 0.01
 
 
-def test_a_region_of_strength_zero_or_without_style_is_the_photo() -> None:
+def test_a_region_of_strength_zero_or_without_style_is_the_photo(blend: str) -> None:
     for region in (Region(LEFT, CODES[0], strength=0, feather=0), Region(LEFT, None, feather=0)):
-        painted = paint(CODES[1], region)
+        painted = paint(CODES[1], region, blend=blend)
         assert torch.equal(painted[:, :, :32], PHOTO[:, :, :32])
         assert (painted[:, :, 32:] - PHOTO[:, :, 32:]).abs().mean() > 0.01
 
 
-def test_one_region_over_everything_is_the_whole_picture_in_its_style() -> None:
+def test_one_region_over_everything_is_the_whole_picture_in_its_style(blend: str) -> None:
     whole = PIPE(PHOTO, CODES[0], 0.7, output_type="pt").images[0]
-    painted = paint(CODES[1], Region(torch.ones(SIZE), CODES[0], 0.7))
+    painted = paint(CODES[1], Region(torch.ones(SIZE), CODES[0], 0.7), blend=blend)
     torch.testing.assert_close(painted, whole, atol=1e-4, rtol=0)
 
 
-def test_two_regions_of_one_style_are_that_style_without_a_seam() -> None:
+def test_two_regions_of_one_style_are_that_style_without_a_seam(blend: str) -> None:
     whole = PIPE(PHOTO, CODES[0], output_type="pt").images[0]
-    painted = paint(CODES[0], Region(LEFT, CODES[0], feather=0.2))
+    painted = paint(CODES[0], Region(LEFT, CODES[0], feather=0.2), blend=blend)
     torch.testing.assert_close(painted, whole, atol=1e-4, rtol=0)
 
 
-def test_no_halo_the_boundary_lies_between_its_two_sides() -> None:
+def test_no_halo_the_boundary_lies_between_its_two_sides(blend: str) -> None:
     """Where a style goes over into another, no pixel is brighter or darker than in both of them, beyond a little."""
     one, two = (PIPE(PHOTO, code, output_type="pt").images[0] for code in CODES)
-    painted = paint(CODES[1], Region(LEFT, CODES[0], feather=0.2))
+    painted = paint(CODES[1], Region(LEFT, CODES[0], feather=0.2), blend=blend)
     beyond = torch.maximum(painted - torch.maximum(one, two), torch.minimum(one, two) - painted)
     assert beyond.clamp(min=0).mean() < 2 / 255
 
 
-def test_each_region_has_its_own_palette() -> None:
-    painted = paint(CODES[1], Region(LEFT, CODES[0], color=0, feather=0))
+def test_both_ways_to_compose_agree_away_from_the_boundary() -> None:
+    """Colours on both sides are those of the styles; the two ways differ in how one goes over into the other."""
+    region = Region(LEFT, CODES[0], feather=0.05)
+    features, pixels = (paint(CODES[1], region, blend=way) for way in ("features", "pixels"))
+    assert not torch.equal(features, pixels)
+    for side in (slice(0, 16), slice(48, 64)):
+        difference = features[:, :, side].mean((1, 2)) - pixels[:, :, side].mean((1, 2))
+        assert difference.abs().max() < 0.05
+
+
+def test_features_are_composed_at_a_lower_resolution_too() -> None:
+    photo = torch.rand(3, 130, 200, generator=torch.Generator().manual_seed(3))
+    left = torch.zeros(130, 200)
+    left[:, :100] = 1
+    painted = PIPE(
+        photo, None, regions=[Region(left, CODES[0], feather=0)], processing_resolution=64,
+        output_type="pt",
+    ).images[0]  # fmt: skip
+    assert torch.equal(painted[:, :, 100:], photo[:, :, 100:])
+    assert (painted[:, :, :100] - photo[:, :, :100]).abs().mean() > 0.01
+
+
+def test_the_generator_itself_is_left_as_it_was() -> None:
+    before = PIPE(PHOTO, CODES[0], output_type="pt").images[0]
+    paint(CODES[1], Region(LEFT, CODES[0]))
+    assert torch.equal(PIPE(PHOTO, CODES[0], output_type="pt").images[0], before)
+
+
+# --- several photos
+
+
+def test_a_region_may_show_another_photo() -> None:
+    other = torch.rand(3, 30, 90, generator=torch.Generator().manual_seed(5))
+    shown = paint(None, Region(LEFT, None, content=other, feather=0))
+    assert torch.equal(shown[:, :, 32:], PHOTO[:, :, 32:])
+    assert (shown[:, :, :32] - PHOTO[:, :, :32]).abs().mean() > 0.1
+    assert (shown[:, :, :32].mean() - other.mean()).abs() < 0.05
+
+
+def test_another_photo_of_the_same_size_is_seen_as_it_is_and_may_be_painted(blend: str) -> None:
+    other = torch.rand(3, *SIZE, generator=torch.Generator().manual_seed(6))
+    both = torch.where(LEFT.bool(), other, PHOTO)
+    kept = paint(None, Region(LEFT, None, content=other, feather=0))
+    torch.testing.assert_close(kept, both)
+    composed = paint(CODES[1], Region(LEFT, CODES[0], content=other, feather=0), blend=blend)
+    alike = PIPE(
+        both, CODES[1], regions=[Region(LEFT, CODES[0], feather=0)], blend=blend, output_type="pt"
+    ).images[0]
+    torch.testing.assert_close(composed, alike)
+
+
+def test_another_photo_that_is_none_is_named() -> None:
+    with pytest.raises(ImageError, match=r"nowhere\.png"):
+        paint(None, Region(LEFT, None, content="nowhere.png"))
+
+
+def test_each_region_has_its_own_palette(blend: str) -> None:
+    painted = paint(CODES[1], Region(LEFT, CODES[0], color=0, feather=0), blend=blend)
     for tensor in (painted, PHOTO):
         assert tensor.isfinite().all()
     torch.testing.assert_close(
@@ -190,6 +252,11 @@ def test_regions_hold_for_every_picture_of_a_list() -> None:
     photos = [PHOTO, PHOTO[:, :40, :40]]
     out = PIPE(photos, None, regions=[Region(LEFT, CODES[0])], output_type="pt").images
     assert [tuple(image.shape) for image in out] == [(3, 48, 64), (3, 40, 40)]
+
+
+def test_an_unknown_way_to_compose_is_named() -> None:
+    with pytest.raises(ValueError, match="blend is 'colours'"):
+        paint(CODES[1], Region(LEFT, CODES[0]), blend="colours")
 
 
 def test_without_style_and_regions_there_is_an_error() -> None:

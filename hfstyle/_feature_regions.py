@@ -1,0 +1,157 @@
+"""Internal to `hfstyle.pipeline`: regions composed in the generator's features, all styles in one pass.
+
+Wherever the style acts on features (colour map, statistics, attention, modulation), each region's style acts, and the
+results are blended by the region's share of each place at that resolution. The convolutions between see one picture, so
+that strokes run across a boundary and one side's colours do not end at a line, as they do where finished pictures are
+laid over each other.
+
+L layers: the styles · B batch · C channels · H, W size of a picture
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any, Final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hfstyle._composition import Layer
+from hfstyle._geometry import crop_back, pad_to_multiple, resize
+from hfstyle.models.generator import StyleGenerator
+from hfstyle.models.layers import (
+    ColorTransfer,
+    FeatureTransfer,
+    InstanceStatistics,
+    Modulation,
+    TokenAttention,
+)
+from hfstyle.models.style_encoder import Condition
+
+__all__ = ["MOST_PIXELS", "paint_layers", "shared_generator"]
+
+MOST_PIXELS: Final = 4 * 2048 * 2048
+"""Of all layers together, that are composed in features; more memory than that is better spent pass by pass."""
+
+_STYLED = (ColorTransfer, FeatureTransfer, Modulation, TokenAttention)
+_LEAST: Final = 1e-4  # share of all layers that paint
+
+
+def paint_layers(
+    generator: StyleGenerator, content: Tensor, layers: Sequence[Layer], weights: Tensor
+) -> Tensor:
+    """A picture in the styles of all layers that paint, each in its place, before strength blends it with the content.
+
+    Args:
+        generator: in evaluation mode.
+        content: (1, 3, h, w) float32 in [0, 1], on the generator's device, any size.
+        layers: L, of which at least one paints.
+        weights: (L, H, W) float32 of any size, summing to 1; where nothing paints, any style may be shown.
+
+    Returns:
+        (1, 3, h, w) float32.
+    """
+    shares, painting = _shares(
+        layers, resize(weights[None], (content.shape[2], content.shape[3]))[0]
+    )
+    content, size = pad_to_multiple(content, generator.size_multiple, generator.minimum_size)
+    padded, _ = pad_to_multiple(
+        shares[:, None].to(content.device), generator.size_multiple, generator.minimum_size
+    )
+    dtype = generator.spread.weight.dtype
+    conditions = [
+        layer.code.to_condition(1, content.device, dtype) for layer in painting if layer.code
+    ]
+    condition = Condition(*(torch.cat(parts) for parts in zip(*conditions, strict=True)))
+    strength = torch.tensor([layer.strength for layer in painting], device=content.device)
+    twin = shared_generator(generator, padded)
+    content = content.contiguous(memory_format=torch.channels_last)
+    blended = twin(content, condition, strength)  # (L, 3, H, W): with the content at each strength
+    most = int(strength.argmax())
+    painted = content + (blended[most : most + 1].float() - content) / strength[most]
+    return crop_back(painted, size)
+
+
+def shared_generator(generator: StyleGenerator, shares: Tensor) -> StyleGenerator:
+    """A generator with the same weights that takes conditions of L styles for one picture (B = 1).
+
+    The copy is of the modules' shells, so that other threads may paint with the original meanwhile.
+
+    Args:
+        shares: (L, 1, H, W) of each style at each place of the padded content, summing to 1.
+    """
+    twin = _copied(generator, _Pyramid(shares))
+    assert isinstance(twin, StyleGenerator)
+    return twin
+
+
+def _copied(module: nn.Module, pyramid: _Pyramid) -> nn.Module:
+    if isinstance(module, _STYLED):
+        return _Shared(module, pyramid)
+    if not any(isinstance(part, _STYLED) for part in module.modules()):
+        return module
+    twin = copy.copy(module)
+    twin.__dict__["_modules"] = {
+        name: None if child is None else _copied(child, pyramid)
+        for name, child in module._modules.items()
+    }
+    return twin
+
+
+class _Pyramid:
+    """The shares (L, 1, H, W) at any lower resolution."""
+
+    def __init__(self, shares: Tensor) -> None:
+        self._at = {tuple(shares.shape[2:]): shares}
+        self._shares = shares
+
+    def at(self, x: Tensor) -> Tensor:
+        size = (x.shape[2], x.shape[3])
+        if size not in self._at:
+            self._at[size] = F.adaptive_avg_pool2d(self._shares, size)
+        return self._at[size]
+
+
+class _Shared(nn.Module):
+    """A part of the network that applies a style, for L styles: its outputs blended by their shares.
+
+    All styles see the statistics of the one picture, which are measured once.
+    """
+
+    def __init__(self, part: nn.Module, pyramid: _Pyramid) -> None:
+        super().__init__()
+        self.part, self.pyramid = part, pyramid
+
+    def forward(self, x: Tensor, *arguments: Tensor | InstanceStatistics) -> Any:
+        """x (1, C, H, W); of the arguments, styles have L rows -> what the part returns, blended."""
+        *styles, statistics = arguments
+        assert isinstance(statistics, InstanceStatistics)
+        begin = len(statistics.taken)
+        blended: list[Tensor] = []
+        many = False
+        for index, share in enumerate(self.pyramid.at(x)):
+            own = [style[index : index + 1] for style in styles if isinstance(style, Tensor)]
+            seen = InstanceStatistics(statistics.taken[begin:]) if index else statistics
+            found = self.part(x, *own, seen)
+            many = isinstance(found, tuple)
+            for number, value in enumerate(found if many else (found,)):
+                # Maps (1, C, H, W) take the share of each place, numbers (1,) that of the picture.
+                weight = (share if value.dim() == 4 else share.mean()).to(value.dtype)
+                if index == 0:
+                    blended.append(value * weight)
+                else:
+                    blended[number].addcmul_(value, weight)
+        return tuple(blended) if many else blended[0]
+
+
+def _shares(layers: Sequence[Layer], weights: Tensor) -> tuple[Tensor, list[Layer]]:
+    """Shares of the layers that paint, among themselves, and these; where none does, as in the whole picture."""
+    indices = [i for i, layer in enumerate(layers) if layer.paints and bool((weights[i] > 0).any())]
+    own = weights[indices]  # (L', H, W)
+    total = own.sum(0)
+    overall = own.mean((1, 2))
+    overall = overall / overall.sum()
+    shares = torch.where(total > _LEAST, own / total.clamp(min=_LEAST), overall[:, None, None])
+    return shares, [layers[i] for i in indices]

@@ -1,0 +1,49 @@
+"""Internal to `hfstyle.pipeline`: how far a call is, and how the network runs in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from hfstyle.tiling import TileSize
+
+__all__ = ["Progress", "Run"]
+
+
+class Progress:
+    """Pictures and tiles done, told to a callback. Tiles are counted from when they are begun."""
+
+    def __init__(self, callback: Callable[[int, int], None] | None, pictures: int) -> None:
+        self._callback = callback
+        self._done, self._total = 0, pictures
+
+    def picture_done(self) -> None:
+        self._done += 1
+        self._tell()
+
+    def tiles(self) -> Callable[[int, int], None]:
+        """A callback `(done, total)` for the tiles of one picture."""
+        told = [0, 0]
+
+        def step(done: int, total: int) -> None:
+            self._done += done - told[0]
+            self._total += total - told[1]
+            told[:] = done, total
+            self._tell()
+
+        return step
+
+    def _tell(self) -> None:
+        if self._callback is not None:
+            self._callback(self._done, self._total)
+
+
+@dataclass(frozen=True)
+class Run:
+    """How the network runs: in which tiles, and the type in which these are put together."""
+
+    tile_size: TileSize
+    dtype: torch.dtype
+    progress: Progress
