@@ -5,6 +5,7 @@ H, W size of the content · h, w size at which the network ran
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 import torch
@@ -19,8 +20,12 @@ _GUIDE_EPS: Final = 1e-3
 
 
 def restore_detail(
-    painted: Tensor, reduced: Tensor, content: Tensor, strength: float, out: Tensor
-) -> None:
+    painted: Tensor,
+    reduced: Tensor,
+    content: Tensor,
+    strength: float,
+    dtype: torch.dtype = torch.float32,
+) -> Iterator[Tensor]:
     """Bring a result to the size of the content, with the content's own fine detail in luminance.
 
     What the reduction took from the content, content - up(reduced), is given back: its luminance with the gain that
@@ -33,9 +38,12 @@ def restore_detail(
         reduced: (1, 3, h, w) in [0, 1].
         content: (1, 3, H, W) in [0, 1], or uint8, on any device.
         strength: in (0, 1].
-        out: (3, H, W) float32, or uint8 to be filled with 256 levels, on any device.
+        dtype: float32, or uint8 for 256 levels.
 
-    Works in strips of rows: beside its arguments it needs memory for (5, h, W) and (H, h) numbers.
+    Yields:
+        (3, rows, W) on the CPU, strips of the result from top to bottom; channels lie side by side in memory.
+
+    Beside its arguments it needs memory for (5, h, W) and (H, h) numbers.
     """
     height, width = content.shape[2:]
     guide, target = _luminance(reduced), _luminance(painted)  # (1, 1, h, w)
@@ -57,7 +65,10 @@ def restore_detail(
         strip = as_float(content[:, :, top:bottom].to(wide.device))  # (1, 3, rows, W)
         restored += gain * (_luminance(strip)[0] - coarse)
         restored.add_(strip[0], alpha=1 - strength).clamp_(0, 1)
-        out[:, top:bottom] = restored.mul_(255).round_() if out.dtype == torch.uint8 else restored
+        if dtype == torch.uint8:
+            restored.mul_(255).round_()
+        band = torch.empty((bottom - top, width, 3), dtype=dtype).permute(2, 0, 1)
+        yield band.copy_(restored)
 
 
 def _box(x: Tensor) -> Tensor:

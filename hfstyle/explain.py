@@ -19,7 +19,8 @@ from hfstyle.models.layers import InstanceStatistics
 from hfstyle.style import StyleCode
 
 if TYPE_CHECKING:
-    from hfstyle.pipeline import StyleInput, StyleTransferPipeline
+    from hfstyle._style_codes import StyleInput
+    from hfstyle.pipeline import StyleTransferPipeline
 
 __all__ = ["Explanation", "explain", "nearest_styles"]
 

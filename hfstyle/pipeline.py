@@ -6,16 +6,11 @@ B batch · H, W image size · h, w size at which the network runs · D style wid
 from __future__ import annotations
 
 import difflib
-import hashlib
-import logging
 import os
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Literal, Self, TypeAlias
+from typing import Any, Final, Self
 
 import torch
 from torch import Tensor
@@ -28,29 +23,22 @@ from hfstyle._arguments import (
     check_int,
     item_name,
 )
-from hfstyle._arrays import as_float
-from hfstyle._composition import Layer, compose, lay_over, recolor_layers, with_contents
-from hfstyle._controls import StyleControls
-from hfstyle._detail import restore_detail
-from hfstyle._feature_regions import MOST_PIXELS, paint_layers
+from hfstyle._composition import Layer, recolor_layers, with_contents
 from hfstyle._outputs import Output, output_of, stacked
+from hfstyle._painting import Blend
 from hfstyle._presets import STYLES_FOLDER, Presets, download_styles, local_folder
 from hfstyle._progress import Progress, Run
+from hfstyle._style_codes import StyleCodes, StyleInput, load_input
 from hfstyle.images import (
-    WHITE,
     ImageError,
     ImageInput,
     Picture,
-    crop_back,
-    load_image,
-    pad_to_multiple,
-    resize,
 )
 from hfstyle.models.generator import StyleGenerator
 from hfstyle.regions import Region, region_weights
 from hfstyle.sampling import SPACE_FILE
 from hfstyle.style import StyleCode, normalise_weights
-from hfstyle.tiling import LEAST_TILE, TileSize, paint_in_tiles, tile_side
+from hfstyle.tiling import LEAST_TILE, TileSize
 
 __all__ = [
     "DEFAULT_STYLE_SIZE",
@@ -66,14 +54,6 @@ MINIMUM_SIDE: Final = 16
 
 _STYLE_SIZES: Final = (64, 4096)
 _MINIMUM_RESOLUTION: Final = 64
-_LONGEST_STYLE: Final = 4  # long side in short sides; of a hand scroll the middle is looked at
-_CACHED_STYLES: Final = 64
-_LEAST_RETRY: Final = 128  # side of tiles in px below which a GPU's memory is too small
-
-StyleInput: TypeAlias = ImageInput | Picture | StyleCode
-Blend: TypeAlias = Literal["features", "pixels"]
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -90,7 +70,7 @@ class StyleTransferOutput:
     images: Any
 
 
-class StyleTransferPipeline(StyleControls):
+class StyleTransferPipeline(StyleCodes):
     """Paint pictures in the style of other pictures.
 
     The generator becomes the pipeline's own: it is put into evaluation mode and channels-last memory, and its style
@@ -116,9 +96,7 @@ class StyleTransferPipeline(StyleControls):
         self.generator = generator
         self.presets: Mapping[str, StyleCode] = {} if presets is None else presets
         """Style codes that came with the model, by name; read from their files when first used."""
-        self._encoder = generator.encoder_fingerprint()
-        self._codes: OrderedDict[bytes, StyleCode] = OrderedDict()
-        self._lock = threading.Lock()
+        self._start_codes()
         self._start_controls()
 
     @classmethod
@@ -198,16 +176,6 @@ class StyleTransferPipeline(StyleControls):
             code.save(folder / STYLES_FOLDER / f"{name}.safetensors")
         if isinstance(self.presets, Presets) and (space := self.presets.space()) is not None:
             space.save(folder / SPACE_FILE)
-
-    @property
-    def device(self) -> torch.device:
-        """Where the networks are."""
-        return next(self.generator.parameters()).device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Type of the generator's weights. The style encoder is always float32."""
-        return self.generator.spread.weight.dtype
 
     def to(
         self,
@@ -371,7 +339,7 @@ class StyleTransferPipeline(StyleControls):
         progress = Progress(progress_callback, len(pictures))
         results: list[Any] = []
         for index, source in enumerate(pictures):
-            picture = _load(source, item_name("image", index, len(pictures)), keep_alpha)
+            picture = load_input(source, item_name("image", index, len(pictures)), keep_alpha)
             run = Run(tile_size, torch.uint8 if output_type == "pil" else torch.float32, progress)
             layers = [Layer(codes[index], amounts[index], colors[index]), *above]
             weights = region_weights(areas, picture.size) if areas else None  # (L, H, W)
@@ -382,67 +350,6 @@ class StyleTransferPipeline(StyleControls):
             progress.picture_done()
         images = stacked(results, output_type)
         return StyleTransferOutput(images) if return_dict else (images,)
-
-    def _encode_all(self, styles: Sequence[StyleInput], style_size: int) -> list[StyleCode]:
-        """One code for each style; a style that occurs twice is decoded once."""
-        known: dict[str | int, StyleCode] = {}
-        codes = []
-        for index, style in enumerate(styles):
-            key = os.fspath(style) if isinstance(style, (str, os.PathLike)) else id(style)
-            if key not in known:
-                known[key] = self._code_of(
-                    style, style_size, item_name("style", index, len(styles))
-                )
-            codes.append(known[key])
-        return codes
-
-    def _layers(self, regions: Sequence[Region], style_size: int) -> list[Layer]:
-        """Regions with the codes of their styles."""
-        styles = [region.style for region in regions if region.style is not None]
-        codes = iter(self._encode_all(styles, style_size))
-        return [
-            Layer(
-                None if region.style is None else next(codes),
-                region.strength,
-                region.color,
-                None
-                if region.content is None
-                else _load(region.content, f"content of regions[{index}]", keep_alpha=False).rgb,
-            )
-            for index, region in enumerate(regions)
-        ]
-
-    def _code_of(self, style: StyleInput, style_size: int, where: str) -> StyleCode:
-        """The code of a picture, or a ready one, checked; `where` names the argument in errors."""
-        if isinstance(style, (str, os.PathLike)) and os.fspath(style).endswith(".safetensors"):
-            return StyleCode.load(style, self._encoder)
-        if isinstance(style, str) and (code := self._style_by_prefix(style)) is not None:
-            return code
-        if isinstance(style, StyleCode):
-            style.check_encoder(self._encoder, f"{where}: ")
-            return style
-        picture = _load(style, where, keep_alpha=False)
-        code = self._encode(_style_view(picture.rgb, style_size))
-        name = Path(style).stem if isinstance(style, (str, os.PathLike)) else ""
-        return replace(code, name=name)
-
-    def _encode(self, view: Tensor) -> StyleCode:
-        """view (3, h, w) float32 in [0, 1] -> its code, without a name, from memory if it was seen lately."""
-        key = hashlib.blake2b(view.numpy().tobytes(), person=b"%dx%d" % view.shape[1:]).digest()
-        with self._lock:
-            if key in self._codes:
-                self._codes.move_to_end(key)
-                return self._codes[key]
-        batch = view[None].to(self.device).contiguous(memory_format=torch.channels_last)
-        with torch.inference_mode():
-            condition = self.generator.encode(batch)
-        # Clones are ordinary tensors, which their owner may change or differentiate.
-        code = StyleCode(condition.vector[0].clone(), condition.tokens[0].clone(), self._encoder)
-        with self._lock:
-            self._codes[key] = code
-            while len(self._codes) > _CACHED_STYLES:
-                self._codes.popitem(last=False)
-        return code
 
     @torch.inference_mode()
     def _paint(
@@ -476,123 +383,3 @@ class StyleTransferPipeline(StyleControls):
             exact = replace(run, dtype=torch.float32)
             painted = self._paint_layers(rgb, layers, weights, resolution, exact, blend)
         return recolor_layers(layers, weights, painted, rgb)
-
-    def _paint_layers(
-        self,
-        rgb: Tensor,
-        layers: Sequence[Layer],
-        weights: Tensor,
-        resolution: int | None,
-        run: Run,
-        blend: Blend,
-    ) -> Tensor:
-        """rgb (3, H, W) in several styles with shares `weights` (L, H, W) -> (3, H, W) float32 on the CPU."""
-        whole = resolution is None or resolution == min(rgb.shape[1:])
-        reduced = rgb[None] if whole else resize(rgb[None], resolution or 0)  # (1, 3, h, w)
-        height, width = reduced.shape[2:]
-        possible = isinstance(self.generator, torch.nn.Module) and (
-            self._tile_side(run.tile_size, height, width) is None
-            and len(layers) * height * width <= MOST_PIXELS
-        )
-        if blend == "features" and possible:
-            with suppress(torch.OutOfMemoryError), self._autocast():
-                seen = as_float(reduced.to(self.device))
-                painted = paint_layers(self.generator, seen, layers, weights)
-                if not whole:
-                    out = torch.empty(rgb.shape)
-                    restore_detail(painted, seen, rgb[None], 1.0, out)
-                    painted = out[None]
-                return lay_over(layers, weights, rgb, painted[0].cpu())
-
-        def paint(code: StyleCode, strength: float) -> Tensor:
-            return self._paint_in_one_style(rgb[None], code, strength, resolution, run)
-
-        return compose(layers, weights, rgb, paint)
-
-    def _paint_in_one_style(
-        self, content: Tensor, code: StyleCode, strength: float, resolution: int | None, run: Run
-    ) -> Tensor:
-        """content (1, 3, H, W) -> (3, H, W) on the CPU."""
-        height, width = content.shape[2:]
-        if resolution is None or resolution == min(height, width):
-            return self._run(content, code, strength, run)[0].cpu()
-        reduced = resize(content, resolution).to(self.device)  # (1, 3, h, w)
-        painted = self._run(reduced, code, strength, replace(run, dtype=torch.float32))
-        out = torch.empty((height, width, 3), dtype=run.dtype).permute(2, 0, 1)
-        restore_detail(painted.to(self.device), reduced, content, strength, out)
-        return out
-
-    def _run(self, content: Tensor, code: StyleCode, strength: float, run: Run) -> Tensor:
-        """content (1, 3, h, w) float32 or uint8 of any size -> the same, painted, in one pass or in tiles."""
-        side = self._tile_side(run.tile_size, *content.shape[2:])
-        while True:
-            try:
-                if side is None:
-                    return self._run_whole(content, code, strength)
-                return self._run_tiles(content, code, strength, side, run)
-            except torch.OutOfMemoryError:  # of a GPU
-                smaller = (max(content.shape[2:]) if side is None else side) // 2
-                if run.tile_size != "auto" or smaller < _LEAST_RETRY:
-                    raise
-                side = smaller
-            torch.cuda.empty_cache()
-            _log.warning("out of GPU memory: trying again with tiles of %d px", side)
-
-    def _run_whole(self, content: Tensor, code: StyleCode, strength: float) -> Tensor:
-        """content (1, 3, h, w) -> (1, 3, h, w) float32, on the pipeline's device."""
-        padded, size = pad_to_multiple(
-            as_float(content.to(self.device)),
-            self.generator.size_multiple,
-            self.generator.minimum_size,
-        )
-        condition = code.to_condition(1, self.device, self.dtype)
-        amount = torch.full((1,), strength, device=self.device)
-        with self._autocast():
-            painted = self.generator(
-                padded.contiguous(memory_format=torch.channels_last), condition, amount
-            )
-        return crop_back(painted.float(), size).clamp(0, 1)
-
-    def _run_tiles(
-        self, content: Tensor, code: StyleCode, strength: float, side: int, run: Run
-    ) -> Tensor:
-        """content (1, 3, h, w) -> (1, 3, h, w) on the CPU, rows of (h, w, 3) in memory."""
-        rows = torch.empty((*content.shape[2:], 3), dtype=run.dtype)
-        out = rows.permute(2, 0, 1)  # (3, h, w)
-        condition = code.to_condition(1, self.device, self.dtype)
-        amount = torch.full((1,), strength, device=self.device)
-        with self._autocast():
-            paint_in_tiles(
-                self.generator, content, condition, amount, side, out, run.progress.tiles()
-            )
-        return out[None]
-
-    def _tile_side(self, tile_size: TileSize, height: int, width: int) -> int | None:
-        return tile_side(tile_size, height, width)
-
-    def _autocast(self) -> AbstractContextManager[object]:
-        """With cast weights, pictures still enter and leave as float32: bfloat16 has fewer levels than 8 bits."""
-        if self.dtype == torch.float32:
-            return nullcontext()
-        return torch.autocast(self.device.type, dtype=self.dtype)
-
-
-def _load(source: ImageInput | Picture, name: str, keep_alpha: bool) -> Picture:
-    if not isinstance(source, Picture):
-        path = isinstance(source, (str, os.PathLike))
-        named = path or bool(getattr(source, "filename", "") or getattr(source, "name", ""))
-        return load_image(source, keep_alpha=keep_alpha, name=None if named else name, compact=True)
-    if source.alpha is None or keep_alpha:
-        return source
-    white = torch.tensor(WHITE)[:, None, None]
-    flat = torch.lerp(white, as_float(source.rgb), as_float(source.alpha))
-    return replace(source, rgb=flat, alpha=None)
-
-
-def _style_view(rgb: Tensor, size: int) -> Tensor:
-    """rgb (3, H, W) -> (3, h, w) whose short side is `size`: the middle of a picture that is very long."""
-    height, width = rgb.shape[1:]
-    longest = _LONGEST_STYLE * min(height, width)
-    top, left = max(0, height - longest) // 2, max(0, width - longest) // 2
-    middle = rgb[:, top : top + min(height, longest), left : left + min(width, longest)]
-    return resize(middle, size).contiguous()

@@ -20,7 +20,7 @@ from hfstyle._arguments import as_share
 from hfstyle.images import ImageError, ImageInput, Picture, load_image, resize
 
 if TYPE_CHECKING:
-    from hfstyle.pipeline import StyleInput
+    from hfstyle._style_codes import StyleInput
 
 __all__ = ["MOST_REGIONS", "Region", "region_weights", "regions_from_labels"]
 

@@ -20,9 +20,10 @@ B pieces · C channels · H, W size of the picture · h, w size of a tile with i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Final, Literal, TypeAlias
 
 import torch
@@ -66,10 +67,10 @@ def paint_in_tiles(
     condition: Condition,
     strength: Tensor,
     side: int,
-    out: Tensor,
+    dtype: torch.dtype = torch.float32,
     progress: Callable[[int, int], None] | None = None,
-) -> None:
-    """As `out[:] = generator(content, condition, strength)`, with memory bounded by the size of a tile.
+) -> Iterator[Tensor]:
+    """As `generator(content, condition, strength)`, with memory bounded by the size of a tile.
 
     Args:
         generator: in evaluation mode.
@@ -78,20 +79,28 @@ def paint_in_tiles(
         condition: vector (1, D) and tokens (1, T, E).
         strength: (1,) in [0, 1].
         side: greatest side of a tile in pixels, without its margin; at least `LEAST_TILE`.
-        out: (3, H, W) float32, or uint8 to be filled with 256 levels.
+        dtype: float32, or uint8 for 256 levels.
         progress: called as `progress(done, total)` after each tile, of the measuring passes too.
+
+    Yields:
+        (3, h, W) on the CPU, the rows of each row of tiles, from top to bottom; channels lie side by side in memory.
     """
     tiles = _Tiles(generator, content, condition, strength, side, progress)
     given = tiles.measure()
-    for tile in tiles.painted:
-        statistics = InstanceStatistics(given)
-        painted = generator(tiles.read(tile), condition, strength, statistics)  # (1, 3, h, w)
-        painted = painted[0][:, *tile.inside(1)].float().clamp(0, 1)
-        if out.dtype == torch.uint8:
-            painted = painted.mul(255).round()
-        window = out[:, *tile.window]
-        window.copy_(painted[:, : window.shape[1], : window.shape[2]])
-        tiles.step()
+    height, width = content.shape[2:]
+    for row in tiles.rows():
+        rows = slice(row[0].y.start, min(row[0].y.stop, height))
+        band = torch.empty((rows.stop - rows.start, width, 3), dtype=dtype).permute(2, 0, 1)
+        for tile in row:
+            statistics = InstanceStatistics(given)
+            painted = generator(tiles.read(tile), condition, strength, statistics)  # (1, 3, h, w)
+            painted = painted[0][:, *tile.inside(1)].float().clamp(0, 1)
+            if dtype == torch.uint8:
+                painted = painted.mul(255).round()
+            window = band[:, :, tile.x.start : tile.x.stop]
+            window.copy_(painted[:, : window.shape[1], : window.shape[2]])
+            tiles.step()
+        yield band
 
 
 @dataclass(frozen=True)
@@ -133,10 +142,6 @@ class _Tile:
     y: _Span
     x: _Span
 
-    @property
-    def window(self) -> tuple[slice, slice]:
-        return slice(self.y.start, self.y.stop), slice(self.x.start, self.x.stop)
-
     def inside(self, scale: int) -> tuple[slice, slice]:
         return self.y.inside(scale), self.x.inside(scale)
 
@@ -174,6 +179,10 @@ class _Tiles:
             _spans(length, self._side, margin, *padding) for length in self._content.shape[2:]
         )
         return [_Tile(y, x) for y in rows for x in columns]
+
+    def rows(self) -> list[list[_Tile]]:
+        """Those to paint, by rows."""
+        return [[*row] for _, row in groupby(self.painted, key=lambda tile: tile.y)]
 
     def step(self) -> None:
         self._done += 1
