@@ -17,7 +17,10 @@ os.environ.update(
 os.environ.pop("HF_TOKEN", None)
 
 import pytest
+from app_server import app_client, app_folder, app_pipe, running_app
 from hub_server import HubServer
+
+__all__ = ["app_client", "app_folder", "app_pipe", "hub", "running_app"]
 
 
 @pytest.fixture

@@ -6,19 +6,20 @@ from typing import Any
 
 import gradio as gr
 
-from hfstyle.studio.handlers import COMPARED_STYLES, Handlers
+from hfstyle.studio.compare_handlers import COMPARED_STYLES, CompareHandlers
 from hfstyle.studio.parts import (
     color_slider,
     photo_input,
     resolution_slider,
     results_gallery,
+    stop_button,
     strength_slider,
 )
 from hfstyle.studio.refusals import friendly_steps
 from hfstyle.studio.uploads import PhotoUpload
 
 
-def compare_tab(handlers: Handlers, compute: dict[str, Any], demo: gr.Blocks) -> None:
+def compare_tab(handlers: CompareHandlers, compute: dict[str, Any], demo: gr.Blocks) -> None:
     studio = handlers.studio
     with gr.Row():
         with gr.Column(scale=2, min_width=320):
@@ -42,8 +43,8 @@ def compare_tab(handlers: Handlers, compute: dict[str, Any], demo: gr.Blocks) ->
             strength, color = strength_slider(), color_slider()
             resolution = resolution_slider()
             with gr.Row():
-                go = gr.Button("Compare", variant="primary")
-                stop = gr.Button("Stop")
+                go = gr.Button("Compare", variant="primary", scale=4)
+                stop = stop_button()
         with gr.Column(scale=3, min_width=320):
             shown = results_gallery("Results")
     run = go.click(

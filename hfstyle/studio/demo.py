@@ -12,6 +12,7 @@ import gradio as gr
 import torch
 
 from hfstyle import StyleTransferPipeline, __version__
+from hfstyle.studio.compare_handlers import CompareHandlers
 from hfstyle.studio.compare_tab import compare_tab
 from hfstyle.studio.diffusion import find_diffusion
 from hfstyle.studio.discover_handlers import DiscoverHandlers
@@ -29,20 +30,23 @@ from hfstyle.studio.theme import CSS, NAME_EXAMPLES, studio_theme
 from hfstyle.studio.uploads import MAX_UPLOAD_BYTES, MAX_UPLOAD_PIXELS
 
 MAX_QUEUE: Final = 32
-"""Requests that may wait; the next ones are asked to come back later."""
+"""Requests that wait at most, of all visitors."""
 _FILES_LIVE: Final = 3600  # seconds
 
 
-def create_app(pipe: StyleTransferPipeline, model_name: str = "hfstyle base") -> gr.Blocks:
+def create_app(
+    pipe: StyleTransferPipeline, model_name: str = "hfstyle base", max_queue: int = MAX_QUEUE
+) -> gr.Blocks:
     """The demo for a model, ready for `launch`; it makes the gallery's thumbnails in the background.
 
     Args:
         pipe: the model; its presets fill the gallery.
         model_name: shown in About and kept in the pictures' metadata.
+        max_queue: requests that may wait; the next ones are asked to come back later.
     """
     studio = Studio(pipe, model_name)
     thumbnails = Thumbnails(studio)
-    handlers = Handlers(studio, thumbnails, find_diffusion())
+    handlers = Handlers(studio, thumbnails)
     compute: dict[str, Any] = {"concurrency_id": "paint", "concurrency_limit": 1}
     private: dict[str, Any] = {"api_visibility": "private", **compute}
 
@@ -62,7 +66,7 @@ def create_app(pipe: StyleTransferPipeline, model_name: str = "hfstyle base") ->
             with gr.Tab("Mix", id="mix"):
                 mix_tab(handlers, compute, private, demo)
             with gr.Tab("Compare", id="compare"):
-                compare_tab(handlers, compute, demo)
+                compare_tab(CompareHandlers(studio, find_diffusion()), compute, demo)
             with gr.Tab("About", id="about"):
                 parameters = sum(p.numel() for p in pipe.generator.parameters())
                 gr.Markdown(
@@ -76,7 +80,7 @@ def create_app(pipe: StyleTransferPipeline, model_name: str = "hfstyle base") ->
                 )
         for event in (demo.load, tabs.select):
             event(None, js=NAME_EXAMPLES, api_visibility="private")
-    demo.queue(max_size=MAX_QUEUE, default_concurrency_limit=4)
+    demo.queue(max_size=max_queue, default_concurrency_limit=4)
     if studio.labels:
         thumbnails.start()
     threading.Thread(target=_clean_forever, name="cleaning", daemon=True).start()

@@ -13,6 +13,8 @@ from typing import Any, Final, Protocol
 import torch
 from PIL import Image
 
+from hfstyle.studio.jobs import mark
+
 _log = logging.getLogger(__name__)
 
 _MODEL: Final = "stable-diffusion-v1-5/stable-diffusion-v1-5"
@@ -52,8 +54,15 @@ class IPAdapterPainter:
             strength=_NOISE,
             num_inference_steps=_STEPS,
             generator=torch.Generator("cpu").manual_seed(0),
+            callback_on_step_end=_tell,
         ).images[0]
         return result, time.perf_counter() - started
+
+
+def _tell(pipeline: Any, step: int, timestep: Any, kept: dict[str, Any]) -> dict[str, Any]:
+    """After each step: how far it is, and whether anybody still waits."""
+    mark((step + 1) / max(1, pipeline.num_timesteps))
+    return kept
 
 
 def find_diffusion() -> DiffusionPainter | None:

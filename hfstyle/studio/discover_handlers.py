@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import gradio as gr
 
 from hfstyle import StyleCode
+from hfstyle.studio.jobs import PROGRESS, job
 from hfstyle.studio.painting import Studio
-from hfstyle.studio.refusals import refusal
+from hfstyle.studio.refusals import needed, refusal
 from hfstyle.studio.settings import DEFAULT_RESOLUTION, Settings
 
 SHOWN: Final = 6
@@ -67,7 +69,9 @@ class DiscoverHandlers:
         pictures: list[tuple[str, str]] = []
         for found, label in offers:
             settings = Settings(resolution=_OFFER_RESOLUTION)
-            path = self.studio.painted_preview(shown, self._code(found), found, settings)
+            code = self._code(found)
+            paint = partial(self.studio.painted_preview, shown, code, found, settings)
+            path = yield from job(paint, (gr.skip(), gr.skip(), gr.skip()))
             pictures.append((path, label))
             yield list(pictures), gr.skip(), gr.skip()
         yield pictures, [found for found, _ in offers], offers[0][0]
@@ -96,14 +100,19 @@ class DiscoverHandlers:
         strength: float,
         color: float,
         resolution: float,
-    ) -> tuple[str, str]:
+        progress: gr.Progress = PROGRESS,
+    ) -> Iterator[Any]:
         """Full-size picture and style file of the chosen style."""
         shown = content or self.studio.first_photo
         if shown is None or found is None:
             raise refusal("Find a style first.")
         settings = Settings.of(strength, color, Settings.style_size, resolution)
-        code = self._code(found)
-        return self.studio.full_size(shown, code, settings), self.studio.save_style(code)
+
+        def work() -> tuple[str, str]:
+            code = self._code(found)
+            return self.studio.full_size(shown, code, settings), self.studio.save_style(code)
+
+        yield (yield from job(work, (gr.skip(), gr.skip()), progress))
 
     def sample(
         self,
@@ -113,7 +122,8 @@ class DiscoverHandlers:
         strength: float = 1.0,
         color: float = 1.0,
         resolution: float = DEFAULT_RESOLUTION,
-    ) -> tuple[str, str]:
+        progress: gr.Progress = PROGRESS,
+    ) -> Iterator[Any]:
         """Paint a photo in a style by chance, drawn from the styles of the training art, at the photo's full size.
 
         Args:
@@ -127,10 +137,9 @@ class DiscoverHandlers:
         Returns:
             The painted photo, a PNG file; and the style file, which /stylize takes.
         """
-        if not content:
-            raise refusal("Choose a photo first.")
         found = Found(seed=_seed(seed), variety=float(variety))
-        return self.keep(content, found, strength, color, resolution)
+        photo = needed(content, "photo")
+        yield from self.keep(photo, found, strength, color, resolution, progress)
 
     def find(self, text: str, count: float = 5) -> tuple[list[dict[str, Any]], list[str]]:
         """Find styles by words, among the presets and the training art.

@@ -20,6 +20,7 @@ from hfstyle.studio.parts import (
     photo_input,
     resolution_slider,
     results_gallery,
+    stop_button,
     strength_slider,
 )
 from hfstyle.studio.refusals import friendly, friendly_steps
@@ -71,11 +72,13 @@ def discover_tab(
             status = gr.Markdown("")
             strength, color = strength_slider(), color_slider()
             resolution = resolution_slider()
-            keep = gr.Button("Keep: full-size picture and style file", variant="primary")
+            with gr.Row():
+                keep = gr.Button("Full-size picture and style file", variant="primary", scale=4)
+                stop = stop_button()
             file = gr.File(label="Full-size PNG", elem_classes="files")
             style_file = gr.File(label="Style file", elem_classes="files")
     found_out, quiet = [shown, offers, chosen], {"show_progress": "minimal", **private}
-    gr.on(
+    searched = gr.on(
         [search.click, text.submit],
         friendly_steps(handlers.offer_words),
         [content, text],
@@ -90,8 +93,10 @@ def discover_tab(
         queue=False,
     )
     draw = friendly_steps(handlers.offer_random)
-    seeded.then(draw, [content, seed, variety], found_out, **quiet)
-    gr.on([seed.submit, variety.release], draw, [content, seed, variety], found_out, **quiet)
+    surprised = seeded.then(draw, [content, seed, variety], found_out, **quiet)
+    drawn = gr.on(
+        [seed.submit, variety.release], draw, [content, seed, variety], found_out, **quiet
+    )
 
     def choose(offered: list[Found], event: gr.SelectData) -> Found:
         return offered[int(event.index)]
@@ -106,7 +111,10 @@ def discover_tab(
         trigger_mode="always_last",
         **quiet,
     )
-    keep.click(friendly(handlers.keep), [content, chosen, *settings], [file, style_file], **private)
+    kept = keep.click(
+        friendly_steps(handlers.keep), [content, chosen, *settings], [file, style_file], **private
+    )
+    stop.click(None, cancels=[searched, surprised, drawn, kept])
 
     # The endpoints: what the page needs several steps for, programs do in one.
     matches, files = gr.JSON(visible=False), gr.File(file_count="multiple", visible=False)
@@ -114,7 +122,7 @@ def discover_tab(
     endpoint: list[Any] = [content, seed, variety, *settings]
     never = gr.Button(visible=False)
     never.click(
-        friendly(handlers.sample), endpoint, [file, style_file], api_name="sample", **compute
+        friendly_steps(handlers.sample), endpoint, [file, style_file], api_name="sample", **compute
     )
     never.click(
         friendly(handlers.find), [text, count], [matches, files], api_name="find", **compute

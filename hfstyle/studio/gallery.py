@@ -32,7 +32,7 @@ class Thumbnails:
     def start(self) -> None:
         """Paint them in a thread, some seconds later: the server starts and answers first."""
         thread = threading.Timer(_DELAY, self.render)
-        thread.daemon = True
+        thread.name, thread.daemon = "thumbnails", True
         thread.start()
 
     def render(self) -> None:

@@ -12,11 +12,12 @@ from hfstyle.studio.parts import (
     color_slider,
     fine_sliders,
     photo_input,
+    stop_button,
     strength_slider,
     style_choice,
     style_size_slider,
 )
-from hfstyle.studio.refusals import friendly
+from hfstyle.studio.refusals import friendly, friendly_steps
 from hfstyle.studio.uploads import PhotoUpload
 
 
@@ -43,11 +44,13 @@ def mix_tab(
             strength, color = strength_slider(), color_slider()
             with gr.Accordion("Brush and detail", open=False):
                 style_size, resolution = fine_sliders()
-            save = gr.Button("Full-size picture and style file", variant="primary")
+            with gr.Row():
+                save = gr.Button("Full-size picture and style file", variant="primary", scale=4)
+                stop = stop_button()
             file = gr.File(label="Full-size PNG", elem_classes="files")
             style_file = gr.File(label="Style file", elem_classes="files")
     inputs = [content, strength, color, style_size, resolution, *slots]
-    gr.on(
+    shown = gr.on(
         [c.input if isinstance(c, gr.Dropdown) else c.change for c in inputs],
         friendly(handlers.render_mix),
         inputs,
@@ -56,7 +59,10 @@ def mix_tab(
         show_progress="minimal",
         **private,
     )
-    save.click(friendly(handlers.mix), inputs, [file, style_file], api_name="mix", **compute)
+    run = save.click(
+        friendly_steps(handlers.mix), inputs, [file, style_file], api_name="mix", **compute
+    )
+    stop.click(None, cancels=[run, shown])
     if len(names) > 1:
         first = demo.load(
             lambda: tuple(studio.first_styles(2)),

@@ -7,15 +7,19 @@ import math
 import os
 import threading
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from PIL import Image
+from torch import Tensor
 
 from hfstyle import Region, StyleCode, StyleTransferPipeline, __version__
+from hfstyle._arrays import as_float
+from hfstyle._recolor import recolor
 from hfstyle.examples import EXAMPLE_PHOTOS, example_photo_path
 from hfstyle.images import Picture, resize, to_pil
+from hfstyle.studio.jobs import mark
 from hfstyle.studio.memory import Memory
 from hfstyle.studio.refusals import display_name, refusal
 from hfstyle.studio.results import full_name, new_file, result_name, slug, write_png
@@ -63,21 +67,24 @@ class Studio:
             settings: Settings,
             resolution: int | None,
             regions: Sequence[Region] | None = None,
-        ) -> Image.Image:
-            # One at a time, whatever asks: cancelled requests end in the background.
+            output_type: Literal["pil", "pt"] = "pil",
+        ) -> Any:
+            # One at a time, whatever asks: what was stopped ends in the background.
             with self._alone:
-                result: Image.Image = pipe(
+                mark()
+                return pipe(
                     picture,
                     code,
                     settings.strength,
                     color=settings.color,
                     regions=regions,
                     processing_resolution=resolution,
+                    output_type=output_type,
+                    progress_callback=lambda done, total: mark(),
                 ).images[0]
-            return result
 
         self._encode: Callable[..., StyleCode] = on_gpu(encode)
-        self.paint: Callable[..., Image.Image] = on_gpu(paint)
+        self.paint: Callable[..., Any] = on_gpu(paint)
 
     def first_styles(self, count: int) -> list[str]:
         """Presets with which the pages begin."""
@@ -116,7 +123,7 @@ class Studio:
         if picture is None:
             full = open_picture(content, "photo")
             side = painting_side(full.size, resolution)
-            rgb = full.rgb if side is None else resize(full.rgb, side).clamp(0, 1)
+            rgb = as_float(full.rgb) if side is None else resize(full.rgb, side).clamp(0, 1)
             picture = Picture(rgb, None, full.name)
             self._memory.put(key, picture, 4 * rgb.numel())
         return picture
@@ -133,6 +140,8 @@ class Studio:
     ) -> str:
         """The reduced photo, painted; the same question again gets the same file.
 
+        Colour is the last step after the network, so another colour repeats only that step.
+
         Args:
             content: path of the photo.
             code: its style, or that of the background; None leaves the background as it is.
@@ -140,14 +149,35 @@ class Studio:
             settings: strength, colour, resolution.
             regions: parts with styles of their own.
         """
+
+        def make() -> Image.Image:
+            picture = self.preview(content, settings.resolution)
+            if regions is not None or code is None or settings.strength == 0:
+                painted: Image.Image = self.paint(picture, code, settings, None, regions)
+                return painted
+            rgb = self._painted(content, code, style_key, settings)
+            return to_pil(recolor(rgb, picture.rgb, settings.color))
+
         key = ("painted", content, style_key, settings)
-        return self._file(
-            key,
-            lambda: self.paint(
-                self.preview(content, settings.resolution), code, settings, None, regions
-            ),
-            result_name(content, code, settings),
-        )
+        return self._file(key, make, result_name(content, code, settings))
+
+    def remembers(self, content: str, style_key: Hashable, settings: Settings) -> bool:
+        """Whether `painted_preview` has the answer already."""
+        path = self._memory.get(("painted", content, style_key, settings))
+        return path is not None and os.path.isfile(path)
+
+    def _painted(
+        self, content: str, code: StyleCode, style_key: Hashable, settings: Settings
+    ) -> Tensor:
+        """(3, H, W) float32 in [0, 1]: the reduced photo in the style's own colours."""
+        settings = replace(settings, color=1.0)
+        key = ("pixels", content, style_key, settings)
+        rgb: Tensor | None = self._memory.get(key)
+        if rgb is None:
+            picture = self.preview(content, settings.resolution)
+            rgb = self.paint(picture, code, settings, None, None, "pt")
+            self._memory.put(key, rgb, 4 * rgb.numel())
+        return rgb
 
     def original_preview(self, content: str, resolution: int) -> str:
         """The reduced photo."""
@@ -172,9 +202,12 @@ class Studio:
         regions: Sequence[Region] | None = None,
     ) -> str:
         """The photo painted at its own size, with the settings in the file's name and metadata."""
+        mark(0.1, "Reading the photo")
         picture = open_picture(content, "photo")
         side = painting_side(picture.size, settings.resolution)
+        mark(0.3, "Painting at full size")
         painted = self.paint(picture, code, settings, side, regions)
+        mark(0.6, "Writing the file")
         told: dict[str, Any] = {
             **asdict(settings),
             "style": code.name if code else None,

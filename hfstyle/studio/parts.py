@@ -104,3 +104,8 @@ def before_after_slider() -> gr.ImageSlider:
         interactive=False,
         elem_classes="compared",
     )
+
+
+def stop_button() -> gr.Button:
+    """Ends what the page computes."""
+    return gr.Button("Stop", scale=1, min_width=80)

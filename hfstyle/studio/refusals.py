@@ -23,6 +23,13 @@ def refusal(sentence: str) -> gr.Error:
     return gr.Error(plain, title="That did not work", print_exception=False)
 
 
+def needed(path: str | None, what: str) -> str:
+    """The path of an upload, or a refusal that asks for it."""
+    if not path:
+        raise refusal(f"Choose a {what} first.")
+    return path
+
+
 def friendly(handler: Callable[..., Any]) -> Callable[..., Any]:
     """Turns what a visitor can cause into a sentence, and anything else into an apology and a line in the log."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from typing import Any
 
 import gradio as gr
@@ -11,9 +11,10 @@ import gradio as gr
 from hfstyle import Region, StyleCode
 from hfstyle.images import resize, to_pil
 from hfstyle.pipeline import DEFAULT_STYLE_SIZE
+from hfstyle.studio.jobs import PROGRESS, job
 from hfstyle.studio.masks import EDITOR_SIDE, REGION_COLORS, region_masks
 from hfstyle.studio.painting import Studio
-from hfstyle.studio.refusals import refusal
+from hfstyle.studio.refusals import needed, refusal
 from hfstyle.studio.results import write_png
 from hfstyle.studio.settings import DEFAULT_RESOLUTION, Settings
 from hfstyle.studio.uploads import open_picture
@@ -46,20 +47,25 @@ class RegionHandlers:
         color: float,
         resolution: float,
         *slots: Any,
-    ) -> tuple[Any, str]:
+    ) -> Iterator[tuple[Any, Any]]:
         """Before and after, status."""
         shown = content or self.studio.first_photo
         if shown is None:
-            return None, "Choose a photo to begin."
+            yield None, "Choose a photo to begin."
+            return
         settings = Settings.of(strength, color, DEFAULT_STYLE_SIZE, resolution)
-        original = self.studio.original_preview(shown, settings.resolution)
-        code, regions, key = self._regions(drawing, background, slots)
-        if not regions and code is None:
-            return (original, original), "Paint over a part of the photo, then press **Paint**."
-        painted = self.studio.painted_preview(shown, code, key, settings, regions)
-        names = [getattr(region.style, "name", "") or "the photo itself" for region in regions]
-        rest = code.name if code else "the photo itself"
-        return (original, painted), f"{', '.join(names) or 'No region'}; elsewhere {rest}"
+
+        def work() -> tuple[Any, str]:
+            original = self.studio.original_preview(shown, settings.resolution)
+            code, regions, key = self._regions(drawing, background, slots)
+            if not regions and code is None:
+                return (original, original), "Paint over a part of the photo, then press **Paint**."
+            painted = self.studio.painted_preview(shown, code, key, settings, regions)
+            names = [getattr(region.style, "name", "") or "the photo itself" for region in regions]
+            rest = code.name if code else "the photo itself"
+            return (original, painted), f"{', '.join(names) or 'No region'}; elsewhere {rest}"
+
+        yield (yield from job(work, (gr.skip(), gr.skip())))
 
     def regions(
         self,
@@ -81,7 +87,8 @@ class RegionHandlers:
         style_blue: str | None = None,
         strength_blue: float = 1.0,
         color_blue: float = 1.0,
-    ) -> str:
+        progress: gr.Progress = PROGRESS,
+    ) -> Iterator[Any]:
         """Paint parts of a photo in styles of their own, at the photo's full size.
 
         Args:
@@ -99,16 +106,19 @@ class RegionHandlers:
         Returns:
             The painted photo, a PNG file with the settings in its name and metadata.
         """
-        if not content:
-            raise refusal("Choose a photo first.")
+        studio, photo = self.studio, needed(content, "photo")
         slots = [preset_red, style_red, strength_red, color_red]
         slots += [preset_green, style_green, strength_green, color_green]
         slots += [preset_blue, style_blue, strength_blue, color_blue]
-        code, regions, _ = self._regions(drawing, background, slots)
-        if not regions and code is None:
-            raise refusal("Paint over a part of the photo first.")
         settings = Settings.of(strength, color, DEFAULT_STYLE_SIZE, resolution)
-        return self.studio.full_size(content, code, settings, regions)
+
+        def work() -> str:
+            code, regions, _ = self._regions(drawing, background, slots)
+            if not regions and code is None:
+                raise refusal("Paint over a part of the photo first.")
+            return studio.full_size(photo, code, settings, regions)
+
+        yield (yield from job(work, gr.skip(), progress))
 
     def _regions(
         self, drawing: list[bytes] | None, background: str | None, slots: Any

@@ -13,10 +13,11 @@ from hfstyle.studio.parts import (
     photo_input,
     preset_list,
     resolution_slider,
+    stop_button,
     strength_slider,
     style_choice,
 )
-from hfstyle.studio.refusals import friendly
+from hfstyle.studio.refusals import friendly, friendly_steps
 from hfstyle.studio.region_handlers import RegionHandlers
 
 
@@ -69,28 +70,33 @@ def regions_tab(
                 elem_id="regions",
             )
             last = gr.State()  # the photo in the editor
-            paint = gr.Button("Paint", variant="primary")
+            with gr.Row():
+                paint = gr.Button("Paint", variant="primary", scale=4)
+                stop = stop_button()
             status = gr.Markdown("")
             before_after = before_after_slider()
             download = gr.Button("Full-size picture")
             file = gr.File(label="Full-size PNG", elem_classes="files")
     inputs = [content, editor, background, strength, color, resolution, *slots]
-    own: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
     gr.on(
         [content.change, tab.select],
         friendly(handlers.canvas),
         [content, last],
         [editor, last],
-        **own,
+        show_progress="minimal",
+        **private,
     )
-    paint.click(
-        friendly(handlers.render),
+    shown = paint.click(
+        friendly_steps(handlers.render),
         inputs,
         [before_after, status],
         show_progress="minimal",
         **private,
     )
-    download.click(friendly(handlers.regions), inputs, file, api_name="regions", **compute)
+    run = download.click(
+        friendly_steps(handlers.regions), inputs, file, api_name="regions", **compute
+    )
+    stop.click(None, cancels=[run, shown])
     if studio.labels:
         tab.select(
             lambda chosen: chosen or studio.first_styles(1)[0],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import re
@@ -17,6 +18,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from hfstyle import StyleCode, __version__
+from hfstyle.studio.jobs import Stopped, mark
 from hfstyle.studio.settings import Settings
 
 
@@ -69,6 +71,14 @@ def delete_old(seconds: float) -> None:
                 folder.rmdir()
 
 
+class _Breakable(io.FileIO):
+    """A file that is written until the job is stopped: compressing 40 megapixels takes seconds."""
+
+    def write(self, data: Any) -> int:
+        mark()
+        return super().write(data)
+
+
 def write_png(
     image: Image.Image,
     name: str,
@@ -83,5 +93,10 @@ def write_png(
         info.add_text("Software", f"hfstyle {__version__}")
         info.add_itxt("hfstyle", json.dumps(settings, ensure_ascii=False))
     path = new_file(f"{name}.png", keep=keep)
-    image.save(path, pnginfo=info, compress_level=1 if fast else 6)
+    try:
+        with _Breakable(path, "w") as file:
+            image.save(file, "PNG", pnginfo=info, compress_level=1 if fast else 4)
+    except Stopped:
+        path.unlink()
+        raise
     return str(path)

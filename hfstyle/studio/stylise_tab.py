@@ -14,9 +14,10 @@ from hfstyle.studio.parts import (
     photo_input,
     preset_list,
     results_gallery,
+    stop_button,
     strength_slider,
 )
-from hfstyle.studio.refusals import friendly_steps
+from hfstyle.studio.refusals import friendly, friendly_steps
 from hfstyle.studio.uploads import PhotoUpload, StyleUpload
 
 
@@ -68,7 +69,7 @@ def stylise_tab(
             )
             with gr.Row():
                 download = gr.Button("Full-size picture", variant="primary", scale=4)
-                stop = gr.Button("Stop", scale=1, min_width=80)
+                stop = stop_button()
             file = gr.File(label="Full-size PNG", elem_classes="files")
 
     inputs: list[Any] = [
@@ -81,19 +82,25 @@ def stylise_tab(
         style_size,
         resolution,
     ]
-    gr.on(
-        [component.change for component in inputs],
-        friendly_steps(handlers.render),
+    changes = [component.change for component in inputs]
+    shown = gr.on(
+        changes,
+        friendly(handlers.render),
         inputs,
-        [before_after, beside, strip, status],
+        [before_after, beside, status],
         trigger_mode="always_last",
         show_progress="minimal",
         **private,
     )
+    # After the picture itself; it gives way to the next change.
+    strengths = shown.then(
+        friendly_steps(handlers.strip), inputs, strip, show_progress="minimal", **private
+    )
+    gr.on(changes, None, cancels=[strengths])
     run = download.click(
         friendly_steps(handlers.stylize), inputs, file, api_name="stylize", **compute
     )
-    stop.click(None, cancels=[run])
+    stop.click(None, cancels=[run, shown, strengths])
 
     # One style at a time: choosing one way empties the others.
     own: dict[str, Any] = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}

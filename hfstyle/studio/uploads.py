@@ -108,7 +108,7 @@ with no_stub_files():
 
 
 def open_picture(path: str, what: str) -> Picture:
-    """An uploaded picture, decoded, if its header announces a size that may be decoded.
+    """An uploaded picture, decoded, if its header announces a size that may be decoded; of 8 bits it stays uint8.
 
     Raises:
         gr.Error: more than `MAX_UPLOAD_PIXELS`.
@@ -130,4 +130,4 @@ def open_picture(path: str, what: str) -> Picture:
             f"The {name} is {size[0]} x {size[1]} px ({math.prod(size) / 1e6:.0f} megapixels); the limit is "
             f"{MAX_UPLOAD_PIXELS / 1e6:.0f} megapixels. Please make it smaller."
         )
-    return load_image(path, max_pixels=MAX_UPLOAD_PIXELS, name=f"the {name}")
+    return load_image(path, max_pixels=MAX_UPLOAD_PIXELS, name=f"the {name}", compact=True)

@@ -1,0 +1,118 @@
+"""What the components of the page of comparisons call."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Hashable, Iterator
+from functools import partial
+from typing import Any, Final
+
+import gradio as gr
+
+from hfstyle import StyleCode
+from hfstyle._arrays import as_float
+from hfstyle.images import to_pil
+from hfstyle.pipeline import DEFAULT_STYLE_SIZE
+from hfstyle.studio.diffusion import DiffusionPainter
+from hfstyle.studio.jobs import PROGRESS, job, mark
+from hfstyle.studio.painting import Studio
+from hfstyle.studio.refusals import needed, refusal
+from hfstyle.studio.results import write_png
+from hfstyle.studio.settings import DEFAULT_RESOLUTION, Settings
+from hfstyle.studio.uploads import open_picture
+
+COMPARED_STYLES: Final = 8
+_COMPARED_STRENGTHS: Final = (0.25, 0.5, 0.75, 1.0)
+_COMPARED_RESOLUTIONS: Final = (256, 512)
+
+
+class CompareHandlers:
+    """The docstring of the public one is the API's documentation.
+
+    Args:
+        studio: the model.
+        diffusion: another painter to compare with, if there is one.
+    """
+
+    def __init__(self, studio: Studio, diffusion: DiffusionPainter | None = None) -> None:
+        self.studio, self.diffusion = studio, diffusion
+
+    def compare(
+        self,
+        content: str | None,
+        presets: list[str] | None = None,
+        style: str | None = None,
+        across: str = "styles",
+        strength: float = 1.0,
+        color: float = 1.0,
+        resolution: float = DEFAULT_RESOLUTION,
+        progress: gr.Progress = PROGRESS,
+    ) -> Iterator[Any]:
+        """One photo in many styles, or in one style at many settings. Results arrive one by one.
+
+        Args:
+            content: the photo.
+            presets: names of styles, at most 8.
+            style: a picture whose style is compared as well.
+            across: "styles" paints in each style; "settings" paints in the first style at several strengths and
+                resolutions; "diffusion", where there is one, paints in the style picture, and so does a diffusion model.
+            strength: from 0 to 1, when comparing styles.
+            color: from 0, the photo's own colours, to 1, the colours of the style.
+            resolution: short side in pixels at which the photo is painted, when comparing styles.
+
+        Returns:
+            Pictures (PNG files) with captions.
+        """
+        studio, photo = self.studio, needed(content, "photo")
+        if across == "diffusion":
+            yield from self._beside_diffusion(photo, needed(style, "style picture"), progress)
+            return
+        chosen: list[tuple[str, Hashable, StyleCode]] = []
+        if style:
+            code = studio.style(style, None, None, DEFAULT_STYLE_SIZE)
+            assert code is not None
+            chosen.append((code.name, (style, DEFAULT_STYLE_SIZE), code))
+        for name in (presets or [])[:COMPARED_STYLES]:
+            chosen.append((studio.labels[name], name, studio.pipe.preset(name)))
+        if not chosen:
+            raise refusal("Choose at least one style to compare.")
+        if across == "styles":
+            jobs = [
+                (label, key, code, float(strength), int(resolution)) for label, key, code in chosen
+            ]
+        else:
+            label, key, code = chosen[0]
+            jobs = [
+                (f"strength {amount:g}, {side} px", key, code, amount, side)
+                for side in _COMPARED_RESOLUTIONS
+                for amount in _COMPARED_STRENGTHS
+            ]
+        shown: list[tuple[str, str]] = []
+        for label, key, code, amount, side in jobs:
+            progress((len(shown), len(jobs)), desc=label)
+            settings = Settings(amount, float(color), resolution=side)
+            paint = partial(studio.painted_preview, photo, code, key, settings)
+            shown.append(((yield from job(paint, gr.skip())), label))
+            yield list(shown)
+
+    def _beside_diffusion(self, photo: str, style: str, progress: gr.Progress) -> Iterator[Any]:
+        studio, painter = self.studio, self.diffusion
+        if painter is None:
+            raise refusal("There is no diffusion model here to compare with.")
+        settings, started = Settings(), time.perf_counter()
+        code = studio.style(style, None, None, settings.style_size)
+        assert code is not None
+        picture = studio.preview(photo, settings.resolution)
+        ours = studio.paint(picture, code, settings, None)
+        seconds = time.perf_counter() - started
+        shown = [(write_png(ours, "hfstyle", {}), f"hfstyle, {seconds:.1f} s")]
+        yield list(shown)
+
+        def work() -> list[tuple[str, str]]:
+            mark(0.0, painter.name)
+            reference = to_pil(as_float(open_picture(style, "style picture").rgb))
+            theirs, seconds = painter.paint(to_pil(picture.rgb), reference)
+            path = write_png(theirs, "diffusion", {})
+            return [*shown, (path, f"{painter.name}, {seconds:.1f} s")]
+
+        yield (yield from job(work, gr.skip(), progress))

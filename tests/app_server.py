@@ -1,0 +1,120 @@
+"""The web demo with a tiny model, running on the loopback interface once for all tests; conftest.py shares the fixtures."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from hfstyle import StyleCode, StyleGenerator, StyleTransferPipeline
+
+
+def picture(width: int = 70, height: int = 50, seed: int = 0) -> Image.Image:
+    return Image.fromarray(
+        np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    )
+
+
+@pytest.fixture(scope="session")
+def app_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pictures")
+    picture(seed=1).save(folder / "photo.png")
+    picture(90, 90, seed=2).save(folder / "style.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def app_pipe() -> StyleTransferPipeline:
+    torch.manual_seed(0)
+    pipe = StyleTransferPipeline(
+        StyleGenerator(widths=(4, 8, 8, 8), blocks=(1, 1, 1), style_width=8, heads=1)
+    )
+    for index, name in enumerate(("waves", "night", "squares")):
+        code = pipe.encode_style(picture(80, 80, seed=10 + index), name=name)
+        metadata = {"title": name.title(), "artist": "A. Painter", "year": "1900"}
+        pipe.presets = {**pipe.presets, name: StyleCode(*_parts(code), name, metadata)}
+    return pipe
+
+
+def _parts(code: StyleCode) -> tuple[torch.Tensor, torch.Tensor, str]:
+    return code.vector, code.tokens, code.encoder
+
+
+@contextmanager
+def launched(pipe: StyleTransferPipeline, uploads: Path, **options: Any) -> Iterator[Any]:
+    """The app on the loopback interface, until the block ends.
+
+    Args:
+        pipe: the model.
+        uploads: folder for uploads and results.
+        options: of `create_app`.
+    """
+    from hfstyle import studio
+    from hfstyle.studio import gallery
+
+    with pytest.MonkeyPatch.context() as patch:
+        for variable in ("NO_PROXY", "no_proxy"):
+            patch.setenv(variable, "127.0.0.1,localhost")
+        patch.setenv("GRADIO_TEMP_DIR", str(uploads))
+        patch.setattr(gallery, "_DELAY", 0.0)
+        demo = studio.create_app(pipe, "a test's model", **options)
+        demo.launch(
+            prevent_thread_lock=True,
+            server_name="127.0.0.1",
+            quiet=True,
+            share=False,
+            **studio.launch_options(),
+        )
+        for thread in threading.enumerate():
+            if thread.name == "thumbnails":
+                thread.join(60)
+        try:
+            yield demo
+        finally:
+            demo.close(verbose=False)
+
+
+def new_client(demo: Any, downloads: Path) -> Any:
+    """A program that asks a launched app."""
+    gradio_client = pytest.importorskip("gradio_client")
+    return gradio_client.Client(
+        demo.local_url, verbose=False, analytics_enabled=False, download_files=str(downloads)
+    )
+
+
+@pytest.fixture(scope="session")
+def running_app(
+    app_pipe: StyleTransferPipeline, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Any]:
+    """The app, one for all tests."""
+    pytest.importorskip("gradio")
+    with launched(app_pipe, tmp_path_factory.mktemp("uploads")) as demo:
+        yield demo
+
+
+@pytest.fixture(scope="session")
+def app_client(running_app: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return new_client(running_app, tmp_path_factory.mktemp("downloads"))
+
+
+def upload(path: Path) -> Any:
+    import gradio_client
+
+    return gradio_client.handle_file(str(path))
+
+
+def refusal(client: Any, **arguments: Any) -> str:
+    """The sentence with which /stylize, or another endpoint, refuses."""
+    import gradio_client
+
+    arguments.setdefault("api_name", "/stylize")
+    with pytest.raises(gradio_client.exceptions.AppError) as caught:
+        client.predict(**arguments)
+    return str(caught.value)

@@ -1,0 +1,138 @@
+"""The web demo without its pages: what it remembers, how it stops, which model it serves."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hfstyle import StyleTransferPipeline
+
+gr = pytest.importorskip("gradio")
+
+from hfstyle import studio as app  # noqa: E402
+from hfstyle.studio import painting, refusals  # noqa: E402
+from hfstyle.studio.gallery import Thumbnails  # noqa: E402
+from hfstyle.studio.memory import Memory  # noqa: E402
+from hfstyle.studio.settings import Settings  # noqa: E402
+
+
+class TestStudio:
+    @pytest.fixture
+    def studio(
+        self, app_pipe: StyleTransferPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> painting.Studio:
+        monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+        return painting.Studio(app_pipe)
+
+    def test_decodes_and_encodes_once(
+        self, studio: painting.Studio, app_folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        opened: list[str] = []
+        original = painting.open_picture
+        monkeypatch.setattr(
+            painting,
+            "open_picture",
+            lambda path, what: (opened.append(what), original(path, what))[1],
+        )
+        photo, style = str(app_folder / "photo.png"), str(app_folder / "style.png")
+        for strength in (0.2, 0.6, 1.0):
+            code = studio.style(style, None, None, 256)
+            assert code is not None
+            studio.painted_preview(photo, code, style, Settings(strength, resolution=32))
+        assert opened == ["style picture", "photo"]
+
+    def test_the_same_settings_get_the_same_file_until_it_is_deleted(
+        self, studio: painting.Studio, app_folder: Path
+    ) -> None:
+        code = studio.pipe.preset("waves")
+        ask = functools.partial(
+            studio.painted_preview,
+            str(app_folder / "photo.png"),
+            code,
+            "waves",
+            Settings(resolution=32),
+        )
+        first = ask()
+        assert ask() == first
+        Path(first).unlink()
+        assert Path(ask()).is_file()
+
+    def test_another_colour_repeats_only_the_last_step(
+        self, studio: painting.Studio, app_folder: Path
+    ) -> None:
+        passes: list[int] = []
+        generator, photo = studio.pipe.generator, str(app_folder / "photo.png")
+        hook = generator.register_forward_hook(lambda *_: passes.append(1))
+        for strength in (0.0, 0.6):
+            code, before = studio.pipe.preset("waves"), len(passes)
+            for color in (1.0, 0.0, 0.35):
+                settings = Settings(strength, color, resolution=32)
+                assert not studio.remembers(photo, "waves", settings)
+                path = studio.painted_preview(photo, code, "waves", settings)
+                assert studio.remembers(photo, "waves", settings)
+                made, expected = (
+                    len(passes),
+                    studio.pipe(studio.preview(photo, 32), code, strength, color=color),
+                )
+                del passes[made:]
+                np.testing.assert_array_equal(
+                    np.asarray(Image.open(path)), np.asarray(expected.images[0])
+                )
+            assert len(passes) - before == (1 if strength else 0)
+        hook.remove()
+
+    def test_thumbnails_come_in_the_order_of_the_presets(self, studio: painting.Studio) -> None:
+        pytest.importorskip("skimage")
+        thumbnails = Thumbnails(studio)
+        thumbnails.render()
+        assert [label for _, label in thumbnails.shown()] == list(studio.labels.values())
+        assert list(thumbnails.growing()) == [thumbnails.shown()]
+
+    def test_a_panorama_is_painted_within_the_limit(self) -> None:
+        side = painting.painting_side((200, 20_000), 512)
+        assert side is not None
+        assert 64 <= side < 200
+        assert painting.painting_side((200, 300), 512) is None
+        assert painting.painting_side((3000, 4000), 512) == 512
+        assert painting.painting_side((16, 20_000), 512) is None
+
+
+def test_memory_forgets_the_oldest_beyond_its_size() -> None:
+    memory = Memory(most_bytes=10)
+    memory.put("a", 1, 4)
+    memory.put("b", 2, 4)
+    assert memory.get("a") == 1  # used, so younger than b
+    memory.put("c", 3, 4)
+    assert (memory.get("a"), memory.get("b"), memory.get("c")) == (1, None, 3)
+
+
+def test_unexpected_errors_say_nothing_about_the_server() -> None:
+    def broken() -> None:
+        raise RuntimeError("/home/secret")
+
+    with pytest.raises(gr.Error) as caught:
+        refusals.friendly(broken)()
+    assert "secret" not in caught.value.message
+
+
+def test_a_model_without_presets_is_served(app_pipe: StyleTransferPipeline) -> None:
+    bare = StyleTransferPipeline(app_pipe.generator)
+    assert isinstance(app.create_app(bare), gr.Blocks)
+
+
+def test_the_model_comes_from_the_environment(
+    app_pipe: StyleTransferPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app_pipe.save_pretrained(tmp_path / "mine")
+    monkeypatch.setenv("HFSTYLE_MODEL", str(tmp_path / "mine"))
+    loaded, name = app.load_model()
+    assert name == "mine"
+    assert list(loaded.presets) == ["night", "squares", "waves"]
+
+
+def test_gradio_leaves_no_files_beside_the_sources() -> None:
+    assert not list(Path(painting.__file__).parent.glob("*.pyi"))
