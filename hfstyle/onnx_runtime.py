@@ -16,7 +16,7 @@ from hfstyle.models.layers import InstanceStatistics
 from hfstyle.models.style_encoder import Condition
 from hfstyle.onnx_export import CONFIG_FILE, ENCODER_FILE, GENERATOR_FILE
 from hfstyle.pipeline import StyleTransferPipeline
-from hfstyle.tiling import TileSize
+from hfstyle.tiling import UNTILED_PIXELS, TileSize, tile_side
 
 __all__ = ["OnnxPipeline"]
 
@@ -76,6 +76,12 @@ class OnnxPipeline(StyleTransferPipeline):
             raise ValueError(
                 f"tile_size is {tile_size}: the graphs have no tiles; give tile_size=None and a "
                 "processing_resolution, or load the model itself with from_pretrained"
+            )
+        if tile_size == "auto" and tile_side(tile_size, height, width) is not None:
+            raise ValueError(
+                f"{width} x {height} px are more than the {UNTILED_PIXELS:,} (2048 x 2048) that fit into one pass, and "
+                "the graphs have no tiles; give a processing_resolution, or load the model itself with "
+                "from_pretrained; tile_size=None takes one pass all the same, if there is the memory for it"
             )
         return None
 

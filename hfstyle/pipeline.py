@@ -150,7 +150,8 @@ class StyleTransferPipeline(StyleCodes):
     ) -> StyleTransferPipeline:
         """Load the graphs that `hfstyle export-onnx` wrote, to run on onnxruntime on the CPU in float32.
 
-        Such a pipeline paints in one pass: `tile_size` must be "auto" or None. Torch is still needed, for pictures.
+        Such a pipeline paints in one pass: `tile_size` must be "auto", which refuses more than 2048 x 2048 pixels,
+        or None. Torch is still needed, for pictures.
 
         Args:
             folder: with encoder.onnx, generator.onnx and onnx.json.

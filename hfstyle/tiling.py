@@ -35,14 +35,15 @@ from hfstyle.models.generator import StyleGenerator
 from hfstyle.models.layers import InstanceStatistics, moments
 from hfstyle.models.style_encoder import Condition
 
-__all__ = ["LEAST_TILE", "TileSize", "paint_in_tiles", "tile_side"]
+__all__ = ["LEAST_TILE", "UNTILED_PIXELS", "TileSize", "paint_in_tiles", "tile_side"]
 
 TileSize: TypeAlias = int | Literal["auto"] | None
 
 LEAST_TILE: Final = 64
 """Least side of a tile in pixels, without its margin."""
+UNTILED_PIXELS: Final = 2048 * 2048
+"""The most that "auto" paints in one pass: about 0.6 GB of feature maps."""
 
-_UNTILED_PIXELS: Final = 2048 * 2048  # about 0.6 GB of feature maps
 _AUTO_TILE: Final = 1024
 _PIECE: Final = 192
 _PIECES: Final = (16, 36)
@@ -57,7 +58,7 @@ def tile_side(tile_size: TileSize, height: int, width: int) -> int | None:
     "auto" paints up to 2048 x 2048 pixels in one pass, and more in tiles of 1024 x 1024.
     """
     if tile_size == "auto":
-        return _AUTO_TILE if height * width > _UNTILED_PIXELS else None
+        return _AUTO_TILE if height * width > UNTILED_PIXELS else None
     return tile_size if tile_size is not None and max(height, width) > tile_size else None
 
 

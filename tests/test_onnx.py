@@ -120,6 +120,13 @@ def test_what_the_graphs_cannot_do_is_told(onnx_pipe: StyleTransferPipeline) -> 
             onnx_pipe.to(wrong)
     with pytest.raises(ValueError, match="no tiles"):
         onnx_pipe(picture(100, 200), onnx_pipe.preset("waves"), tile_size=64)
+    large = np.zeros((2049, 2048, 3), np.uint8)
+    with pytest.raises(ValueError, match=r"2048 x 2049 px .* 4,194,304 .* processing_resolution"):
+        onnx_pipe(large, onnx_pipe.preset("waves"))
+    assert onnx_pipe(large, onnx_pipe.preset("waves"), processing_resolution=64).images[0].size == (
+        2048,
+        2049,
+    )
     with pytest.raises(ValueError, match="cannot be saved"):
         onnx_pipe.save_pretrained("anywhere")
 
