@@ -10,7 +10,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from hfstyle._decode import ImageError, Strip, float_pixels, strip_bounds
+from hfstyle._decode import ImageError
+from hfstyle._pixels import Strip, float_pixels, strip_bounds
 
 
 def as_float(levels: Tensor) -> Tensor:

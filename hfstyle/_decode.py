@@ -1,8 +1,4 @@
-"""Internal to `hfstyle.images`: encoded pictures (files, bytes, Pillow images) to pixels in [0, 1].
-
-Pixels leave here in strips of rows, so that beside Pillow's own buffer and the caller's result only a
-few megabytes are ever in use, whatever the mode of the picture.
-"""
+"""Internal to `hfstyle.images`: encoded pictures (files, bytes, streams) as Pillow images, whatever they hold."""
 
 from __future__ import annotations
 
@@ -12,70 +8,44 @@ import logging
 import os
 import stat
 import struct
-from collections.abc import Iterator
-from typing import IO, NamedTuple
+import sys
+from typing import IO, Any, Final, NamedTuple
 
-import numpy as np
 from PIL import ExifTags, Image, ImageFile
-
-from hfstyle._color import ColorTransform, color_transform
 
 _log = logging.getLogger(__name__)
 
 # 2.4 GB once decoded to float32; the largest phone cameras give 200 megapixels.
 MAX_IMAGE_PIXELS: int = 200_000_000
 
-_STRIP_PIXELS = 1 << 20
 # PostScript is a program: Pillow would hand it to Ghostscript.
-_REFUSED_FORMATS = frozenset({"EPS"})
-_HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1"})
-_DEEP_MODES = frozenset({"I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
-_GREY_STEPS = {"1": 255, "L;2": 85, "L;4": 17}  # one level of a PNG of 1, 2, 4 bits, in 8 bits
-_UPRIGHT = 1
-_FLOAT_SLACK = 1e-4  # rounding in the caller's arithmetic, not a range of its own
-_LARGEST_EXIF = 65_533  # what a JPEG holds
-# When and by whom a photo was taken. Not the layout of the old file, not its thumbnail
-# (which shows the picture before it was changed), not the maker's private notes.
-_KEPT_TAGS = (
-    ExifTags.Base.ImageDescription,
-    ExifTags.Base.Make,
-    ExifTags.Base.Model,
-    ExifTags.Base.DateTime,
-    ExifTags.Base.Artist,
-    ExifTags.Base.Copyright,
-)
-_DROPPED_EXIF_TAGS = (
-    ExifTags.Base.MakerNote,
-    ExifTags.Base.ExifImageWidth,
-    ExifTags.Base.ExifImageHeight,
-    ExifTags.IFD.Interop,
-)
+_REFUSED_FORMATS: Final = frozenset({"EPS"})
+_HEIC_BRANDS: Final = frozenset({b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1"})
+_GREY_STEPS: Final = {
+    "1": 255,
+    "L;2": 85,
+    "L;4": 17,
+}  # one level of a PNG of 1, 2, 4 bits, in 8 bits
+_GREY_ALPHA: Final = "LA;16B"
+_SEPARATE_PLANES: Final = 2
 
 
 class ImageError(ValueError):
     """A picture that cannot be used: the message names it, what is wrong, the limit and the remedy."""
 
 
-class Strip(NamedTuple):
-    """Rows `top` ... `top + h - 1` of a picture as it is stored."""
+class Decoded(NamedTuple):
+    """A decoded picture.
 
-    top: int
-    color: np.ndarray  # (h, W, 3) or (h, W, 1), sRGB, float32 in [0, 1] or uint8
-    alpha: np.ndarray | None  # (h, W, 1), likewise
+    image: in its own mode; of 16-bit colours, the higher bytes, which is all that Pillow has room for.
+    low: of 16-bit colours, the lower bytes: RGB, RGBA or CMYK as `image`; of grey with alpha, RGBA whose
+        channels are the higher and lower bytes of grey, and those of alpha. Else None.
+    grey: whether `low` is such a picture of grey with alpha.
+    """
 
-
-class _DeepScale(NamedTuple):
-    """What the numbers of a grey picture of more than 8 bits mean (Pillow does not scale them)."""
-
-    white: int  # the largest value
-    inverted: bool  # TIFF's WhiteIsZero
-
-
-def strip_bounds(height: int, width: int) -> Iterator[tuple[int, int]]:
-    """(top, bottom) of consecutive strips of about a million pixels."""
-    rows = max(1, _STRIP_PIXELS // width)
-    for top in range(0, height, rows):
-        yield top, min(top + rows, height)
+    image: Image.Image
+    low: Image.Image | None = None
+    grey: bool = False
 
 
 def check_size(name: str, width: int, height: int, max_pixels: int | None) -> None:
@@ -93,8 +63,8 @@ def check_size(name: str, width: int, height: int, max_pixels: int | None) -> No
 
 def decode_file(
     source: bytes | str | os.PathLike[str] | IO[bytes], name: str, max_pixels: int | None
-) -> Image.Image:
-    """The first frame of an encoded picture, decoded, in its own mode. ImageError if it is not one."""
+) -> Decoded:
+    """The first frame of an encoded picture. ImageError if it is not one."""
     if isinstance(source, bytes):
         if not source:
             raise ImageError(f"{name} is empty (0 bytes); give the bytes of an encoded picture")
@@ -131,105 +101,9 @@ def decode_pil(image: Image.Image, name: str, max_pixels: int | None) -> None:
     except Exception as error:  # whatever a broken file makes a decoder raise
         raise ImageError(
             f"{name} ({image.format or image.mode}, {image.width} x {image.height} px) cannot be "
-            f"decoded, it is truncated or damaged: {_reason(error)}; export or download it again"
+            f"decoded, it is truncated or damaged: {short_reason(error)}; export or download it again"
         ) from error
     check_size(name, *image.size, max_pixels)  # what was decoded may differ from the header
-
-
-def orientation_of(image: Image.Image) -> int:
-    """EXIF orientation 1 ... 8 of a decoded Pillow image; 1 (upright) if absent or unreadable."""
-    try:
-        orientation = image.getexif().get(ExifTags.Base.Orientation, _UPRIGHT)
-    except Exception as error:  # broken metadata must not cost the picture
-        _log.warning("EXIF data that cannot be read is ignored: %s", _reason(error))
-        return _UPRIGHT
-    return int(orientation) if orientation in range(1, 9) else _UPRIGHT
-
-
-def as_stored(upright: np.ndarray, orientation: int) -> np.ndarray:
-    """A view of `upright` (C, H, W) into which the stored rows of a picture can be written."""
-    match orientation:
-        case 2:
-            return upright[:, :, ::-1]
-        case 3:
-            return upright[:, ::-1, ::-1]
-        case 4:
-            return upright[:, ::-1, :]
-        case 5:
-            return upright.transpose(0, 2, 1)
-        case 6:
-            return np.rot90(upright, 1, axes=(1, 2))
-        case 7:
-            return upright.transpose(0, 2, 1)[:, ::-1, ::-1]
-        case 8:
-            return np.rot90(upright, -1, axes=(1, 2))
-    return upright
-
-
-def portable_exif(image: Image.Image, place: bool = False) -> bytes | None:
-    """The EXIF block for a changed copy of `image`: no orientation, thumbnail, maker's notes or, unless asked, place."""
-    try:
-        exif = image.getexif()
-        kept = Image.Exif()
-        for tag in _KEPT_TAGS:
-            if tag in exif:
-                kept[tag] = exif[tag]
-        for ifd in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)[: 2 if place else 1]:
-            values = {t: v for t, v in exif.get_ifd(ifd).items() if t not in _DROPPED_EXIF_TAGS}
-            if ExifTags.Base.ColorSpace in values:
-                values[ExifTags.Base.ColorSpace] = 1  # sRGB from here on
-            if values:
-                kept[ifd] = values
-        block = kept.tobytes()
-        return block if len(kept) > 0 and len(block) <= _LARGEST_EXIF else None
-    except Exception as error:  # broken metadata must not cost the picture
-        _log.warning("EXIF data that cannot be kept is dropped: %s", _reason(error))
-        return None
-
-
-def has_alpha(image: Image.Image) -> bool:
-    """Whether a decoded Pillow image has an alpha channel, alpha palette or transparent colour."""
-    if image.mode == "P" and image.palette is None:  # a damaged icon
-        return "transparency" in image.info
-    return image.has_transparency_data
-
-
-def has_8_bits(image: Image.Image) -> bool:
-    """Whether the channels of a Pillow image have 256 levels or fewer."""
-    return image.mode not in _DEEP_MODES
-
-
-def pil_strips(image: Image.Image, name: str) -> Iterator[Strip]:
-    """The pixels of a decoded Pillow image of any mode, in the rows it stores, converted to sRGB."""
-    transform = color_transform(image, name)
-    deep = _deep_scale(image) if image.mode in _DEEP_MODES else None
-    for top, bottom in strip_bounds(image.height, image.width):
-        try:
-            part = image.crop((0, top, image.width, bottom))
-            if deep is None:
-                yield Strip(top, *_shallow(part, transform))
-            else:
-                yield Strip(top, *_deep(part, transform, deep, name))
-        except ImageError:
-            raise
-        except Exception as error:
-            raise ImageError(
-                f"{name} has mode {image.mode!r}, which cannot be converted to RGB: {_reason(error)}; "
-                "convert it to 'RGB' first"
-            ) from error
-
-
-def float_pixels(values: np.ndarray, name: str) -> np.ndarray:
-    """Float pixels as float32 after checking that they are finite and in [0, 1]; else ImageError."""
-    low, high = float(values.min()), float(values.max())
-    if not (np.isfinite(low) and np.isfinite(high)):
-        raise ImageError(f"{name} contains NaN or infinite values; replace them (numpy.nan_to_num)")
-    if low < -_FLOAT_SLACK or high > 1 + _FLOAT_SLACK:
-        raise ImageError(
-            f"{name} has floating point values from {low:.6g} to {high:.6g}, expected [0, 1]; "
-            "divide by the largest possible value (255 for 8-bit pixels), or clip"
-        )
-    return np.clip(values.astype(np.float32), 0.0, 1.0)
 
 
 def _seekable(stream: IO[bytes], name: str) -> IO[bytes]:
@@ -242,14 +116,75 @@ def _seekable(stream: IO[bytes], name: str) -> IO[bytes]:
             return io.BytesIO(stream.read())
     except Exception as error:  # a stream can be anything that has `read`
         raise ImageError(
-            f"{name} cannot be read: {_reason(error)}; open it in binary mode ('rb')"
+            f"{name} cannot be read: {short_reason(error)}; open it in binary mode ('rb')"
         ) from error
 
 
-def _decode_stream(stream: IO[bytes], name: str, max_pixels: int | None) -> Image.Image:
+def _decode_stream(stream: IO[bytes], name: str, max_pixels: int | None) -> Decoded:
     image = _identify(stream, name)
+    _name_planes(image)
+    layout = _low_layout(image)
     decode_pil(image, name, max_pixels)
-    return image
+    if layout is None:
+        return Decoded(image)
+    # Pillow takes the higher byte of each 16-bit colour. The same data in the other byte order show the lower.
+    stream.seek(0)
+    low = _identify(stream, name)
+    mode, rawmodes = layout
+    low._mode = mode
+    low.tile = [
+        tile._replace(args=_with_rawmode(tile.args, rawmode))
+        for tile, rawmode in zip(low.tile, rawmodes, strict=True)
+    ]
+    decode_pil(low, name, max_pixels)
+    return Decoded(image, low, grey=rawmodes == ["RGBA"])
+
+
+def _rawmode(args: Any) -> str:
+    """What a decoder of Pillow is told about the arrangement of the data."""
+    return str(args[0] if isinstance(args, tuple) else args)
+
+
+def _with_rawmode(args: Any, rawmode: str) -> Any:
+    return (rawmode, *args[1:]) if isinstance(args, tuple) else rawmode
+
+
+def _name_planes(image: ImageFile.ImageFile) -> None:
+    """An uncompressed TIFF whose channels of 16 bits lie apart: Pillow takes them for 8 bits."""
+    tags: Any = getattr(image, "tag_v2", None) or {}
+    depths = tags.get(ExifTags.Base.BitsPerSample) or ()
+    if (
+        tags.get(ExifTags.Base.PlanarConfiguration) != _SEPARATE_PLANES
+        or set(depths) != {16}
+        or any(tile.codec_name != "raw" or len(_rawmode(tile.args)) != 1 for tile in image.tile)
+    ):
+        return
+    order = "L" if tags.prefix == b"II" else "B"
+    image.tile = [
+        tile._replace(args=_with_rawmode(tile.args, f"{_rawmode(tile.args)};16{order}"))
+        for tile in image.tile
+    ]
+
+
+def _low_layout(image: ImageFile.ImageFile) -> tuple[str, list[str]] | None:
+    """Mode and arrangements that show the lower bytes of 16-bit colours; None if there are none or they cannot be had."""
+    rawmodes = [_rawmode(tile.args) for tile in image.tile]
+    if image.format == "PNG" and rawmodes == [_GREY_ALPHA]:
+        return "RGBA", ["RGBA"]
+    tags = getattr(image, "tag_v2", None) or {}
+    compressed = any(tile.codec_name == "libtiff" for tile in image.tile)
+    apart = tags.get(ExifTags.Base.PlanarConfiguration) == _SEPARATE_PLANES
+    swapped = []
+    for rawmode in rawmodes:
+        channels, _, order = rawmode.partition(";16")
+        # Premultiplied colours (RGBa) are divided while they are read.
+        if channels not in ("RGB", "RGBX", "RGBA", "CMYK", "R", "G", "B", "A"):
+            return None
+        if order not in ("L", "B", "N") or (apart and compressed):
+            return None
+        little = order == "L" or (order == "N" and sys.byteorder == "little")
+        swapped.append(f"{channels};16{'B' if little else 'L'}")
+    return (image.mode, swapped) if swapped else None
 
 
 def _identify(stream: IO[bytes], name: str) -> ImageFile.ImageFile:
@@ -282,7 +217,7 @@ def _identify(stream: IO[bytes], name: str) -> ImageFile.ImageFile:
         raise
     except Exception as error:  # whatever a broken header makes a plugin raise
         raise ImageError(
-            f"{name} is not a readable picture: {_reason(error)}; export or download it again"
+            f"{name} is not a readable picture: {short_reason(error)}; export or download it again"
         ) from error
     hint = "HEIC needs the package pillow-heif; " if _is_heic(prefix) else ""
     raise ImageError(
@@ -315,55 +250,7 @@ def _scale_transparent_color(image: Image.Image) -> None:
         image.info["transparency"] = min(key * _GREY_STEPS[rawmode], 255)
 
 
-def _shallow(
-    part: Image.Image, transform: ColorTransform | None
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Colour and alpha of a strip of 8 bits per channel or less."""
-    alpha = None
-    if has_alpha(part):
-        if part.mode == "La":
-            part = part.convert("LA")
-        part = part.convert("RGBA")
-        alpha = np.asarray(part.getchannel("A"))[:, :, None]
-        part = part.convert("RGB")
-    part = transform.apply(part) if transform else part.convert("RGB")
-    return np.asarray(part), alpha
-
-
-def _deep(
-    part: Image.Image, transform: ColorTransform | None, scale: _DeepScale, name: str
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Colour and alpha of a strip of 16-bit, 32-bit or floating point grey."""
-    values = np.asarray(part)
-    key = part.info.get("transparency")
-    alpha = None
-    if isinstance(key, int):
-        alpha = (values != key).astype(np.float32)[:, :, None]
-    if part.mode == "F":
-        grey = float_pixels(values, name)
-    else:
-        low, high = int(values.min()), int(values.max())
-        if low < 0 or high > scale.white:
-            raise ImageError(
-                f"{name} has integer values from {low} to {high}, expected 0 to {scale.white}; "
-                "rescale it to 16 bits"
-            )
-        grey = values.astype(np.float32) / np.float32(scale.white)
-    if scale.inverted:
-        grey = 1 - grey
-    return (transform.apply_grey(grey) if transform else grey[:, :, None]), alpha
-
-
-def _deep_scale(image: Image.Image) -> _DeepScale:
-    tags = getattr(image, "tag_v2", None) or {}  # only a TIFF has them
-    bits = tags.get(ExifTags.Base.BitsPerSample)
-    return _DeepScale(
-        white=4095 if bits in (12, (12,)) else 65535,
-        inverted=tags.get(ExifTags.Base.PhotometricInterpretation) == 0,
-    )
-
-
-def _reason(error: BaseException) -> str:
+def short_reason(error: BaseException) -> str:
     """An exception in one short line."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= 200 else text[:197] + "..."

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hfstyle._arrays import as_float
-from hfstyle._decode import strip_bounds
+from hfstyle._pixels import strip_bounds
 
 _GUIDE_RADIUS: Final = 4
 _GUIDE_EPS: Final = 1e-3

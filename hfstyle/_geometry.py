@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hfstyle._arrays import as_float
-from hfstyle._decode import MAX_IMAGE_PIXELS, ImageError, check_size, strip_bounds
+from hfstyle._decode import MAX_IMAGE_PIXELS, ImageError, check_size
+from hfstyle._pixels import strip_bounds
 
 
 def resize(rgb: Tensor, size: int | tuple[int, int], *, mode: str = "bicubic") -> Tensor:

@@ -17,11 +17,20 @@ import torch
 from PIL import Image, ImageFile
 from torch import Tensor
 
-from hfstyle import _decode
 from hfstyle._arrays import array_strips, channels_last, describe
-from hfstyle._decode import MAX_IMAGE_PIXELS, ImageError, Strip
+from hfstyle._decode import (
+    MAX_IMAGE_PIXELS,
+    Decoded,
+    ImageError,
+    check_size,
+    decode_file,
+    decode_pil,
+)
 from hfstyle._encode import encoding_for, write_atomically
 from hfstyle._geometry import crop_back, pad_to_multiple, resize
+from hfstyle._metadata import as_stored, orientation_of, portable_exif
+from hfstyle._pixels import Strip, has_8_bits, pil_strips, strip_bounds
+from hfstyle._pixels import has_alpha as image_has_alpha
 
 __all__ = [
     "MAX_IMAGE_PIXELS",
@@ -101,8 +110,10 @@ def load_image(
     keep_place: leave the place where a photo was taken (GPS) in `Picture.exif`.
     compact: leave pictures of 8 bits as uint8, a quarter of the memory; flattening rounds to that.
 
-    EXIF orientation is applied and ICC profiles, CMYK and Lab are converted to sRGB. Grey of 16 bits
-    and floating point grey keep their precision; colour of 16 bits is read as 8, as Pillow gives it.
+    EXIF orientation is applied and ICC profiles, CMYK and Lab are converted to sRGB. Grey of 16 bits, floating point
+    grey, and colours of 16 bits in PNG and TIFF files keep their precision, unless a profile or inks (CMYK) must be
+    converted, which rounds them to 8 bits. Other colours of more than 8 bits (AVIF, HEIC, JPEG 2000, PPM, Pillow
+    images, TIFFs with compressed channels that lie apart or with premultiplied alpha) are read as 8 bits.
 
     Raises ImageError for whatever is not a usable picture: missing, empty, truncated, of unknown
     format, type or shape, without pixels or with too many, with NaN or values out of range.
@@ -117,24 +128,25 @@ def load_image(
     if isinstance(source, (np.ndarray, Tensor)):
         pixels = channels_last(source, name)
         height, width, channels = pixels.shape
-        _decode.check_size(name, width, height, max_pixels)
+        check_size(name, width, height, max_pixels)
         strips, has_alpha = array_strips(pixels, name), channels in (2, 4)
         compact = compact and pixels.dtype == np.uint8
     else:
         if isinstance(source, Image.Image):
-            image = source
-            _decode.decode_pil(image, name, max_pixels)
+            decode_pil(source, name, max_pixels)
+            decoded = Decoded(source)
         elif isinstance(source, (str, os.PathLike, bytes)) or hasattr(source, "read"):
-            image = _decode.decode_file(source, name, max_pixels)
+            decoded = decode_file(source, name, max_pixels)
         else:
             raise ImageError(
                 f"{name} is not a picture; give a path, bytes, a binary file, a Pillow image, "
                 "a numpy array or a torch tensor"
             )
+        image = decoded.image
         width, height = image.size
-        orientation, exif = _decode.orientation_of(image), _decode.portable_exif(image, keep_place)
-        strips, has_alpha = _decode.pil_strips(image, name), _decode.has_alpha(image)
-        compact = compact and _decode.has_8_bits(image)
+        orientation, exif = orientation_of(image), portable_exif(image, keep_place)
+        strips, has_alpha = pil_strips(decoded, name), image_has_alpha(image)
+        compact = compact and has_8_bits(decoded)
 
     size = (width, height) if orientation >= 5 else (height, width)
     try:
@@ -145,8 +157,8 @@ def load_image(
             f"{name} is {width} x {height} px and needs {(3e-9 if compact else 12e-9) * width * height:.1f} GB of "
             "memory; make it smaller"
         ) from error
-    rgb_rows = _decode.as_stored(rgb, orientation)
-    alpha_rows = None if alpha is None else _decode.as_stored(alpha, orientation)
+    rgb_rows = as_stored(rgb, orientation)
+    alpha_rows = None if alpha is None else as_stored(alpha, orientation)
     for strip in strips:
         color, rows = strip.color, slice(strip.top, strip.top + len(strip.color))
         if strip.alpha is not None and alpha_rows is not None:
@@ -194,7 +206,7 @@ def to_pil(rgb: Tensor, alpha: Tensor | None = None) -> Image.Image:
             )
     height, width = rgb.shape[-2:]
     levels = np.empty((height, width, 3 if alpha is None else 4), dtype=np.uint8)
-    for top, bottom in _decode.strip_bounds(height, width):
+    for top, bottom in strip_bounds(height, width):
         part = torch.cat([plane[:, top:bottom].float().cpu() for plane in planes])  # (C, h, W)
         if torch.isnan(part).any():
             raise ImageError("rgb or alpha contains NaN; the picture cannot be shown")
@@ -232,7 +244,7 @@ def save_image(
     """
     target = Path(path)
     encoding = encoding_for(str(target), target.suffix, image.size, quality, exif)
-    _decode.check_size("the picture to save", *image.size, None)
+    check_size("the picture to save", *image.size, None)
     if os.path.isdir(target):
         raise ImageError(f"{target} is a folder; give the path of a file")
     if not overwrite and os.path.exists(target):
@@ -251,7 +263,7 @@ def encode_image(
 ) -> bytes:
     """A picture in the format of a suffix, as `save_image` would write it. ImageError as there."""
     encoding = encoding_for("the picture", suffix, image.size, quality, exif)
-    _decode.check_size("the picture to encode", *image.size, None)
+    check_size("the picture to encode", *image.size, None)
     ready = _savable(image, encoding.format_name, _check_background(background))
     stream = io.BytesIO()
     try:
@@ -301,10 +313,10 @@ def _plane_stack(x: Tensor, channels: int, argument: str) -> Tensor:
 
 def _savable(image: Image.Image, format_name: str, over: np.ndarray) -> Image.Image:
     """`image` upright, in sRGB and a mode that the format can hold."""
-    _decode.decode_pil(image, "the picture to save", None)
+    decode_pil(image, "the picture to save", None)
     if isinstance(image, ImageFile.ImageFile):
         image = image.copy()  # leaves the old file's tags behind, which Pillow's TIFF would copy
-    plain = image.mode in ("L", "RGB", "RGBA") and _decode.orientation_of(image) == 1
+    plain = image.mode in ("L", "RGB", "RGBA") and orientation_of(image) == 1
     if not plain or "transparency" in image.info or "icc_profile" in image.info:
         picture = load_image(image, keep_alpha=True, max_pixels=None, name="the picture to save")
         image = to_pil(picture.rgb, picture.alpha)

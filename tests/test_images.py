@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image, ImageCms, ImageOps, features
 
-from hfstyle import _decode
+from hfstyle import _pixels
 from hfstyle.images import (
     MAX_IMAGE_PIXELS,
     ImageError,
@@ -522,7 +522,7 @@ def test_strips_leave_no_trace(mode: str, monkeypatch: pytest.MonkeyPatch) -> No
     else:
         image = Image.fromarray(noise(31, 7, 4)).convert(mode)
     whole = load_image(image, keep_alpha=True)
-    monkeypatch.setattr(_decode, "_STRIP_PIXELS", 20)
+    monkeypatch.setattr(_pixels, "_STRIP_PIXELS", 20)
     parts = load_image(image, keep_alpha=True)
     assert torch.equal(whole.rgb, parts.rgb)
     assert (whole.alpha is None) == (parts.alpha is None)
@@ -623,7 +623,7 @@ def test_too_many_pixels_are_refused_before_decoding() -> None:
 def test_pillows_own_limit_neither_applies_nor_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     data = encoded(Image.fromarray(noise(40, 5)), "PNG")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)
-    monkeypatch.setattr(_decode, "_STRIP_PIXELS", 10)
+    monkeypatch.setattr(_pixels, "_STRIP_PIXELS", 10)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert load_image(data).size == (40, 5)

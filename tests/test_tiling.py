@@ -11,7 +11,7 @@ from PIL import Image
 from small_model import small_generator
 from torch import Tensor
 
-from hfstyle import ImageError, StyleTransferPipeline, _decode, load_image
+from hfstyle import ImageError, StyleTransferPipeline, _pixels, load_image
 from hfstyle._detail import restore_detail
 from hfstyle.cli import main
 from hfstyle.images import resize
@@ -270,7 +270,7 @@ def test_detail_is_restored_in_strips_as_in_one_piece(
     painted = (1 - reduced).clamp(0.2, 0.9)
     results = []
     for pixels in (10**9, 5000):
-        monkeypatch.setattr(_decode, "_STRIP_PIXELS", pixels)
+        monkeypatch.setattr(_pixels, "_STRIP_PIXELS", pixels)
         out = torch.cat([*restore_detail(painted, reduced, content, 0.7)], 1)
         assert out.shape == (3, *size)
         coarse = torch.cat([*restore_detail(painted, reduced, levels, 0.7, torch.uint8)], 1)
