@@ -9,7 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hfstyle._decode import ImageError
+from hfstyle.tiling import LEAST_TILE, TileSize
+
 LARGEST_AUTO_SIZE: Final = 1080
+DEFAULT_STYLE_SIZE: Final = 384
+"""Short side in pixels at which a style is looked at: the middle of the scales it has in training."""
+MINIMUM_SIDE: Final = 16
+"""Least height and width of a content picture, in pixels."""
+
+_STYLE_SIZES: Final = (64, 4096)
+_MINIMUM_RESOLUTION: Final = 64
 
 
 def working_size(size: int | str, short: int) -> int | None:
@@ -44,6 +54,31 @@ def check_int(name: str, value: int, least: int, most: int | None) -> int:
         limits = f"at least {least}" if most is None else f"from {least} to {most}"
         raise ValueError(f"{name} is {value}; it must be {limits} px")
     return int(value)
+
+
+def check_style_size(style_size: int) -> int:
+    return check_int("style_size", style_size, *_STYLE_SIZES)
+
+
+def check_resolution(resolution: int | None) -> int | None:
+    if resolution is None:
+        return None
+    return check_int("processing_resolution", resolution, _MINIMUM_RESOLUTION, None)
+
+
+def check_tile_size(tile_size: TileSize) -> TileSize:
+    if tile_size is None or tile_size == "auto":
+        return tile_size
+    return check_int("tile_size", tile_size, LEAST_TILE, None)
+
+
+def check_sides(name: str, height: int, width: int) -> None:
+    """ImageError for a content picture that is too small."""
+    if min(height, width) < MINIMUM_SIDE:
+        raise ImageError(
+            f"{name} is {width} x {height} px; height and width must be at least "
+            f"{MINIMUM_SIDE} px, enlarge it first"
+        )
 
 
 def as_strengths(strength: float | Sequence[float], count: int) -> list[float]:

@@ -13,12 +13,12 @@ from typing import Final
 from PIL import Image
 
 from hfstyle import _control_commands
-from hfstyle._arguments import working_size
-from hfstyle._batch import Inputs, Outputs, find_style, style_label, write_to_stdout
+from hfstyle._batch import Inputs, Outputs, find_style, style_label
 from hfstyle._model_commands import benchmark, evaluate, export_onnx, info, load_pipeline
+from hfstyle._stylize import goes_by_rows, paint_and_write, paint_by_rows
 from hfstyle._terminal import Progress, UsageError, reason
 from hfstyle.examples import EXAMPLE_PHOTOS, example_photo
-from hfstyle.images import Picture, load_image, save_image
+from hfstyle.images import load_image, save_image
 from hfstyle.pipeline import StyleTransferPipeline
 from hfstyle.regions import Region
 from hfstyle.style import StyleCode, normalise_weights
@@ -86,7 +86,8 @@ def stylize(args: argparse.Namespace) -> int:
             if not todo:
                 continue
             try:
-                picture = photo.load(args.keep_alpha, args.keep_gps)
+                by_rows = goes_by_rows(photo, todo[0][0], args)
+                picture = None if by_rows else photo.load(args.keep_alpha, args.keep_gps)
             except Exception as error:
                 failures.add(error, photo.name)
                 progress.step(len(todo))
@@ -95,8 +96,10 @@ def stylize(args: argparse.Namespace) -> int:
                 progress.show(photo.name)
                 try:
                     outputs.check(target)
-                    painted = _paint(pipe, picture, code, regions, args)
-                    _write(painted, target, picture, outputs, args)
+                    if picture is None:
+                        paint_by_rows(pipe, photo, code, target, args)
+                    else:
+                        paint_and_write(pipe, picture, code, regions, target, outputs, args)
                     written += 1
                     progress.clear()
                     if target is not None and not args.quiet:
@@ -259,58 +262,6 @@ def _regions(
             return None
         regions.append(Region(Path(mask), code, args.strength, args.color, args.feather, content))
     return regions
-
-
-def _paint(
-    pipe: StyleTransferPipeline,
-    picture: Picture,
-    code: StyleCode | None,
-    regions: list[Region] | None,
-    args: argparse.Namespace,
-) -> Image.Image:
-    tiles: Progress | None = None
-    before = 0
-
-    def show(done: int, total: int) -> None:
-        nonlocal tiles, before
-        if done < total:  # the last is the picture itself, the others are its tiles
-            tiles = tiles or Progress(total - 1, args.quiet)
-            tiles.step(done - before)
-            tiles.show(f"tiles of {picture.name}")
-            before = done
-
-    image: Image.Image = pipe(
-        picture,
-        code,
-        args.strength,
-        color=args.color,
-        regions=regions or None,
-        processing_resolution=working_size(args.size, min(picture.size)),
-        tile_size=args.tile_size,
-        progress_callback=show,
-        keep_alpha=args.keep_alpha,
-    ).images[0]
-    return image
-
-
-def _write(
-    image: Image.Image,
-    target: Path | None,
-    picture: Picture,
-    outputs: Outputs,
-    args: argparse.Namespace,
-) -> None:
-    if target is None:
-        write_to_stdout(image, outputs.suffix, args.quality)
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    save_image(
-        image,
-        target,
-        quality=args.quality,
-        overwrite=not args.no_overwrite,
-        exif=picture.exif if args.keep_exif or args.keep_gps else None,
-    )
 
 
 def _is_file(path: Path | None, target: Path) -> bool:

@@ -70,17 +70,17 @@ def decode_file(
             raise ImageError(f"{name} is empty (0 bytes); give the bytes of an encoded picture")
         return _decode_stream(io.BytesIO(source), name, max_pixels)
     if not isinstance(source, (str, os.PathLike)):
-        return _decode_stream(_seekable(source, name), name, max_pixels)
+        return _decode_stream(seekable(source, name), name, max_pixels)
+    with open_file(source, name) as stream:
+        return _decode_stream(seekable(stream, name), name, max_pixels)
+
+
+def open_file(source: str | os.PathLike[str], name: str) -> IO[bytes]:
+    """The file of a picture, open in binary mode. ImageError if there is none or it is empty."""
     if str(source).lower().startswith(("http://", "https://")):
         raise ImageError(f"{name} is a web address; download the picture and give the file's path")
     try:
-        with open(source, "rb") as stream:
-            status = os.fstat(stream.fileno())
-            if stat.S_ISREG(status.st_mode) and status.st_size == 0:
-                raise ImageError(f"{name} is an empty file (0 bytes); copy or download it again")
-            return _decode_stream(_seekable(stream, name), name, max_pixels)
-    except ImageError:
-        raise
+        stream = open(source, "rb")  # noqa: SIM115
     except FileNotFoundError as error:
         raise ImageError(f"{name}: there is no such file; check the path") from error
     except IsADirectoryError as error:
@@ -90,6 +90,17 @@ def decode_file(
         raise ImageError(
             f"{name} cannot be opened: {reason}; check the path and its rights"
         ) from error
+    status = os.fstat(stream.fileno())
+    if stat.S_ISREG(status.st_mode) and status.st_size == 0:
+        stream.close()
+        raise ImageError(f"{name} is an empty file (0 bytes); copy or download it again")
+    return stream
+
+
+def size_of(source: str | os.PathLike[str], name: str) -> tuple[int, int]:
+    """(W, H) of the picture in a file, as it is seen or as it is stored, from its header. ImageError if it is none."""
+    with open_file(source, name) as stream:
+        return identify(seekable(stream, name), name).size
 
 
 def decode_pil(image: Image.Image, name: str, max_pixels: int | None) -> None:
@@ -106,7 +117,7 @@ def decode_pil(image: Image.Image, name: str, max_pixels: int | None) -> None:
     check_size(name, *image.size, max_pixels)  # what was decoded may differ from the header
 
 
-def _seekable(stream: IO[bytes], name: str) -> IO[bytes]:
+def seekable(stream: IO[bytes], name: str) -> IO[bytes]:
     """`stream` from its beginning, read into memory if it is a pipe."""
     try:
         try:
@@ -121,7 +132,7 @@ def _seekable(stream: IO[bytes], name: str) -> IO[bytes]:
 
 
 def _decode_stream(stream: IO[bytes], name: str, max_pixels: int | None) -> Decoded:
-    image = _identify(stream, name)
+    image = identify(stream, name)
     _name_planes(image)
     layout = _low_layout(image)
     decode_pil(image, name, max_pixels)
@@ -129,7 +140,7 @@ def _decode_stream(stream: IO[bytes], name: str, max_pixels: int | None) -> Deco
         return Decoded(image)
     # Pillow takes the higher byte of each 16-bit colour. The same data in the other byte order show the lower.
     stream.seek(0)
-    low = _identify(stream, name)
+    low = identify(stream, name)
     mode, rawmodes = layout
     low._mode = mode
     low.tile = [
@@ -187,7 +198,7 @@ def _low_layout(image: ImageFile.ImageFile) -> tuple[str, list[str]] | None:
     return (image.mode, swapped) if swapped else None
 
 
-def _identify(stream: IO[bytes], name: str) -> ImageFile.ImageFile:
+def identify(stream: IO[bytes], name: str) -> ImageFile.ImageFile:
     """Header only. `Image.open` without its own pixel limit, which is global and partly a warning.
 
     No file name is given to the plugins, so none maps the file into memory: it may change later.

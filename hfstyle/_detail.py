@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hfstyle._arrays import as_float
+from hfstyle._pixel_file import Pixels
 from hfstyle._pixels import strip_bounds
 
 _GUIDE_RADIUS: Final = 4
@@ -22,7 +23,7 @@ _GUIDE_EPS: Final = 1e-3
 def restore_detail(
     painted: Tensor,
     reduced: Tensor,
-    content: Tensor,
+    content: Pixels,
     strength: float,
     dtype: torch.dtype = torch.float32,
 ) -> Iterator[Tensor]:
@@ -36,7 +37,7 @@ def restore_detail(
     Args:
         painted: (1, 3, h, w) in [0, 1], the generator's output for `reduced`.
         reduced: (1, 3, h, w) in [0, 1].
-        content: (1, 3, H, W) in [0, 1], or uint8, on any device.
+        content: (1, 3, H, W) in [0, 1], or uint8, on any device or in a file.
         strength: in (0, 1].
         dtype: float32, or uint8 for 256 levels.
 
@@ -62,7 +63,7 @@ def restore_detail(
         used = rows.any(0).nonzero()
         first, stop = int(used[0]), int(used[-1]) + 1
         restored, coarse, gain = (rows[:, first:stop] @ wide[:, first:stop]).split((3, 1, 1))
-        strip = as_float(content[:, :, top:bottom].to(wide.device))  # (1, 3, rows, W)
+        strip = as_float(content[..., top:bottom, :].to(wide.device))  # (1, 3, rows, W)
         restored += gain * (_luminance(strip)[0] - coarse)
         restored.add_(strip[0], alpha=1 - strength).clamp_(0, 1)
         if dtype == torch.uint8:

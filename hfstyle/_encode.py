@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+import numpy as np
 from PIL import Image, features
 
 from hfstyle._decode import ImageError
+from hfstyle._pixels import strip_bounds
+from hfstyle._row_writers import row_writer
 
 WRITE_FORMATS = {
     ".png": "PNG",
@@ -31,7 +36,17 @@ class Encoding(NamedTuple):
     options: dict[str, Any]
 
     def write(self, image: Image.Image, stream: IO[bytes]) -> None:
-        image.save(stream, format=self.format_name, **self.options)
+        """image: grey, RGB or RGBA of 8 bits."""
+        if self.format_name != "TIFF":
+            image.save(stream, format=self.format_name, **self.options)
+            return
+        # Pillow's compressed TIFFs take no EXIF data of when and where.
+        channels = len(image.getbands())
+        writer = row_writer(stream, ".tif", image.size, channels, self.options.get("exif"))
+        for top, bottom in strip_bounds(image.height, image.width):
+            rows = np.asarray(image.crop((0, top, image.width, bottom)))
+            writer.add(rows.reshape(bottom - top, image.width, channels))
+        writer.finish()
 
 
 def encoding_for(
@@ -55,23 +70,48 @@ def encoding_for(
     options: dict[str, Any] = {} if format_name in ("PNG", "TIFF") else {"quality": quality}
     if format_name == "JPEG":
         options["subsampling"] = 0 if quality >= 90 else 2
-    elif format_name == "TIFF":
-        options["compression"] = "tiff_adobe_deflate"
     if exif is not None:
         options["exif"] = exif
     return Encoding(format_name, options)
+
+
+def check_target(target: Path, overwrite: bool) -> None:
+    """ImageError if a picture cannot be written there."""
+    if os.path.isdir(target):
+        raise ImageError(f"{target} is a folder; give the path of a file")
+    if not overwrite and os.path.exists(target):
+        raise ImageError(f"{target} exists already; choose another name or allow overwriting")
+    folder = Path(os.path.realpath(target)).parent
+    if not folder.is_dir():
+        raise ImageError(f"{target}: there is no folder {folder}; create it")
 
 
 def write_atomically(
     image: Image.Image, target: Path, encoding: Encoding, *, overwrite: bool
 ) -> None:
     """Write beside the target, then take its name. ImageError, and no trace, if that fails."""
+    with whole_or_nothing(target, overwrite=overwrite) as stream:
+        try:
+            encoding.write(image, stream)
+        except OSError:
+            raise
+        except Exception as error:  # Pillow's encoders raise several kinds
+            raise _cannot_be_written(target, error) from error
+
+
+@contextmanager
+def whole_or_nothing(target: Path, *, overwrite: bool) -> Iterator[IO[bytes]]:
+    """A file beside the target, which takes its name at the end.
+
+    Raises:
+        ImageError: the target exists (without `overwrite`) or cannot be written; OSErrors inside count as that.
+    """
     final = Path(os.path.realpath(target))  # through a link, not in its place
     temporary = final.with_name(_TEMPORARY.format(uuid.uuid4().hex))
     try:
         try:
             with open(temporary, "xb+") as stream:
-                encoding.write(image, stream)
+                yield stream
             if final.exists():
                 os.chmod(temporary, final.stat().st_mode & 0o777)
             (os.replace if overwrite else _rename_to_new)(temporary, final)
@@ -81,9 +121,13 @@ def write_atomically(
         raise ImageError(f"{target} exists already; choose another name") from error
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ImageError(f"{target}: there is no folder {final.parent}; create it") from error
-    except Exception as error:  # Pillow's encoders raise several kinds
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise ImageError(f"{target} cannot be written: {reason}; check rights and space") from error
+    except OSError as error:
+        raise _cannot_be_written(target, error) from error
+
+
+def _cannot_be_written(target: Path, error: Exception) -> ImageError:
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return ImageError(f"{target} cannot be written: {reason}; check rights and space")
 
 
 def is_unfinished(path: Path) -> bool:

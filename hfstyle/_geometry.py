@@ -8,6 +8,7 @@ from torch import Tensor
 
 from hfstyle._arrays import as_float
 from hfstyle._decode import MAX_IMAGE_PIXELS, ImageError, check_size
+from hfstyle._pixel_file import Pixels
 from hfstyle._pixels import strip_bounds
 
 
@@ -16,8 +17,8 @@ def resize(rgb: Tensor, size: int | tuple[int, int], *, mode: str = "bicubic") -
 
     size: pixels of the short side (the other keeps the proportions, at least 1), or (H, W).
     mode: "bicubic" or "bilinear". Any number of channels is resized. The input itself is returned
-    when the size is already right. uint8 becomes float32, without a copy of the input. Raises ImageError for a size below 1 px or beyond
-    MAX_IMAGE_PIXELS, or another shape.
+    when the size is already right. uint8 becomes float32, without a copy of the input. Raises ImageError for a size
+    below 1 px or beyond MAX_IMAGE_PIXELS, or another shape.
     """
     if rgb.dim() not in (3, 4) or 0 in rgb.shape:
         raise ImageError(f"rgb has shape {tuple(rgb.shape)}, expected (3, H, W) or (B, 3, H, W)")
@@ -25,25 +26,35 @@ def resize(rgb: Tensor, size: int | tuple[int, int], *, mode: str = "bicubic") -
     if isinstance(size, int):
         if size < 1:
             raise ImageError(f"size is {size}; give at least 1 px")
-        scale = size / min(height, width)
-        size = (round(height * scale), round(width * scale))
+        size = short_side(height, width, size)
     if min(size) < 1:
         raise ImageError(f"size is {size}; give at least 1 px")
     check_size("the resized picture", size[1], size[0], MAX_IMAGE_PIXELS)
     if size == (height, width):
         return as_float(rgb)
     batch = rgb if rgb.dim() == 4 else rgb[None]
-    if batch.dtype == torch.uint8:  # rows first, so that no float of the whole size is made
-        strips = (as_float(batch[..., a:b, :]) for a, b in strip_bounds(height, width))
-        rows = [
-            F.interpolate(strip, (strip.shape[-2], size[1]), mode=mode, antialias=True)
-            for strip in strips
-        ]
-        batch = rgb = torch.cat(rows, dim=-2)
+    if batch.dtype == torch.uint8:
+        return resize_by_rows(batch, size, mode).reshape(*shape, *size)
     resized = F.interpolate(
         batch.float(), size=size, mode=mode, antialias=True, align_corners=False
     ).clamp_(0, 1)
     return resized.to(rgb.dtype).reshape(*shape, *size)
+
+
+def resize_by_rows(pixels: Pixels, size: tuple[int, int], mode: str = "bicubic") -> Tensor:
+    """pixels (B, C, H, W), uint8 or float -> (B, C, h, w) float32, without a float of the size H x W."""
+    strips = (as_float(pixels[..., a:b, :]) for a, b in strip_bounds(*pixels.shape[2:]))
+    rows = [
+        F.interpolate(strip, (strip.shape[-2], size[1]), mode=mode, antialias=True)
+        for strip in strips
+    ]
+    return F.interpolate(torch.cat(rows, dim=-2), size, mode=mode, antialias=True).clamp_(0, 1)
+
+
+def short_side(height: int, width: int, side: int) -> tuple[int, int]:
+    """(h, w) of the same proportions whose short side is `side`."""
+    scale = side / min(height, width)
+    return round(height * scale), round(width * scale)
 
 
 def pad_to_multiple(x: Tensor, multiple: int, minimum: int = 1) -> tuple[Tensor, tuple[int, int]]:

@@ -16,12 +16,15 @@ from typing import Final, Literal, TypeAlias
 import torch
 from torch import Tensor
 
+from hfstyle._arguments import check_sides
 from hfstyle._arrays import as_float
-from hfstyle._composition import Layer, compose, lay_over
+from hfstyle._composition import Layer, compose, lay_over, recolor_layers, with_contents
 from hfstyle._detail import restore_detail
 from hfstyle._feature_regions import MOST_PIXELS, paint_layers
+from hfstyle._geometry import crop_back, pad_to_multiple, resize, resize_by_rows, short_side
+from hfstyle._pixel_file import Pixels
 from hfstyle._progress import Run
-from hfstyle.images import crop_back, pad_to_multiple, resize
+from hfstyle.images import Picture
 from hfstyle.models.generator import StyleGenerator
 from hfstyle.style import StyleCode
 from hfstyle.tiling import TileSize, paint_in_tiles, tile_side
@@ -49,6 +52,34 @@ class Painter:
     def dtype(self) -> torch.dtype:
         """Type of the generator's weights. The style encoder is always float32."""
         return self.generator.spread.weight.dtype
+
+    @torch.inference_mode()
+    def _paint(
+        self,
+        picture: Picture,
+        layers: Sequence[Layer],
+        weights: Tensor | None,
+        resolution: int | None,
+        run: Run,
+        blend: Blend,
+    ) -> Tensor:
+        """(3, H, W) on the CPU, of the picture's size: float32 in [0, 1], or uint8.
+
+        layers: with their shares `weights` (L, H, W) of each pixel; one without weights.
+        """
+        check_sides(picture.name, *picture.size)
+        rgb = picture.rgb if weights is None else with_contents(picture.rgb, layers, weights)
+        if not any(layer.paints for layer in layers):
+            return rgb
+        if weights is None:
+            assert layers[0].code is not None
+            painted = self._paint_in_one_style(
+                rgb[None], layers[0].code, layers[0].strength, resolution, run
+            )
+        else:
+            exact = replace(run, dtype=torch.float32)
+            painted = self._paint_layers(rgb, layers, weights, resolution, exact, blend)
+        return recolor_layers(layers, weights, painted, rgb)
 
     def _paint_layers(
         self,
@@ -89,7 +120,7 @@ class Painter:
         return _joined(self._bands(content, code, strength, resolution, run), content.shape[2])
 
     def _bands(
-        self, content: Tensor, code: StyleCode, strength: float, resolution: int | None, run: Run
+        self, content: Pixels, code: StyleCode, strength: float, resolution: int | None, run: Run
     ) -> Iterator[Tensor]:
         """content (1, 3, H, W) -> (3, h, W) on the CPU from top to bottom, of `run`'s type, or float32 if there is but one."""
         height, width = content.shape[2:]
@@ -97,14 +128,18 @@ class Painter:
             for band in self._run(content, code, strength, run):
                 yield band.cpu()
             return
-        reduced = resize(content, resolution).to(self.device)  # (1, 3, h, w)
+        reduced = (
+            resize(content, resolution)
+            if isinstance(content, Tensor)
+            else resize_by_rows(content, short_side(height, width, resolution))
+        ).to(self.device)  # (1, 3, h, w)
         low = replace(run, dtype=torch.float32)
         painted = _joined(self._run(reduced, code, strength, low), reduced.shape[2])
         yield from restore_detail(
             painted[None].to(self.device), reduced, content, strength, run.dtype
         )
 
-    def _run(self, content: Tensor, code: StyleCode, strength: float, run: Run) -> Iterator[Tensor]:
+    def _run(self, content: Pixels, code: StyleCode, strength: float, run: Run) -> Iterator[Tensor]:
         """content (1, 3, H, W) float32 or uint8 of any size -> (3, h, W), painted, in one pass or in tiles."""
         side = self._tile_side(run.tile_size, *content.shape[2:])
         told = 0  # rows that have left
@@ -130,10 +165,11 @@ class Painter:
             torch.cuda.empty_cache()
             _log.warning("out of GPU memory: trying again with tiles of %d px", side)
 
-    def _run_whole(self, content: Tensor, code: StyleCode, strength: float) -> Iterator[Tensor]:
+    def _run_whole(self, content: Pixels, code: StyleCode, strength: float) -> Iterator[Tensor]:
         """content (1, 3, H, W) -> (3, H, W) float32, on the pipeline's device."""
+        pixels = content if isinstance(content, Tensor) else content.whole()
         padded, size = pad_to_multiple(
-            as_float(content.to(self.device)),
+            as_float(pixels.to(self.device)),
             self.generator.size_multiple,
             self.generator.minimum_size,
         )
@@ -146,7 +182,7 @@ class Painter:
         yield crop_back(painted.float(), size).clamp(0, 1)[0]
 
     def _run_tiles(
-        self, content: Tensor, code: StyleCode, strength: float, side: int, run: Run
+        self, content: Pixels, code: StyleCode, strength: float, side: int, run: Run
     ) -> Iterator[Tensor]:
         """content (1, 3, H, W) -> (3, h, W) on the CPU, a band for each row of tiles."""
         condition = code.to_condition(1, self.device, self.dtype)

@@ -165,3 +165,26 @@ def _deep_scale(image: Image.Image) -> _DeepScale:
         white=4095 if bits in (12, (12,)) else 65535,
         inverted=tags.get(ExifTags.Base.PhotometricInterpretation) == 0,
     )
+
+
+def flattened(
+    strip: Strip, keep_alpha: bool, over: np.ndarray, compact: bool
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Colour (h, W, 3 or 1) and, with `keep_alpha`, alpha (h, W, 1) or None: uint8 if `compact`, else float32.
+
+    over: (3,) float32, what is seen through alpha that is not kept.
+    """
+    color = strip.color
+    if strip.alpha is None or keep_alpha:
+        alpha = None if strip.alpha is None else as_type(strip.alpha, compact)
+        return as_type(color, compact), alpha
+    opacity = as_type(strip.alpha, False)
+    color = np.clip(as_type(color, False) * opacity + over * (1 - opacity), 0.0, 1.0)
+    return as_type(color, compact), None
+
+
+def as_type(values: np.ndarray, compact: bool) -> np.ndarray:
+    """uint8, or float32 in [0, 1], as uint8 if `compact` and as float32 if not."""
+    if compact:
+        return values if values.dtype == np.uint8 else np.rint(values * 255).astype(np.uint8)
+    return values / np.float32(255) if values.dtype == np.uint8 else values

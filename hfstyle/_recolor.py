@@ -27,8 +27,9 @@ import torch
 from torch import Tensor
 
 from hfstyle._arrays import as_float
+from hfstyle._pixel_file import Pixels
 
-__all__ = ["recolor"]
+__all__ = ["recolor", "recolor_bands"]
 
 _PHOTO_CHROMA: Final = 0.75
 _PASSES: Final = 4
@@ -56,6 +57,15 @@ def recolor(painted: Tensor, content: Tensor, color: float, weight: Tensor | Non
     if color == 1:
         return painted
     out = torch.empty_like(painted)
+    for rows, band in recolor_bands(painted, content, color, weight):
+        out[:, rows] = band
+    return out
+
+
+def recolor_bands(
+    painted: Pixels, content: Pixels, color: float, weight: Tensor | None = None
+) -> Iterator[tuple[slice, Tensor]]:
+    """As `recolor`, of pixels that need not be in memory: rows, and their colours (3, h, W), from top to bottom."""
     mean, covariance = _joint_moments(painted, content, weight)
     matrix, shift = _combination(mean, covariance)
     goal_mean, goal = mean[3:], covariance[3:, 3:]
@@ -68,22 +78,21 @@ def recolor(painted: Tensor, content: Tensor, color: float, weight: Tensor | Non
     for rows, p, c, w in _strips(painted, content, weight):
         target = (matrix.float() @ torch.cat((p, c)) + shift.float()).clamp_(0, 1)  # (3, N)
         mixed = torch.lerp(p, target, (1 - color) * w)
-        if out.dtype == torch.uint8:
+        if painted.dtype == torch.uint8:
             mixed = mixed.mul_(255).round_()
-        out[:, rows] = mixed.unflatten(1, (-1, out.shape[2])).to(out.dtype)
-    return out
+        yield rows, mixed.unflatten(1, (-1, painted.shape[-1])).to(painted.dtype)
 
 
 def _strips(
-    painted: Tensor, content: Tensor, weight: Tensor | None
+    painted: Pixels, content: Pixels, weight: Tensor | None
 ) -> Iterator[tuple[slice, Tensor, Tensor, Tensor | float]]:
     """Rows, and their colours painted (3, N) and content (3, N) as float32, and weights (1, N) or 1."""
-    height, width = painted.shape[1:]
+    height, width = painted.shape[-2:]
     step = max(1, _STRIP // width)
     for top in range(0, height, step):
         rows = slice(top, min(top + step, height))
-        p = as_float(painted[:, rows]).flatten(1)
-        c = as_float(content[:, rows]).flatten(1).to(p.device)
+        p = as_float(painted[..., rows, :]).reshape(3, -1)
+        c = as_float(content[..., rows, :]).reshape(3, -1).to(p.device)
         yield rows, p, c, 1.0 if weight is None else weight[:, rows].flatten(1).to(p.device)
 
 
@@ -112,7 +121,7 @@ class _Moments:
 
 
 def _joint_moments(
-    painted: Tensor, content: Tensor, weight: Tensor | None
+    painted: Pixels, content: Pixels, weight: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     """Of painted and content colours: (6,) and (6, 6)."""
     moments = _Moments()
@@ -122,7 +131,7 @@ def _joint_moments(
 
 
 def _clipped_moments(
-    painted: Tensor, content: Tensor, weight: Tensor | None, matrix: Tensor, shift: Tensor
+    painted: Pixels, content: Pixels, weight: Tensor | None, matrix: Tensor, shift: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Of the colours that the map gives, clipped: (3,) and (3, 3)."""
     moments = _Moments()

@@ -26,10 +26,10 @@ from hfstyle._decode import (
     decode_file,
     decode_pil,
 )
-from hfstyle._encode import encoding_for, write_atomically
+from hfstyle._encode import check_target, encoding_for, write_atomically
 from hfstyle._geometry import crop_back, pad_to_multiple, resize
 from hfstyle._metadata import as_stored, orientation_of, portable_exif
-from hfstyle._pixels import Strip, has_8_bits, pil_strips, strip_bounds
+from hfstyle._pixels import Strip, flattened, has_8_bits, pil_strips, strip_bounds
 from hfstyle._pixels import has_alpha as image_has_alpha
 
 __all__ = [
@@ -160,14 +160,11 @@ def load_image(
     rgb_rows = as_stored(rgb, orientation)
     alpha_rows = None if alpha is None else as_stored(alpha, orientation)
     for strip in strips:
-        color, rows = strip.color, slice(strip.top, strip.top + len(strip.color))
-        if strip.alpha is not None and alpha_rows is not None:
-            alpha_rows[:, rows] = _typed(strip.alpha, compact).transpose(2, 0, 1)
-        elif strip.alpha is not None:
-            opacity = _typed(strip.alpha, False)
-            color = np.clip(_typed(color, False) * opacity + over * (1 - opacity), 0.0, 1.0)
-        # grey becomes three channels here
-        rgb_rows[:, rows] = _typed(color, compact).transpose(2, 0, 1)
+        rows = slice(strip.top, strip.top + len(strip.color))
+        color, opacity = flattened(strip, alpha_rows is not None, over, compact)
+        rgb_rows[:, rows] = color.transpose(2, 0, 1)  # grey becomes three channels here
+        if alpha_rows is not None and opacity is not None:
+            alpha_rows[:, rows] = opacity.transpose(2, 0, 1)
     return Picture(
         rgb=torch.from_numpy(rgb),
         alpha=None if alpha is None else torch.from_numpy(alpha),
@@ -181,13 +178,6 @@ def _empty(channels: int, size: tuple[int, int], compact: bool) -> np.ndarray:
     if compact:
         return np.empty((*size, channels), dtype=np.uint8).transpose(2, 0, 1)
     return np.empty((channels, *size), dtype=np.float32)
-
-
-def _typed(values: np.ndarray, compact: bool) -> np.ndarray:
-    """uint8, or float32 in [0, 1], as uint8 if `compact` and as float32 if not."""
-    if compact:
-        return values if values.dtype == np.uint8 else np.rint(values * 255).astype(np.uint8)
-    return values / np.float32(255) if values.dtype == np.uint8 else values
 
 
 def to_pil(rgb: Tensor, alpha: Tensor | None = None) -> Image.Image:
@@ -245,10 +235,7 @@ def save_image(
     target = Path(path)
     encoding = encoding_for(str(target), target.suffix, image.size, quality, exif)
     check_size("the picture to save", *image.size, None)
-    if os.path.isdir(target):
-        raise ImageError(f"{target} is a folder; give the path of a file")
-    if not overwrite and os.path.exists(target):
-        raise ImageError(f"{target} exists already; choose another name or allow overwriting")
+    check_target(target, overwrite)
     ready = _savable(image, encoding.format_name, _check_background(background))
     write_atomically(ready, target, encoding, overwrite=overwrite)
 

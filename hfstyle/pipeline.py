@@ -10,35 +10,35 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import torch
-from torch import Tensor
 
 from hfstyle._arguments import (
+    DEFAULT_STYLE_SIZE,
+    MINIMUM_SIDE,
     as_list,
     as_shares,
     as_strengths,
     check_device,
-    check_int,
+    check_resolution,
+    check_style_size,
+    check_tile_size,
     item_name,
 )
-from hfstyle._composition import Layer, recolor_layers, with_contents
+from hfstyle._composition import Layer
 from hfstyle._outputs import Output, output_of, stacked
+from hfstyle._paint_file import FilePainter
 from hfstyle._painting import Blend
 from hfstyle._presets import STYLES_FOLDER, Presets, download_styles, local_folder
 from hfstyle._progress import Progress, Run
-from hfstyle._style_codes import StyleCodes, StyleInput, load_input
-from hfstyle.images import (
-    ImageError,
-    ImageInput,
-    Picture,
-)
+from hfstyle._style_codes import StyleInput, load_input
+from hfstyle.images import ImageInput, Picture
 from hfstyle.models.generator import StyleGenerator
 from hfstyle.regions import Region, region_weights
 from hfstyle.sampling import SPACE_FILE
 from hfstyle.style import StyleCode, normalise_weights
-from hfstyle.tiling import LEAST_TILE, TileSize
+from hfstyle.tiling import TileSize
 
 __all__ = [
     "DEFAULT_STYLE_SIZE",
@@ -46,14 +46,6 @@ __all__ = [
     "StyleTransferOutput",
     "StyleTransferPipeline",
 ]
-
-DEFAULT_STYLE_SIZE: Final = 384
-"""Short side in pixels at which a style is looked at: the middle of the scales it has in training."""
-MINIMUM_SIDE: Final = 16
-"""Least height and width of a content picture, in pixels."""
-
-_STYLE_SIZES: Final = (64, 4096)
-_MINIMUM_RESOLUTION: Final = 64
 
 
 @dataclass
@@ -70,7 +62,7 @@ class StyleTransferOutput:
     images: Any
 
 
-class StyleTransferPipeline(StyleCodes):
+class StyleTransferPipeline(FilePainter):
     """Paint pictures in the style of other pictures.
 
     The generator becomes the pipeline's own: it is put into evaluation mode and channels-last memory, and its style
@@ -239,7 +231,7 @@ class StyleTransferPipeline(StyleCodes):
             StyleCodeError: a code made by another encoder, or a damaged file.
             ValueError: `style_size` out of range.
         """
-        style_size = check_int("style_size", style_size, *_STYLE_SIZES)
+        style_size = check_style_size(style_size)
         code = self._code_of(style, style_size, "style")
         return replace(
             code,
@@ -313,13 +305,9 @@ class StyleTransferPipeline(StyleCodes):
         styles = [] if style is None else as_list(style, "style")
         amounts = as_strengths(strength, len(pictures))
         colors = as_shares("color", color, len(pictures))
-        style_size = check_int("style_size", style_size, *_STYLE_SIZES)
-        if processing_resolution is not None:
-            processing_resolution = check_int(
-                "processing_resolution", processing_resolution, _MINIMUM_RESOLUTION, None
-            )
-        if tile_size is not None and tile_size != "auto":
-            tile_size = check_int("tile_size", tile_size, LEAST_TILE, None)
+        style_size = check_style_size(style_size)
+        processing_resolution = check_resolution(processing_resolution)
+        tile_size = check_tile_size(tile_size)
         if blend not in ("features", "pixels"):
             raise ValueError(f"blend is {blend!r}; give 'features' or 'pixels'")
         if output_type not in ("pil", "np", "pt"):
@@ -351,36 +339,3 @@ class StyleTransferPipeline(StyleCodes):
             progress.picture_done()
         images = stacked(results, output_type)
         return StyleTransferOutput(images) if return_dict else (images,)
-
-    @torch.inference_mode()
-    def _paint(
-        self,
-        picture: Picture,
-        layers: Sequence[Layer],
-        weights: Tensor | None,
-        resolution: int | None,
-        run: Run,
-        blend: Blend,
-    ) -> Tensor:
-        """(3, H, W) on the CPU, of the picture's size: float32 in [0, 1], or uint8.
-
-        layers: with their shares `weights` (L, H, W) of each pixel; one without weights.
-        """
-        height, width = picture.size
-        if min(height, width) < MINIMUM_SIDE:
-            raise ImageError(
-                f"{picture.name} is {width} x {height} px; height and width must be at least "
-                f"{MINIMUM_SIDE} px, enlarge it first"
-            )
-        rgb = picture.rgb if weights is None else with_contents(picture.rgb, layers, weights)
-        if not any(layer.paints for layer in layers):
-            return rgb
-        if weights is None:
-            assert layers[0].code is not None
-            painted = self._paint_in_one_style(
-                rgb[None], layers[0].code, layers[0].strength, resolution, run
-            )
-        else:
-            exact = replace(run, dtype=torch.float32)
-            painted = self._paint_layers(rgb, layers, weights, resolution, exact, blend)
-        return recolor_layers(layers, weights, painted, rgb)

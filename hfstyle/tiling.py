@@ -31,6 +31,7 @@ from torch import Tensor
 
 from hfstyle._arrays import as_float
 from hfstyle._geometry import pad_to_multiple
+from hfstyle._pixel_file import Pixels
 from hfstyle.models.generator import StyleGenerator
 from hfstyle.models.layers import InstanceStatistics, moments
 from hfstyle.models.style_encoder import Condition
@@ -64,7 +65,7 @@ def tile_side(tile_size: TileSize, height: int, width: int) -> int | None:
 
 def paint_in_tiles(
     generator: StyleGenerator,
-    content: Tensor,
+    content: Pixels,
     condition: Condition,
     strength: Tensor,
     side: int,
@@ -75,8 +76,8 @@ def paint_in_tiles(
 
     Args:
         generator: in evaluation mode.
-        content: (1, 3, H, W) float32 in [0, 1], or uint8, of any size from 16 px, on any device; tiles are moved to that of
-            `condition`.
+        content: (1, 3, H, W) float32 in [0, 1], or uint8, of any size from 16 px, on any device or in a file; tiles are
+            moved to the device of `condition`.
         condition: vector (1, D) and tokens (1, T, E).
         strength: (1,) in [0, 1].
         side: greatest side of a tile in pixels, without its margin; at least `LEAST_TILE`.
@@ -153,7 +154,7 @@ class _Tiles:
     def __init__(
         self,
         generator: StyleGenerator,
-        content: Tensor,
+        content: Pixels,
         condition: Condition,
         strength: Tensor,
         side: int,

@@ -1,0 +1,115 @@
+"""Internal to `hfstyle.cli`: one photo in one style, and its result to where it goes."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from PIL import Image
+
+from hfstyle._arguments import working_size
+from hfstyle._batch import Outputs, Photo, write_to_stdout
+from hfstyle._decode import size_of
+from hfstyle._row_writers import ROW_FORMATS
+from hfstyle._terminal import Progress
+from hfstyle.images import Picture, save_image
+from hfstyle.pipeline import StyleTransferPipeline
+from hfstyle.regions import Region
+from hfstyle.style import StyleCode
+from hfstyle.tiling import UNTILED_PIXELS
+
+__all__ = ["goes_by_rows", "paint_and_write", "paint_by_rows"]
+
+
+def goes_by_rows(photo: Photo, target: Path | None, args: argparse.Namespace) -> bool:
+    """Whether neither photo nor result need be whole in memory, and the photo is so large that it matters.
+
+    Raises:
+        ImageError: not a readable picture.
+    """
+    if target is None or photo.path is None or args.region:
+        return False
+    if target.suffix.lower() not in ROW_FORMATS:
+        return False
+    width, height = size_of(photo.path, photo.name)
+    return width * height > UNTILED_PIXELS
+
+
+def paint_by_rows(
+    pipe: StyleTransferPipeline,
+    photo: Photo,
+    code: StyleCode | None,
+    target: Path | None,
+    args: argparse.Namespace,
+) -> None:
+    """From file to file."""
+    assert photo.path is not None
+    assert target is not None
+    assert code is not None
+    target.parent.mkdir(parents=True, exist_ok=True)
+    width, height = size_of(photo.path, photo.name)
+    pipe.paint_file(
+        photo.path,
+        target,
+        code,
+        args.strength,
+        color=args.color,
+        processing_resolution=working_size(args.size, min(width, height)),
+        tile_size=args.tile_size,
+        keep_alpha=args.keep_alpha,
+        keep_exif=args.keep_exif,
+        keep_gps=args.keep_gps,
+        overwrite=not args.no_overwrite,
+        progress_callback=_show_tiles(photo.name, args.quiet),
+    )
+
+
+def paint_and_write(
+    pipe: StyleTransferPipeline,
+    picture: Picture,
+    code: StyleCode | None,
+    regions: list[Region] | None,
+    target: Path | None,
+    outputs: Outputs,
+    args: argparse.Namespace,
+) -> None:
+    """From a picture in memory to a file, or to standard output."""
+    image: Image.Image = pipe(
+        picture,
+        code,
+        args.strength,
+        color=args.color,
+        regions=regions or None,
+        processing_resolution=working_size(args.size, min(picture.size)),
+        tile_size=args.tile_size,
+        progress_callback=_show_tiles(picture.name, args.quiet),
+        keep_alpha=args.keep_alpha,
+    ).images[0]
+    if target is None:
+        write_to_stdout(image, outputs.suffix, args.quality)
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    save_image(
+        image,
+        target,
+        quality=args.quality,
+        overwrite=not args.no_overwrite,
+        exif=picture.exif if args.keep_exif or args.keep_gps else None,
+    )
+
+
+def _show_tiles(name: str, quiet: bool) -> Callable[[int, int], None]:
+    """A progress callback that draws a bar for the tiles of a picture."""
+    tiles: Progress | None = None
+    before = 0
+
+    def show(done: int, total: int) -> None:
+        nonlocal tiles, before
+        if done < total:  # the last is the picture itself, the others are its tiles
+            tiles = tiles or Progress(total - 1, quiet)
+            tiles.step(done - before)
+            tiles.show(f"tiles of {name}")
+            before = done
+
+    return show
