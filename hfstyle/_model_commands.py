@@ -15,7 +15,7 @@ from huggingface_hub import try_to_load_from_cache
 from hfstyle import __version__
 from hfstyle._presets import local_folder
 from hfstyle._terminal import Progress, UsageError
-from hfstyle.benchmark import format_results, machine, run_benchmark
+from hfstyle.benchmark import format_results, machine, run_benchmark, run_large_benchmark
 from hfstyle.evaluate import evaluate as run_evaluation
 from hfstyle.evaluate import format_report, load_networks, read_pairs, write_html
 from hfstyle.pipeline import StyleTransferPipeline
@@ -56,23 +56,29 @@ def benchmark(args: argparse.Namespace) -> int:
     device = device_of(args.device)
     runs = [len(args.dtype) if backend == "torch" else 1 for backend in args.backend]
     count = len(args.threads) * sum(len(args.sizes) * types + 1 for types in runs)
+    if args.large is not None:
+        args.large = args.large or [1, 4, 16, 64]
+        count = len(args.threads) * len(args.dtype) * len(args.large)
     progress = Progress(count, args.quiet)
 
     def show(doing: str) -> None:
         progress.show(doing)
         progress.step()
 
-    report = run_benchmark(
-        sizes=args.sizes,
-        threads=args.threads,
-        dtypes=args.dtype,
-        backends=args.backend,
-        device=device,
-        repeats=args.repeats,
-        model=args.model,
-        revision=args.revision,
-        progress_callback=show,
-    )
+    common: dict[str, Any] = {"threads": args.threads, "dtypes": args.dtype, "device": device}
+    common |= {"model": args.model, "revision": args.revision, "progress_callback": show}
+    if args.large is not None:
+        report = run_large_benchmark(
+            megapixels=args.large, tile_size=args.tile_size, repeats=args.repeats or 1, **common
+        )
+    else:
+        report = run_benchmark(
+            sizes=args.sizes,
+            backends=args.backend,
+            repeats=args.repeats or 5,
+            profiled=args.profile,
+            **common,
+        )
     progress.clear()
     if args.json == "-":
         _print_json(report)

@@ -58,9 +58,29 @@ def add_benchmark(commands: Commands[Parser]) -> Parser:
     parser.add_argument(
         "--repeats",
         type=whole(1, None),
-        default=5,
         metavar="N",
-        help="runs, of which the median is shown, after one to warm up (default: 5)",
+        help="runs, of which the median is shown, after one to warm up (default: 5; of --large 1)",
+    )
+    parser.add_argument(
+        "--profile",
+        action="store_true",
+        help="also say where the time goes, and what share of the processor's peak the arithmetic reaches (torch on a "
+        "CPU)",
+    )
+    parser.add_argument(
+        "--large",
+        type=number(0.0625, 200.0),
+        nargs="*",
+        metavar="MP",
+        help="instead, paint PNG files of these many times 1024 x 1024 pixels (default: 1 4 16 64) into PNG files in "
+        "tiles, and fit how time grows with pixels; one run each unless --repeats is given",
+    )
+    parser.add_argument(
+        "--tile-size",
+        type=whole(64, None),
+        default=512,
+        metavar="N",
+        help="side of the tiles of --large in pixels (default: 512)",
     )
     parser.add_argument("--json", metavar="FILE", help="also write the numbers there; - is stdout")
     add_model(parser, several_dtypes=True)

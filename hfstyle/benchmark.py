@@ -6,10 +6,8 @@ threads are its own. Pictures are made, not read: pixels in to pixels out, witho
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -17,17 +15,23 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
 from PIL import Image
 
 from hfstyle import __version__
+from hfstyle._machine import machine, resident_peak
+from hfstyle._pixels import strip_bounds
+from hfstyle._profile import format_profile, profile
+from hfstyle._row_writers import row_writer
 from hfstyle._terminal import table
 from hfstyle.pipeline import DEFAULT_STYLE_SIZE, StyleTransferPipeline
 
-__all__ = ["format_results", "machine", "measure", "run_benchmark"]
+__all__ = ["format_results", "machine", "measure", "run_benchmark", "run_large_benchmark"]
+
+_BLOCK: Final = 512  # rows of a made picture before its grain repeats
 
 
 def run_benchmark(
@@ -38,6 +42,7 @@ def run_benchmark(
     backends: Sequence[str] = ("torch",),
     device: str = "cpu",
     repeats: int = 5,
+    profiled: bool = False,
     model: str | os.PathLike[str] | None = None,
     revision: str | None = None,
     progress_callback: Callable[[str], None] | None = None,
@@ -51,13 +56,15 @@ def run_benchmark(
         backends: "torch"; "onnx", onnxruntime on the CPU in float32, whatever `device` and `dtypes` say.
         device: e.g. "cpu", "cuda".
         repeats: runs of each case, from 1, after one to warm up.
+        profiled: also say where the time goes (`hfstyle._profile.profile`), of each case that torch paints on a CPU,
+            whose task is "profile" then.
         model: folder or Hub id; None is the bundled weights.
         revision: of the Hub repository.
         progress_callback: called with a description before each case.
 
     Returns:
         A JSON-able dictionary: "hfstyle" (version), "machine" (see `machine`) and "results", a list with, for each case,
-        what it was ("task": "paint" or "encode", "size", "threads", "dtype", "device", "backend"), "seconds" (median of the
+        what it was ("task": "paint", "profile" or "encode", "size", "threads", "dtype", "device", "backend"), "seconds" (median of the
         repeats), "seconds_each", "pixels_per_second", "memory_bytes" (peak resident memory of the process, None where
         it cannot be told), "memory_loaded_bytes" (that before the first run) and "device_memory_bytes" (CUDA's peak,
         else None). A case that failed has "error" in place of the numbers.
@@ -72,12 +79,86 @@ def run_benchmark(
         for count in threads:
             for case in _cases(sizes, dtypes, backends, device):
                 case |= {"threads": count, **common}
+                if profiled and (case["task"], case["backend"], device) == (
+                    "paint",
+                    "torch",
+                    "cpu",
+                ):
+                    case["task"] = "profile"
                 if case["backend"] == "onnx":
                     case |= {"model": folder, "revision": None}
                 if progress_callback is not None:
                     progress_callback(_title(case))
                 results.append(_in_a_process(case))
     return {"hfstyle": __version__, "machine": machine(), "results": results}
+
+
+def run_large_benchmark(
+    *,
+    megapixels: Sequence[float] = (1, 4, 16, 64),
+    tile_size: int = 512,
+    threads: Sequence[int | None] = (None,),
+    dtypes: Sequence[str] = ("float32",),
+    device: str = "cpu",
+    repeats: int = 1,
+    model: str | os.PathLike[str] | None = None,
+    revision: str | None = None,
+    folder: str | os.PathLike[str] | None = None,
+    progress_callback: Callable[[str], None] | None = None,
+) -> dict[str, Any]:
+    """Paint square PNG files of several sizes into PNG files, by `paint_file`, and fit how time grows with pixels.
+
+    All sizes are painted in tiles of the same side, so that the same work is done for each pixel: the default of the
+    pipeline would take one pass for the smaller ones, in less than half the time.
+
+    Args:
+        megapixels: sizes in 1024 x 1024 pixels, two or more for a fit.
+        tile_size: side of the tiles in pixels, from 64; all sizes should be larger.
+        repeats: runs of each case, from 1, after a run of the smallest picture to warm up.
+        folder: where pictures are made and painted, in a folder that is removed again; None is the system's for
+            temporary files.
+        threads, dtypes, device, model, revision, progress_callback: as for `run_benchmark`.
+
+    Returns:
+        As `run_benchmark`, with the task "file"; and "fits", a list of {"threads", "dtype", "exponent", "worst"}:
+        seconds ~ pixels ** exponent, by least squares of the logarithms, and the greatest factor by which a measured
+        time differs from that.
+    """
+    results = []
+    sides = [round(1024 * number**0.5) for number in sorted(megapixels)]
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        sources = [Path(place, f"{side}.png") for side in sides]
+        for side, source in zip(sides, sources, strict=True):
+            _write_picture(source, side)
+        for count, dtype in [(count, dtype) for count in threads for dtype in dtypes]:
+            for side, source in zip(sides, sources, strict=True):
+                case = {"task": "file", "size": side, "threads": count, "dtype": dtype}
+                case |= {"device": device, "backend": "torch", "repeats": repeats}
+                case |= {"model": model and os.fspath(model), "revision": revision}
+                case |= {"source": str(source), "smallest": str(sources[0]), "tile": tile_size}
+                if progress_callback is not None:
+                    progress_callback(_title(case))
+                results.append(_in_a_process(case))
+    report = {"hfstyle": __version__, "machine": machine(), "results": results}
+    return report | {"tile_size": tile_size, "fits": _fits(results)}
+
+
+def _fits(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    fits = []
+    groups: dict[tuple[Any, str], list[dict[str, Any]]] = {}
+    for result in results:
+        if "error" not in result:
+            groups.setdefault((result["threads"], result["dtype"]), []).append(result)
+    for (threads, dtype), group in groups.items():
+        if len(group) < 2:
+            continue
+        pixels = np.log([result["size"] ** 2 for result in group])
+        seconds = np.log([result["seconds"] for result in group])
+        exponent, offset = np.polyfit(pixels, seconds, 1)
+        worst = np.exp(np.abs(exponent * pixels + offset - seconds).max())
+        fits.append({"threads": threads, "dtype": dtype})
+        fits[-1] |= {"exponent": float(exponent), "worst": float(worst)}
+    return fits
 
 
 def _cases(
@@ -103,6 +184,9 @@ def measure(
     repeats: int = 5,
     model: str | None = None,
     revision: str | None = None,
+    source: str = "",
+    smallest: str = "",
+    tile: int = 512,
 ) -> dict[str, Any]:
     """Run one case in this process; a member of `run_benchmark`'s results."""
     if threads is not None:
@@ -115,15 +199,19 @@ def measure(
             model, revision=revision, dtype=getattr(torch, dtype), device=device
         )
     code = pipe.encode_style(_picture(DEFAULT_STYLE_SIZE, seed=1))
-    loaded = _resident_peak()
+    loaded = resident_peak()
     cuda = torch.device(device).type == "cuda"
     seconds = []
     for repeat in range(repeats + 1):  # the first one warms up
-        picture = _picture(size, seed=2 + repeat)  # another one each time: codes are remembered
+        # Another picture each time: codes are remembered.
+        picture = None if task == "file" else _picture(size, seed=2 + repeat)
         if cuda:
             torch.cuda.synchronize(device)
         begun = time.perf_counter()
-        if task == "encode":
+        if picture is None:
+            photo = source if repeat else smallest
+            pipe.paint_file(photo, f"{source}.out.png", code, tile_size=tile)
+        elif task == "encode":
             pipe.encode_style(picture)
         else:
             pipe(picture, code)
@@ -131,7 +219,7 @@ def measure(
             torch.cuda.synchronize(device)
         seconds.append(time.perf_counter() - begun)
     median = statistics.median(seconds[1:])
-    return {
+    result = {
         "task": task,
         "size": size,
         "threads": torch.get_num_threads(),
@@ -141,25 +229,13 @@ def measure(
         "seconds": median,
         "seconds_each": seconds[1:],
         "pixels_per_second": size * size / median,
-        "memory_bytes": _resident_peak(),
+        "memory_bytes": resident_peak(),
         "memory_loaded_bytes": loaded,
         "device_memory_bytes": torch.cuda.max_memory_allocated(device) if cuda else None,
     }
-
-
-def machine() -> dict[str, Any]:
-    """What the numbers depend on: "system", "cpu", "cores" (that this process may use), "threads" (torch's choice),
-    "torch" and "onnxruntime" (versions, None where it is not installed) and "gpu" (names)."""
-    usable = getattr(os, "sched_getaffinity", None)
-    return {
-        "system": f"{platform.system()} {platform.machine()}",
-        "cpu": _cpu_name(),
-        "cores": len(usable(0)) if usable is not None else os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "onnxruntime": _version("onnxruntime"),
-        "gpu": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
-    }
+    if task == "profile":
+        result["profile"] = profile(pipe, _picture(size, seed=1), code, median)
+    return result
 
 
 def format_results(report: dict[str, Any]) -> str:
@@ -187,7 +263,14 @@ def format_results(report: dict[str, Any]) -> str:
             row += [_megabytes(result["memory_bytes"])]
         row += [_megabytes(result.get("device_memory_bytes"))] if on_device else []
         rows.append(row)
-    return "\n".join(lines) + table(rows, right=(1, 4, 6, 7, 8, 9))
+    text = "\n".join(lines) + table(rows, right=(1, 4, 6, 7, 8, 9))
+    for fit in report.get("fits", []):
+        text += (
+            f"\n\nPNG to PNG in tiles of {report['tile_size']} px, {fit['threads']} threads, {fit['dtype']}: "
+            f"seconds ~ pixels ^ {fit['exponent']:.3f}, within a factor of {fit['worst']:.2f}"
+        )
+    profiles = [format_profile(result) for result in report["results"] if "profile" in result]
+    return "\n\n".join([text, *profiles])
 
 
 def _in_a_process(case: dict[str, Any]) -> dict[str, Any]:
@@ -223,13 +306,6 @@ def _title(case: dict[str, Any]) -> str:
     return f"{case['task']} {case['size']} px, {case['dtype']}{threads}{backend}"
 
 
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
 def _picture(size: int, seed: int) -> Image.Image:
     """Waves and grain, `size` square."""
     random = np.random.default_rng(seed)
@@ -239,35 +315,15 @@ def _picture(size: int, seed: int) -> Image.Image:
     return Image.fromarray(grey.astype(np.uint8)[:, :, None] + grain)
 
 
-def _resident_peak() -> int | None:
-    """Most memory in bytes that this process ever held, None where the system does not tell."""
-    # Not getrusage on Linux: its peak begins with that of the process that started this one.
-    status = Path("/proc/self/status")
-    if status.exists():
-        for line in status.read_text(encoding="ascii", errors="replace").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    if sys.platform == "win32":
-        return None
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
-
-
-def _cpu_name() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
-            key, _, value = line.partition(":")
-            if key.strip() == "model name":
-                return value.strip()
-    if sys.platform == "darwin":
-        command = ["sysctl", "-n", "machdep.cpu.brand_string"]
-        found = subprocess.run(command, capture_output=True, text=True)
-        if found.stdout.strip():
-            return found.stdout.strip()
-    return platform.processor() or platform.machine() or "unknown CPU"
+def _write_picture(path: Path, size: int) -> None:
+    """The picture of `_picture`, row by row, its grain repeated."""
+    block = np.asarray(_picture(_BLOCK, seed=1))  # (H, W, 3)
+    columns = np.resize(np.arange(_BLOCK), size)
+    with path.open("xb") as stream:
+        writer = row_writer(stream, ".png", (size, size), 3, None)
+        for top, bottom in strip_bounds(size, size):
+            writer.add(block[np.arange(top, bottom) % _BLOCK][:, columns])
+        writer.finish()
 
 
 def _megabytes(size: int | None) -> str:

@@ -12,7 +12,7 @@ import pytest
 import torch
 from small_model import small_generator
 
-from hfstyle.benchmark import format_results, machine, measure
+from hfstyle.benchmark import _fits, format_results, machine, measure
 from hfstyle.cli import main
 from hfstyle.pipeline import DEFAULT_STYLE_SIZE
 
@@ -119,3 +119,61 @@ def test_onnx_stands_beside_torch(
     text = format_results(report)
     assert "BACKEND" in text
     assert f"onnxruntime {report['machine']['onnxruntime']}" in text
+
+
+def test_large_pictures_are_measured_from_file_to_file_and_fitted(
+    model: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def case(command: list[str], **options: Any) -> SimpleNamespace:
+        given = json.loads(command[-1])
+        result = measure(**given)
+        assert Path(given["source"] + ".out.png").stat().st_size > 0
+        return SimpleNamespace(returncode=0, stderr="", stdout=json.dumps(result))
+
+    monkeypatch.setattr(subprocess, "run", case)
+    file = tmp_path / "numbers.json"
+    options = ["--large", "0.14", "0.0625", "--tile-size", "128", "--json", str(file)]
+    assert main(["benchmark", *options, "--device", "cpu", "--model", model]) == 0
+    report = json.loads(file.read_text(encoding="utf-8"))
+    assert [(r["task"], r["size"]) for r in report["results"]] == [("file", 256), ("file", 383)]
+    assert all(r["seconds"] > 0 for r in report["results"])
+    (fit,) = report["fits"]
+    assert fit["worst"] == pytest.approx(1)  # a line through two points
+    output = capsys.readouterr().out
+    assert report["machine"]["cpu"] in output
+    assert f"seconds ~ pixels ^ {fit['exponent']:.3f}" in output
+
+
+def test_the_fit_finds_the_exponent() -> None:
+    sizes = (1024, 2048, 4096, 8192)
+    common = {"threads": 2, "dtype": "float32"}
+    exact = [{"size": size, "seconds": 3e-7 * size**2.14, **common} for size in sizes]
+    (fit,) = _fits(exact)
+    assert (fit["exponent"], fit["worst"]) == (pytest.approx(1.07), pytest.approx(1))
+    (fit,) = _fits([{**exact[0], "seconds": 2 * exact[0]["seconds"]}, *exact[1:]])
+    assert fit["exponent"] < 1.07
+    assert 1.1 < fit["worst"] < 2
+    assert _fits([*exact[:1], {"size": 9, "error": "no", **common}]) == []
+
+
+def test_a_profile_says_where_the_time_goes(
+    model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def case(command: list[str], **options: Any) -> SimpleNamespace:
+        result = measure(**json.loads(command[-1]))
+        return SimpleNamespace(returncode=0, stderr="", stdout=json.dumps(result))
+
+    monkeypatch.setattr(subprocess, "run", case)
+    options = ["--sizes", "64", "--repeats", "1", "--profile", "--device", "cpu", "--model", model]
+    assert main(["benchmark", *options, "--json", "-"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    painted, encoded = report["results"]
+    assert (painted["task"], encoded["task"]) == ("profile", "encode")
+    found = painted["profile"]
+    assert sum(found["shares"].values()) == pytest.approx(1)
+    assert 0 < found["shares"]["convolutions"] < 1
+    assert found["gflop"] == pytest.approx(found["gflop_per_second"] * painted["seconds"])
+    assert found["peak_gflop_per_second"] > 0
+    text = format_results(report)
+    assert "convolutions" in text
+    assert "of a large matrix product" in text
