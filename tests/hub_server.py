@@ -18,12 +18,13 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 from urllib.parse import unquote, urlsplit
 
 __all__ = ["HubServer"]
 
 _LARGE_SUFFIXES = (".safetensors", ".bin", ".parquet")
+_DATASETS = "datasets"  # what their ids begin with here, and their addresses on the Hub
 
 
 @dataclass
@@ -39,7 +40,7 @@ class _Repository:
 
 
 class HubServer:
-    """Serves model repositories on 127.0.0.1 until closed.
+    """Serves repositories of models and data sets on 127.0.0.1 until closed.
 
     Attributes:
         url: the endpoint, without a closing slash.
@@ -89,6 +90,7 @@ class HubServer:
         *,
         revision: str = "main",
         token: str | None = None,
+        kind: Literal["model", "dataset"] = "model",
     ) -> str:
         """Commit `files` (path -> content, or a folder) to a branch or tag; returns the commit's 40 digits.
 
@@ -100,6 +102,7 @@ class HubServer:
                 for path in sorted(files.rglob("*"))
                 if path.is_file()
             }
+        repo_id = repo_id if kind == "model" else f"{_DATASETS}/{repo_id}"
         repository = self._repositories.setdefault(repo_id, _Repository(token))
         repository.token = token
         digest = hashlib.sha1(f"{repo_id} {revision} {len(repository.commits)}".encode())
@@ -150,14 +153,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.hub.requests.append(f"{self.command} {path}")
         parts = [unquote(part) for part in path.strip("/").split("/")]
         match parts:
-            case ["api", "models", owner, name]:
-                self._answer_info(f"{owner}/{name}", "main")
-            case ["api", "models", owner, name, "revision", revision]:
-                self._answer_info(f"{owner}/{name}", revision)
-            case ["api", "models", owner, name, "tree", revision, *below]:
-                self._answer_tree(f"{owner}/{name}", revision, "/".join(below))
+            case ["api", ("models" | "datasets") as kind, owner, name]:
+                self._answer_info(_key(kind, owner, name), "main")
+            case ["api", ("models" | "datasets") as kind, owner, name, "revision", revision]:
+                self._answer_info(_key(kind, owner, name), revision)
+            case ["api", ("models" | "datasets") as kind, owner, name, "tree", revision, *below]:
+                self._answer_tree(_key(kind, owner, name), revision, "/".join(below))
             case ["storage", digest, filename]:
                 self._send_file(self.hub._storage[digest], filename, {"ETag": f'"{digest}"'})
+            case ["datasets", owner, name, "resolve", revision, *filename] if filename:
+                self._answer_file(_key(_DATASETS, owner, name), revision, "/".join(filename))
             case [owner, name, "resolve", revision, *filename] if filename:
                 self._answer_file(f"{owner}/{name}", revision, "/".join(filename))
             case _:
@@ -187,9 +192,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._send_json(
             {
                 "_id": commit[:24],
-                "id": repo_id,
+                "id": repo_id.removeprefix(f"{_DATASETS}/"),
                 "modelId": repo_id,
-                "author": repo_id.split("/")[0],
+                "author": repo_id.split("/")[-2],
                 "sha": commit,
                 "private": repository.token is not None,
                 "gated": False,
@@ -205,26 +210,10 @@ class _Handler(BaseHTTPRequestHandler):
         if (found := self._find(repo_id, revision)) is None:
             return
         repository, commit = found
-        entries: list[dict[str, object]] = []
-        folders: set[str] = set()
-        for name, content in sorted(repository.commits[commit].items()):
-            if below and not name.startswith(f"{below}/"):
-                continue
-            folders |= {parent.as_posix() for parent in Path(name).parents} - {"."}
-            entry: dict[str, object] = {
-                "type": "file",
-                "path": name,
-                "size": len(content),
-                "oid": _git_oid(content),
-            }
-            if name.endswith(_LARGE_SUFFIXES):
-                entry["lfs"] = {"oid": _sha256(content), "size": len(content), "pointerSize": 134}
-            entries.append(entry)
-        entries += [
-            {"type": "directory", "path": folder, "size": 0, "oid": _git_oid(folder.encode())}
-            for folder in sorted(folders)
-        ]
-        self._send_json(entries)
+        names = [n for n in repository.commits[commit] if not below or n.startswith(f"{below}/")]
+        folders = {parent.as_posix() for name in names for parent in Path(name).parents} - {"."}
+        entries = [_file_entry(name, repository.commits[commit][name]) for name in sorted(names)]
+        self._send_json(entries + [_folder_entry(folder) for folder in sorted(folders)])
 
     def _answer_file(self, repo_id: str, revision: str, filename: str) -> None:
         if (found := self._find(repo_id, revision)) is None:
@@ -305,6 +294,22 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
+
+
+def _key(kind: str, owner: str, name: str) -> str:
+    return f"{owner}/{name}" if kind == "models" else f"{_DATASETS}/{owner}/{name}"
+
+
+def _file_entry(name: str, content: bytes) -> dict[str, object]:
+    entry: dict[str, object] = {"type": "file", "path": name, "size": len(content)}
+    entry["oid"] = _git_oid(content)
+    if name.endswith(_LARGE_SUFFIXES):
+        entry["lfs"] = {"oid": _sha256(content), "size": len(content), "pointerSize": 134}
+    return entry
+
+
+def _folder_entry(name: str) -> dict[str, object]:
+    return {"type": "directory", "path": name, "size": 0, "oid": _git_oid(name.encode())}
 
 
 def _sha256(content: bytes) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hub_server import HubServer
 from PIL import Image
 from small_model import small_generator
 
@@ -139,6 +140,85 @@ def test_parquet_goes_in(here: Path, model: Path, format: str) -> None:
     assert rows[0]["image"].size == picture(0).size  # decoded: the column is known to hold pictures
     assert main(arguments(model, "data", "out", *options)) == 1
     assert outputs("out") == before | {"report.json": Path("out/report.json").read_bytes()}
+
+
+@pytest.fixture
+def hub_data(hub: HubServer, here: Path, monkeypatch: pytest.MonkeyPatch) -> HubServer:
+    """The Hub of conftest.py, with the data set someone/photos, of which row 3 is damaged."""
+    parquet(Path("train.parquet"), range(5), frozenset({3}))
+    parquet(Path("test.parquet"), range(20, 22))
+    files = {
+        f"data/{split}-00000-of-00001.parquet": Path(f"{split}.parquet").read_bytes()
+        for split in ("train", "test")
+    }
+    hub.add(
+        "someone/photos", {**files, "README.md": b"---\nlicense: cc0-1.0\n---\n"}, kind="dataset"
+    )
+    monkeypatch.setattr(datasets.config, "HF_ENDPOINT", hub.url)
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(datasets.config, "USE_PARQUET_EXPORT", False)  # asks another server
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", here / "cache")
+    return hub
+
+
+def test_a_data_set_of_the_hub_goes_in_by_name_and_a_run_goes_on(
+    hub_data: HubServer, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments(model, "someone/photos")) == 1
+    report = json.loads(Path("out/report.json").read_text())
+    assert (report["painted"], report["earlier"]) == (4, 0)
+    assert [(f["index"], f["name"]) for f in report["failed"]] == [(3, "someone/photos row 3")]
+    pipe = StyleTransferPipeline.from_pretrained(model)
+    expected = pipe(picture(4), "style.png").images[0]
+    assert np.array_equal(np.asarray(Image.open("out/000000004.png")), np.asarray(expected))
+
+    Path("out/000000001.png").unlink()  # as if the run had been stopped before it
+    before = outputs("out")
+    requests = len(hub_data.requests)
+    assert main(arguments(model, "someone/photos")) == 1
+    report = json.loads(Path("out/report.json").read_text())
+    assert (report["painted"], report["earlier"]) == (1, 3)
+    after = outputs("out")
+    assert after.keys() - before.keys() == {"000000001.png"}
+    assert all(after[name] == before[name] for name in before if name != "report.json")
+    again = [r for r in hub_data.requests[requests:] if r.startswith("GET") and "/storage/" in r]
+    assert not again  # what was downloaded is not downloaded twice
+
+    tables = ["--split", "test", "--format", "parquet"]
+    assert main(arguments(model, "someone/photos", "tables", *tables)) == 0
+    rows = pq.read_table("tables/painted-000000000.parquet")
+    assert rows["label"].to_pylist() == ["label 20", "label 21"]
+    capsys.readouterr()
+    assert main(arguments(model, "someone/nothing", "none")) == 1
+    assert "someone/nothing is no folder, and no data set of the Hub" in capsys.readouterr().err
+    assert main(arguments(model, "someone/photos", "none", "--image-column", "picture")) == 1
+    assert "someone/photos has no column 'picture', but image, label" in capsys.readouterr().err
+    assert not Path("none").exists()
+
+
+@pytest.mark.slow
+def test_a_data_set_in_the_cache_needs_no_network(
+    hub_data: HubServer, here: Path, model: Path
+) -> None:
+    environment = {**os.environ, "HF_ENDPOINT": hub_data.url, "HF_HOME": str(here / "home")}
+    environment |= {"NO_PROXY": "*", "no_proxy": "*", "PYTHONPATH": str(ROOT)}
+    runs, requests = [], []
+    for offline in "01":
+        runs.append(
+            subprocess.run(
+                [sys.executable, "-m", "hfstyle.batch", *arguments(model, "someone/photos")],
+                env=environment | {"HF_HUB_OFFLINE": offline},
+                capture_output=True,
+                text=True,
+                timeout=100,
+            )
+        )
+        requests.append(len(hub_data.requests))
+        Path("out/000000002.png").unlink()
+    told = [run.stdout.splitlines()[-1:] for run in runs]
+    assert told[0] == ["out: 4 painted, 0 were there, 1 failed"], runs[0].stderr
+    assert told[1] == ["out: 1 painted, 3 were there, 1 failed"], runs[1].stderr
+    assert requests[0] == requests[1] > 0
 
 
 def test_several_styles_take_turns_or_are_mixed(here: Path, model: Path) -> None:
