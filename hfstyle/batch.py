@@ -15,18 +15,19 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import torch
 
 from hfstyle._arguments import working_size
 from hfstyle._batch import find_style, style_label
+from hfstyle._batch_results import FileResults, Results, TableResults
 from hfstyle._encode import WRITE_FORMATS, is_unfinished
 from hfstyle._options import Parser, add_model, add_style_size, number, weights, whole
 from hfstyle._options import size as size_option
-from hfstyle._sources import Source, open_source
+from hfstyle._sources import open_source
 from hfstyle._terminal import Progress, UsageError, reason
-from hfstyle.images import encode_image, load_image, save_image
+from hfstyle.images import load_image
 from hfstyle.pipeline import StyleTransferPipeline
 from hfstyle.style import StyleCode
 
@@ -102,11 +103,11 @@ def stylize_dataset(
             dataset, split=split, image_column=image_column, revision=dataset_revision
         )
     folder = Path(output)
-    results: _Results
+    results: Results
     if format == "parquet":
-        results = _Tables(folder, source, styles, rows_per_file)
+        results = TableResults(folder, source, styles, rows_per_file)
     elif f".{format}" in WRITE_FORMATS:
-        results = _Files(folder, source, f".{format}", quality)
+        results = FileResults(folder, source, f".{format}", quality)
     else:
         raise ValueError(f"format is {format!r}; give 'parquet' or a format of pictures, like png")
     settings = {
@@ -156,99 +157,6 @@ def stylize_dataset(
         finally:  # Ctrl-C as well
             results.close()
     return _gather(folder, state, painted, len(done), failed)
-
-
-class _Results(Protocol):
-    """Where painted pictures go, and which are there."""
-
-    def done(self) -> set[int]: ...
-
-    def add(self, index: int, image: Any) -> None: ...
-
-    def close(self) -> None: ...
-
-
-class _Files:
-    """One file for each picture."""
-
-    def __init__(self, folder: Path, source: Source, suffix: str, quality: int) -> None:
-        self._folder, self._source = folder, source
-        self._suffix, self._quality = suffix, quality
-
-    def _path(self, index: int) -> Path:
-        return self._folder / f"{self._source.stem(index)}{self._suffix}"
-
-    def done(self) -> set[int]:
-        return {index for index in range(len(self._source)) if self._path(index).exists()}
-
-    def add(self, index: int, image: Any) -> None:
-        path = self._path(index)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_image(image, path, quality=self._quality)
-
-    def close(self) -> None:
-        """Everything is written already."""
-
-
-class _Tables:
-    """Parquet files, each named after the first index in it, which no other file can have."""
-
-    def __init__(
-        self, folder: Path, source: Source, styles: Sequence[StyleCode], rows_per_file: int
-    ) -> None:
-        self._folder, self._source, self._styles = folder, source, styles
-        self._rows_per_file = rows_per_file
-        self._rows: list[Any] = []
-        self._first = 0
-
-    def done(self) -> set[int]:
-        import pyarrow.parquet as pq
-
-        found: set[int] = set()
-        for file in self._folder.glob("painted-*.parquet"):
-            found.update(pq.read_table(file, columns=["index"])["index"].to_pylist())
-        return found
-
-    def add(self, index: int, image: Any) -> None:
-        import pyarrow as pa
-
-        row = self._source.columns(index)
-        value = {"bytes": encode_image(image, ".png"), "path": f"{self._source.stem(index)}.png"}
-        kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-        own = {
-            "image": pa.array([value], kind),
-            "index": pa.array([index], pa.int64()),
-            "style": pa.array([self._styles[index % len(self._styles)].name], pa.string()),
-        }
-        known = [name for name in row.column_names if name not in own]
-        own |= {name: row[name] for name in known}
-        self._rows.append(pa.table(own))
-        if len(self._rows) == 1:
-            self._first = index
-        if len(self._rows) >= self._rows_per_file:
-            self.close()
-
-    def close(self) -> None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        if not self._rows:
-            return
-        final = self._folder / f"painted-{self._first:09d}.parquet"
-        temporary = final.with_name(f".{final.name}.tmp")
-        table = pa.concat_tables(self._rows, promote_options="permissive")
-        pq.write_table(_as_pictures(table), temporary, row_group_size=64)
-        os.replace(temporary, final)
-        self._rows = []
-
-
-def _as_pictures(table: Any) -> Any:
-    """Tells `datasets` that the column `image` holds pictures."""
-    import datasets
-
-    features = datasets.Features.from_arrow_schema(table.schema)
-    features["image"] = datasets.Image()
-    return table.cast(features.arrow_schema)
 
 
 def _style_sketch(code: StyleCode) -> list[float]:

@@ -1,0 +1,107 @@
+"""Internal to `hfstyle.batch`: where painted pictures go, whole or not at all, and which are there already."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from hfstyle._sources import Source
+from hfstyle.images import encode_image, save_image
+from hfstyle.style import StyleCode
+
+__all__ = ["FileResults", "Results", "TableResults"]
+
+
+class Results(Protocol):
+    """Where painted pictures go, and which are there."""
+
+    def done(self) -> set[int]: ...
+
+    def add(self, index: int, image: Any) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class FileResults:
+    """One file for each picture."""
+
+    def __init__(self, folder: Path, source: Source, suffix: str, quality: int) -> None:
+        self._folder, self._source = folder, source
+        self._suffix, self._quality = suffix, quality
+
+    def _path(self, index: int) -> Path:
+        return self._folder / f"{self._source.stem(index)}{self._suffix}"
+
+    def done(self) -> set[int]:
+        return {index for index in range(len(self._source)) if self._path(index).exists()}
+
+    def add(self, index: int, image: Any) -> None:
+        path = self._path(index)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_image(image, path, quality=self._quality)
+
+    def close(self) -> None:
+        """Everything is written already."""
+
+
+class TableResults:
+    """Parquet files, each named after the first index in it, which no other file can have."""
+
+    def __init__(
+        self, folder: Path, source: Source, styles: Sequence[StyleCode], rows_per_file: int
+    ) -> None:
+        self._folder, self._source, self._styles = folder, source, styles
+        self._rows_per_file = rows_per_file
+        self._rows: list[Any] = []
+        self._first = 0
+
+    def done(self) -> set[int]:
+        import pyarrow.parquet as pq
+
+        found: set[int] = set()
+        for file in self._folder.glob("painted-*.parquet"):
+            found.update(pq.read_table(file, columns=["index"])["index"].to_pylist())
+        return found
+
+    def add(self, index: int, image: Any) -> None:
+        import pyarrow as pa
+
+        row = self._source.columns(index)
+        value = {"bytes": encode_image(image, ".png"), "path": f"{self._source.stem(index)}.png"}
+        kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+        own = {
+            "image": pa.array([value], kind),
+            "index": pa.array([index], pa.int64()),
+            "style": pa.array([self._styles[index % len(self._styles)].name], pa.string()),
+        }
+        known = [name for name in row.column_names if name not in own]
+        own |= {name: row[name] for name in known}
+        self._rows.append(pa.table(own))
+        if len(self._rows) == 1:
+            self._first = index
+        if len(self._rows) >= self._rows_per_file:
+            self.close()
+
+    def close(self) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        if not self._rows:
+            return
+        final = self._folder / f"painted-{self._first:09d}.parquet"
+        temporary = final.with_name(f".{final.name}.tmp")
+        table = pa.concat_tables(self._rows, promote_options="permissive")
+        pq.write_table(_as_pictures(table), temporary, row_group_size=64)
+        os.replace(temporary, final)
+        self._rows = []
+
+
+def _as_pictures(table: Any) -> Any:
+    """Tells `datasets` that the column `image` holds pictures."""
+    import datasets
+
+    features = datasets.Features.from_arrow_schema(table.schema)
+    features["image"] = datasets.Image()
+    return table.cast(features.arrow_schema)
