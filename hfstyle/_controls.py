@@ -13,6 +13,7 @@ import torch
 
 from hfstyle._presets import Presets
 from hfstyle.collection import cluster_codes, pictures_of
+from hfstyle.models.generator import StyleGenerator
 from hfstyle.sampling import StyleSpace
 from hfstyle.style import StyleCode
 from hfstyle.words import WORDS_PREFIX, StyleMatch, TextEncoder, WordIndex, load_text_encoder
@@ -29,8 +30,9 @@ _REMEDY: Final = (
 
 
 class StyleControls:
-    """What `StyleTransferPipeline` knows of the space of styles. Needs its `presets`."""
+    """What `StyleTransferPipeline` knows of the space of styles. Needs its `presets` and `generator`."""
 
+    generator: StyleGenerator
     presets: Mapping[str, StyleCode]
     encode_style: Callable[..., StyleCode]
 
@@ -62,7 +64,10 @@ class StyleControls:
             if self._space is None or spanned != self._spanned:
                 if len(spanned) < 2:
                     raise ValueError(_REMEDY)
-                self._space, self._spanned = StyleSpace.fit([*presets.values()]), spanned
+                # Graphs of ONNX do not say what their codes are made of.
+                parts = getattr(getattr(self.generator, "encoder", None), "parts", ())
+                self._space = StyleSpace.fit([*presets.values()], parts=parts)
+                self._spanned = spanned
                 self._indices.clear()
             return self._space, False
 

@@ -1,9 +1,13 @@
 """The space of styles: where the codes of the training art lie, fitted once and stored with the weights.
 
 A code has thousands of numbers that vary together. The space keeps the mean of all codes and the R directions in which they
-vary most (principal components; vector and tokens each scaled to an equal share of the variance), and for each of N
-paintings its coordinates there with a few words about it. From that come new styles (`StyleSpace.sample`, G(x, z)), the
-index of `hfstyle.words`, and distances between styles.
+vary most (principal components, of the vector and of the tokens), and for each of N paintings its coordinates there with a
+few words about it. From that come new styles (`StyleSpace.sample`, G(x, z)), the index of `hfstyle.words`, and distances
+between styles.
+
+Deviations vary by factors: of them the logarithms are kept, so that no style between or beyond the paintings has a negative
+one. For the root of the colours' covariance this is the log-Cholesky chart (Lin 2019). Each part of a vector counts alike,
+colours more: what is seen of a style is half its colours, which are 9 numbers of a thousand.
 
 N paintings · R directions · D style width · T style tokens · E token width
 """
@@ -19,6 +23,7 @@ from pathlib import Path
 from typing import Final
 
 import torch
+import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -31,8 +36,13 @@ SPACE_FILE: Final = "style_space.safetensors"
 """Name of the file beside model.safetensors."""
 
 _FORMAT: Final = "hfstyle.style_space"
-_VECTOR_SHARE: Final = 0.5  # of the variance; vector and tokens count alike
+_TOKEN_SHARE: Final = 0.2  # of the variance; the vector has the rest
+_COLOR_SHARE: Final = 2.0  # of the colours, where each other part of the vector has 1
+_LEAST: Final = 1e-4  # deviation whose logarithm is taken
+_RARE: Final = 0.01  # share of the paintings beyond which, on either side, no number of a draw lies
+_PALE: Final = 0.05  # share of the paintings that have less contrast than any draw
 _WIDTH: Final = 0.35  # of the kernel that smooths the paintings' coordinates, in their deviations
+_CONTRAST: Final = -6  # where in a vector the deviation of lightness is
 _HOTTEST: Final = 3.0
 _SPARE: Final = 16  # directions that are iterated beside those that are kept
 _ITERATIONS: Final = 6
@@ -42,11 +52,15 @@ _ITERATIONS: Final = 6
 class StyleSpace:
     """Principal directions of style codes, and the paintings they were found from.
 
+    A point of the space is a vector, deviations as logarithms, and its tokens, each part divided by its scale.
+
     Args:
-        mean: (D + T * E,) float32, vector and tokens of the mean code, each divided by its scale.
-        directions: (R, D + T * E) float32, orthonormal.
+        mean: (D + T * E,) float32, the mean point.
+        directions: (R, D + T * E) float32, orthonormal; first those of the vector, then those of the tokens.
         coordinates: (N, R) float32, of the paintings.
-        scales: of vector and tokens: root of the summed variance, times the share that they count.
+        limits: (2, D) float32, the least and the largest that a draw may have of each number of the point's vector.
+        scales: of each part of the vector, and of the tokens: root of the summed variance over that of their share.
+        parts: lengths of the vector's parts, as `StyleEncoder.parts`; (D,) if they are not known.
         shape: (D, T, E).
         encoder: fingerprint of the encoder whose codes these are.
         about: what is known of each painting (title, artist, movement, words), N entries.
@@ -55,7 +69,9 @@ class StyleSpace:
     mean: Tensor
     directions: Tensor
     coordinates: Tensor
-    scales: tuple[float, float]
+    limits: Tensor
+    scales: tuple[float, ...]
+    parts: tuple[int, ...]
     shape: tuple[int, int, int]
     encoder: str
     about: Sequence[Mapping[str, str]]
@@ -65,43 +81,66 @@ class StyleSpace:
 
     @classmethod
     def fit(
-        cls, codes: Sequence[StyleCode], about: Iterable[Mapping[str, str]] = (), rank: int = 64
+        cls,
+        codes: Sequence[StyleCode],
+        about: Iterable[Mapping[str, str]] = (),
+        rank: int = 96,
+        token_rank: int = 24,
+        *,
+        parts: Sequence[int] = (),
     ) -> StyleSpace:
         """Find the directions in which codes vary.
 
         Args:
             codes: at least 2, of one encoder.
             about: what is known of each; by default its metadata.
-            rank: R at most; also at most the number of codes less one.
+            rank: number of directions of the vector; at most the number of codes less one.
+            token_rank: that of the tokens.
+            parts: lengths of the vector's parts, `StyleEncoder.parts`. Without them all numbers count alike, and none
+                is known to be a deviation.
 
         Raises:
-            ValueError: fewer than 2 codes, or a rank below 1.
+            ValueError: fewer than 2 codes, a rank below 1, or parts that do not add up to a vector.
             StyleCodeError: codes of different encoders.
         """
-        if len(codes) < 2 or rank < 1:
+        if len(codes) < 2 or min(rank, token_rank) < 1:
             raise ValueError(
-                f"{len(codes)} codes and rank {rank}; give at least 2 codes and a rank from 1"
+                f"{len(codes)} codes and ranks {rank} and {token_rank}; give at least 2 codes and ranks from 1"
             )
         for code in codes:
             code.check_encoder(codes[0].encoder)
         shape = (codes[0].vector.numel(), *codes[0].tokens.shape)
-        vectors = torch.stack([code.vector for code in codes])  # (N, D)
+        parts = tuple(parts) or shape[:1]
+        if sum(parts) != shape[0]:
+            raise ValueError(
+                f"the parts {parts} do not add up to vectors of {shape[0]} numbers; give those of the codes' encoder"
+            )
+        vectors = _charted(torch.stack([code.vector for code in codes]), parts)  # (N, D)
         tokens = torch.stack([code.tokens.flatten() for code in codes])  # (N, T * E)
-        shares = (_VECTOR_SHARE, 1 - _VECTOR_SHARE)
-        scales = [
-            (float(x.var(0).sum()) or 1.0) ** 0.5 / share**0.5
-            for x, share in zip((vectors, tokens), shares, strict=True)
-        ]
-        points = torch.cat((vectors / scales[0], tokens / scales[1]), dim=1)  # (N, D + T * E)
+        shares = [1.0] * (len(parts) - 1) + [_COLOR_SHARE]
+        shares = [(1 - _TOKEN_SHARE) * share / sum(shares) for share in shares] + [_TOKEN_SHARE]
+        scales = tuple(
+            ((float(x.var(0).sum()) or 1.0) / share) ** 0.5
+            for x, share in zip((*vectors.split(parts, dim=1), tokens), shares, strict=True)
+        )
+        points = torch.cat((vectors, tokens), dim=1) / _repeated(scales, (*parts, tokens.shape[1]))
         mean = points.mean(0)
-        points -= mean
-        rank = min(rank, len(codes) - 1, points.shape[1])
-        directions = _principal(points, rank)  # (R, D + T * E)
+        vectors, tokens = (points - mean).split((shape[0], tokens.shape[1]), dim=1)
+        ranks = [
+            min(r, len(codes) - 1, x.shape[1]) for r, x in ((rank, vectors), (token_rank, tokens))
+        ]
+        directions = torch.block_diag(_principal(vectors, ranks[0]), _principal(tokens, ranks[1]))
+        vectors = points[:, : shape[0]]
+        limits = torch.quantile(vectors, torch.tensor((_RARE, 1 - _RARE)), dim=0)
+        if len(parts) > 2:
+            limits[0, _CONTRAST] = torch.quantile(vectors[:, _CONTRAST], _PALE)
         return cls(
             mean,
             directions,
-            points @ directions.T,
-            (scales[0], scales[1]),
+            (points - mean) @ directions.T,
+            limits,
+            scales,
+            parts,
             shape,
             codes[0].encoder,
             [*about] or [code.metadata for code in codes],
@@ -117,20 +156,30 @@ class StyleSpace:
         Raises StyleCodeError if another encoder made it.
         """
         code.check_encoder(self.encoder)
-        point = torch.cat((code.vector / self.scales[0], code.tokens.flatten() / self.scales[1]))
-        return self.directions @ (point - self.mean)
+        point = torch.cat((_charted(code.vector, self.parts), code.tokens.flatten()))
+        return self.directions @ (point / self._scale - self.mean)
 
     def code(self, coordinates: Tensor, name: str = "", **metadata: str) -> StyleCode:
         """The code at coordinates (R,)."""
+        return self._code(self.mean + coordinates @ self.directions, name, metadata)
+
+    def _code(self, point: Tensor, name: str, metadata: Mapping[str, str]) -> StyleCode:
         width, count, length = self.shape
-        point = self.mean + coordinates @ self.directions
+        point = point * self._scale
+        logarithms = _deviations(self.parts)
+        vector = torch.where(logarithms, point[:width].exp(), point[:width])
         return StyleCode(
-            point[:width] * self.scales[0],
-            point[width:].reshape(count, length) * self.scales[1],
-            self.encoder,
-            name,
-            metadata,
+            vector, point[width:].reshape(count, length), self.encoder, name, dict(metadata)
         )
+
+    @property
+    def _tokens(self) -> int:
+        return self.shape[1] * self.shape[2]
+
+    @property
+    def _scale(self) -> Tensor:
+        """(D + T * E,), what each number of a point is divided by."""
+        return _repeated(self.scales, (*self.parts, self._tokens))
 
     def sample(
         self, generator: torch.Generator | int | None = None, temperature: float = 1.0
@@ -138,7 +187,9 @@ class StyleSpace:
         """A plausible new style: a draw from the smoothed distribution of the paintings' coordinates.
 
         A painting is drawn, and a normal deviate with the paintings' own covariance is added, then the sum is shrunk so
-        that mean and covariance stay those of the paintings (the smoothed bootstrap, Silverman & Young 1987).
+        that mean and covariance stay those of the paintings (the smoothed bootstrap, Silverman & Young 1987). No number
+        leaves the range of the paintings' (all but the outermost hundredth on either side, for contrast all but the
+        palest twentieth), so that no draw is paler, or more glaring, than they are.
 
         Args:
             generator: where chance comes from; a whole number seeds one, so that the same number gives the same style;
@@ -156,9 +207,10 @@ class StyleSpace:
         spread = (
             deviate @ self.coordinates / len(self) ** 0.5
         )  # their covariance, without a root of it
-        point = (self.coordinates[index] + _WIDTH * spread) / (1 + _WIDTH**2) ** 0.5
-        name = "random style" if seed is None else f"random style {seed}"
-        return self.code(temperature * point, name)
+        drawn = (self.coordinates[index] + _WIDTH * spread) / (1 + _WIDTH**2) ** 0.5
+        point = self.mean + temperature * drawn @ self.directions
+        point[: self.shape[0]].clamp_(self.limits[0], self.limits[1])
+        return self._code(point, "random style" if seed is None else f"random style {seed}", {})
 
     def nearest(self, code: StyleCode, k: int = 5) -> list[tuple[int, float]]:
         """Index and distance of the k paintings whose codes are nearest, nearest first."""
@@ -167,13 +219,20 @@ class StyleSpace:
         return list(zip(order.tolist(), found.tolist(), strict=True))
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a safetensors file: the mean as float16, directions and coordinates in 255 steps for each row.
+        """Write a safetensors file: mean and limits as float16, directions and coordinates in 255 steps for each row.
 
-        The texts are packed by zlib. Of 3431 paintings in 64 directions, 0.9 MB.
+        The texts are packed by zlib. Of 3429 paintings in 96 + 24 directions, 0.85 MB.
         """
-        tensors = {"mean": self.mean.half()}
-        for name in ("directions", "coordinates"):
-            rows: Tensor = getattr(self, name)
+        tensors = {"mean": self.mean.half(), "limits": self.limits.half().contiguous()}
+        of_vector, of_tokens = self.directions.split((self.shape[0], self._tokens), dim=1)
+        of_tokens = of_tokens[
+            int((of_tokens == 0).all(1).sum()) :
+        ]  # the last rows: others have none
+        for name, rows in (
+            ("directions", of_vector),
+            ("token_directions", of_tokens),
+            ("coordinates", self.coordinates),
+        ):
             steps = rows.abs().amax(1, keepdim=True).clamp(min=1e-12) / 127
             tensors[name] = (rows / steps).round().to(torch.int8)
             tensors[f"{name}.steps"] = steps
@@ -181,6 +240,7 @@ class StyleSpace:
             "format": _FORMAT,
             "encoder": self.encoder,
             "scales": json.dumps(self.scales),
+            "parts": json.dumps(self.parts),
             "shape": json.dumps(self.shape),
         }
         text = json.dumps(_columns(self.about), ensure_ascii=False, separators=(",", ":"))
@@ -203,15 +263,24 @@ class StyleSpace:
                     raise ValueError("it is another kind of safetensors file")
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             rows = {
-                name: tensors[name].float() * tensors[f"{name}.steps"]
-                for name in ("directions", "coordinates")
+                name.removesuffix(".steps"): tensors[name.removesuffix(".steps")].float() * steps
+                for name, steps in tensors.items()
+                if name.endswith(".steps")
             }
             scales, shape = json.loads(header["scales"]), json.loads(header["shape"])
+            directions = rows["directions"]
+            if "token_directions" in rows:
+                of_tokens = rows["token_directions"]
+                others = len(directions) - len(of_tokens)
+                directions = torch.cat((directions, F.pad(of_tokens, (0, 0, others, 0))), dim=1)
+            unlimited = torch.tensor([[-torch.inf], [torch.inf]])
             space = cls(
                 tensors["mean"].float(),
-                rows["directions"],
+                directions,
                 rows["coordinates"],
-                (scales[0], scales[1]),
+                tensors.get("limits", unlimited).float(),
+                tuple(scales),
+                tuple(json.loads(header.get("parts", f"[{shape[0]}]"))),
                 (shape[0], shape[1], shape[2]),
                 header["encoder"],
                 _rows(
@@ -227,6 +296,30 @@ class StyleSpace:
                 "make it again with training/style_space.py"
             )
         return space
+
+
+def _deviations(parts: Sequence[int]) -> Tensor:
+    """Which numbers of a vector are deviations: (D,) bool.
+
+    Those of features are the second half of each part between the learned one and the colours; of the colours, the
+    diagonal of the covariance's root (`ColorTransfer.measure`).
+    """
+    found = torch.zeros(sum(parts), dtype=torch.bool)
+    if len(parts) > 2:
+        *of_features, colors = found.split(list(parts))[1:]
+        for part in of_features:
+            part[len(part) // 2 :] = True
+        colors[[3, 5, 8]] = True  # the first is that of lightness: _CONTRAST
+    return found
+
+
+def _charted(vectors: Tensor, parts: Sequence[int]) -> Tensor:
+    """Vectors (..., D) with the logarithms of their deviations in place of these."""
+    return torch.where(_deviations(parts), vectors.clamp(min=_LEAST).log(), vectors)
+
+
+def _repeated(values: Sequence[float], counts: Sequence[int]) -> Tensor:
+    return torch.tensor(values).repeat_interleave(torch.tensor(counts))
 
 
 def _principal(points: Tensor, rank: int) -> Tensor:

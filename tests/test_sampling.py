@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from small_model import small_generator
+from torch import Tensor
 
 from hfstyle import StyleCode, StyleCodeError, StyleTransferPipeline
 from hfstyle.sampling import SPACE_FILE, StyleSpace
@@ -27,7 +28,8 @@ def codes(count: int = 12) -> list[StyleCode]:
 
 
 CODES = codes()
-SPACE = StyleSpace.fit(CODES, rank=64)
+PARTS = PIPE.generator.encoder.parts
+SPACE = StyleSpace.fit(CODES, parts=PARTS)
 
 
 def distance(first: StyleCode, second: StyleCode) -> float:
@@ -35,7 +37,7 @@ def distance(first: StyleCode, second: StyleCode) -> float:
 
 
 def test_with_as_many_directions_as_codes_each_code_is_given_back() -> None:
-    assert SPACE.directions.shape[0] == len(CODES) - 1
+    assert SPACE.directions.shape[0] == 2 * (len(CODES) - 1)  # of the vector and of the tokens
     for code in CODES:
         again = SPACE.code(SPACE.coordinates_of(code), code.name, **code.metadata)
         torch.testing.assert_close(again.vector, code.vector, atol=1e-3, rtol=1e-3)
@@ -56,6 +58,8 @@ def test_a_stored_space_is_nearly_the_same(tmp_path: Path) -> None:
         assert distance(restored, code) < 0.03 * size
     assert list(again.about) == [code.metadata for code in CODES]
     assert (again.shape, again.encoder) == (SPACE.shape, SPACE.encoder)
+    assert again.parts == PARTS
+    torch.testing.assert_close(again.sample(3).vector, SPACE.sample(3).vector, atol=0.05, rtol=0.05)
 
 
 def test_a_space_that_cannot_be_used_is_named(tmp_path: Path) -> None:
@@ -96,10 +100,44 @@ def test_no_sample_is_a_copy_of_a_painting() -> None:
     assert near > 0.02 * float(SPACE.coordinates.norm(dim=1).mean())
 
 
-def test_temperature_scales_the_distance_from_the_mean() -> None:
-    cold, warm, hot = (SPACE.coordinates_of(SPACE.sample(5, t)) for t in (0.0, 1.0, 2.0))
-    torch.testing.assert_close(cold, torch.zeros_like(cold), atol=1e-4, rtol=0)
-    torch.testing.assert_close(hot, 2 * warm, atol=1e-3, rtol=1e-3)
+def test_temperature_moves_away_from_the_mean() -> None:
+    samples = [SPACE.coordinates_of(SPACE.sample(5, t)) for t in (0.0, 0.1, 0.2, 1.0, 2.0)]
+    torch.testing.assert_close(samples[0], torch.zeros_like(samples[0]), atol=1e-4, rtol=0)
+    torch.testing.assert_close(samples[2], 2 * samples[1], atol=1e-3, rtol=1e-3)
+    sizes = [float(sample.norm()) for sample in samples]
+    assert sizes == sorted(set(sizes))
+
+
+def deviations(code: StyleCode) -> Tensor:
+    """Those of features, and the roots of the colours' variances."""
+    *features, colors = code.vector.split(PARTS)[1:]
+    return torch.cat([*(part.chunk(2)[1] for part in features), colors[[3, 5, 8]]])
+
+
+def test_no_deviation_is_smaller_or_larger_than_those_of_the_paintings() -> None:
+    """Not even far from the mean: a style whose contrast is about zero, or negative, is none."""
+    known = torch.stack([deviations(code) for code in CODES])
+    for seed in range(40):
+        drawn = deviations(SPACE.sample(seed, temperature=3))
+        assert (drawn >= 0.99 * known.amin(0)).all()
+        assert (drawn <= 1.01 * known.amax(0)).all()
+        assert drawn[-3] > torch.quantile(known[:, -3], 0.04)  # lightness
+
+
+def test_colours_survive_few_directions() -> None:
+    """With few directions, colours are nearer to what they were than if all numbers counted alike."""
+    colors = torch.stack([code.vector[-9:] for code in CODES])
+    errors = []
+    for parts in (PARTS, ()):
+        space = StyleSpace.fit(CODES, rank=6, parts=parts)
+        kept = torch.stack([space.code(space.coordinates_of(c)).vector[-9:] for c in CODES])
+        errors.append(float((kept - colors).square().sum() / colors.var(0).sum() / len(CODES)))
+    assert errors[0] < 0.8 * errors[1], errors
+
+
+def test_parts_must_be_those_of_the_codes() -> None:
+    with pytest.raises(ValueError, match="do not add up"):
+        StyleSpace.fit(CODES, parts=(1, 2, 3))
 
 
 @pytest.mark.parametrize("temperature", [-0.1, 3.5, float("nan")])

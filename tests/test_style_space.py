@@ -34,9 +34,10 @@ def test_paintings_with_labels_become_a_space(
     rows.append(rows[0] | {"title": "a princess", "label": "cartoon"})
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
     words = ["--model", str(model), "--style_data_dir", str(tmp_path / "*.parquet"), "--rank", "3"]
+    words += ["--token_rank", "2"]
     assert style_space.main([*words, "--style_size", "64"]) == 0
     printed = capsys.readouterr()
-    assert "5 paintings in 3 directions" in printed.out
+    assert "5 paintings in 5 directions" in printed.out
     assert "row 2" in printed.err
     assert "row 6 (0.jpg): its label is 'cartoon'" in printed.err
     pipe = StyleTransferPipeline.from_pretrained(model)

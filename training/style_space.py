@@ -43,7 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         for failure in failures:
             print(f"style_space: left out: {failure}", file=sys.stderr)
-        space = StyleSpace.fit(codes, about, args.rank)
+        parts = pipe.generator.encoder.parts
+        space = StyleSpace.fit(codes, about, args.rank, args.token_rank, parts=parts)
     except (OSError, ValueError) as error:
         print(f"style_space: error: {error}", file=sys.stderr)
         return 1
@@ -51,8 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     space.save(path)
     print(
         f"{len(space)} paintings in {space.directions.shape[0]} directions, which hold "
-        f"{float(space.coordinates.var(0).sum()):.0%} of the variance of their codes: {path}, "
-        f"{path.stat().st_size / 1e6:.2f} MB"
+        f"{float(space.coordinates.var(0).sum()):.0%} of the variance of their codes (parts of "
+        f"the vector and tokens weighted): {path}, {path.stat().st_size / 1e6:.2f} MB"
     )
     return 0
 
@@ -122,8 +123,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help=f"leave pictures with these labels out (default: {' '.join(EXCLUDED)})",
     )
     parser.add_argument(
-        "--rank", type=int, default=64, help="number of directions that are kept (default: 64)"
+        "--rank", type=int, default=96, help="directions that are kept of vectors (default: 96)"
     )
+    parser.add_argument("--token_rank", type=int, default=24, help="and of tokens (default: 24)")
     parser.add_argument(
         "--style_size",
         type=int,
