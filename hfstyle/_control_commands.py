@@ -16,7 +16,7 @@ from hfstyle.collection import cluster_codes, contact_sheet
 from hfstyle.examples import example_photo
 from hfstyle.explain import explain as explain_style
 from hfstyle.images import load_image, resize, save_image, to_pil
-from hfstyle.paths import save_animation, style_path
+from hfstyle.paths import ffmpeg_program, save_animation, style_path
 from hfstyle.pipeline import StyleTransferPipeline
 from hfstyle.style import StyleCode
 
@@ -108,6 +108,8 @@ def path(args: argparse.Namespace, load: Callable[[], StyleTransferPipeline]) ->
     target = Path(args.output)
     if target.suffix.lower() not in (".gif", ".mp4"):
         raise UsageError(f"{target}: an animation is named *.gif or *.mp4")
+    if target.suffix.lower() == ".mp4":
+        ffmpeg_program()  # before the painting, which takes longest
     if len(args.style) < 2:
         raise UsageError("a path needs at least two styles; give --style twice or more")
     if args.steps < len(args.style):

@@ -221,9 +221,11 @@ def add_path(commands: Commands[Parser]) -> Parser:
         "path",
         "animate a photo from style to style",
         "Paint a photo in mixtures along the way from each style to the next, and write the pictures\n"
-        "as an animation, which plays forth and back. MP4 needs the program ffmpeg.\n",
+        "as an animation, which plays forth and back. MP4 needs the program ffmpeg, or\n"
+        "pip install 'hfstyle[video]', which brings it along.\n",
         "examples:\n"
-        "  hfstyle path photo.jpg -s great_wave_hokusai -s starry_night_van_gogh -o path.gif\n",
+        "  hfstyle path photo.jpg -s great_wave_hokusai -s starry_night_van_gogh -o path.gif\n"
+        "  hfstyle path photo.jpg -s roman_mosaic_griffin -s franz_marc --steps 48 --fps 24 -o path.mp4\n",
     )
     parser.add_argument("photo", metavar="PHOTO", help="picture")
     parser.add_argument(

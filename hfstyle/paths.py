@@ -14,7 +14,7 @@ from PIL import Image
 from hfstyle.images import ImageError
 from hfstyle.style import StyleCode
 
-__all__ = ["save_animation", "style_path"]
+__all__ = ["ffmpeg_program", "save_animation", "style_path"]
 
 _FFMPEG_SECONDS: Final = 600
 
@@ -64,7 +64,7 @@ def save_animation(
 
     Raises:
         ImageError: fewer than 2 pictures, pictures of different sizes, an unknown suffix, or the file cannot be written.
-        FileNotFoundError: .mp4 without ffmpeg on this machine.
+        FileNotFoundError: .mp4 without ffmpeg, as `ffmpeg_program`.
         ValueError: `frames_per_second` out of range.
     """
     target = Path(path)
@@ -85,6 +85,25 @@ def save_animation(
         _write_gif(frames, target, frames_per_second)
 
 
+def ffmpeg_program() -> str:
+    """The program that writes .mp4: ffmpeg on this machine, else the one inside the package imageio-ffmpeg.
+
+    Raises FileNotFoundError if there is neither.
+    """
+    program = shutil.which("ffmpeg")
+    if program is not None:
+        return program
+    try:
+        import imageio_ffmpeg
+
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
+    except (ModuleNotFoundError, RuntimeError):  # no package, or a package without its program
+        raise FileNotFoundError(
+            "MP4 needs the program ffmpeg, which is not installed; install it, or the package that "
+            "brings it along (pip install 'hfstyle[video]'), or write a .gif instead"
+        ) from None
+
+
 def _write_gif(frames: Sequence[Image.Image], target: Path, frames_per_second: float) -> None:
     """One palette for all frames, so that what stays the same does not flicker."""
     step = max(1, len(frames) // 8)
@@ -102,11 +121,7 @@ def _write_gif(frames: Sequence[Image.Image], target: Path, frames_per_second: f
 
 
 def _write_mp4(frames: Sequence[Image.Image], target: Path, frames_per_second: float) -> None:
-    program = shutil.which("ffmpeg")
-    if program is None:
-        raise FileNotFoundError(
-            f"{target}: MP4 needs the program ffmpeg, which is not installed; write a .gif instead"
-        )
+    program = ffmpeg_program()
     width, height = (side // 2 * 2 for side in frames[0].size)
     if min(width, height) < 2:
         raise ImageError(f"{target}: {frames[0].size} px are too small for a film")

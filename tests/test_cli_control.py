@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from small_model import small_generator
 
 from hfstyle import StyleCode, StyleTransferPipeline
 from hfstyle.cli import main
+from hfstyle.paths import ffmpeg_program
 
 
 def picture(height: int, width: int, seed: int) -> Image.Image:
@@ -175,7 +178,26 @@ def test_a_path_is_an_animation(here: Path, model: str) -> None:
     with Image.open("a.gif") as gif:
         assert (gif.size, gif.n_frames) == ((56, 40), 6)  # type: ignore[attr-defined]
     assert run(model, "path", "photo.png", *styles, "-o", "a.png") == 2
+    assert run(model, "path", "photo.png", *styles, "-o", "nowhere/a.gif", "--steps", "2") == 1
     assert run(model, "path", "photo.png", "-s", "blue_waves", "-o", "a.gif") == 2
+
+
+def test_a_path_is_a_film_where_ffmpeg_is(
+    here: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("path", "photo.png", "-s", "blue_waves", "-s", "red_hills", "-o", "a.mp4")
+    with monkeypatch.context() as without:
+        without.setattr(shutil, "which", lambda name: None)
+        without.setitem(sys.modules, "imageio_ffmpeg", None)
+        assert run(model, *words) == 1
+        assert "needs the program ffmpeg" in capsys.readouterr().err
+        assert not (here / "a.mp4").exists()
+    try:
+        ffmpeg_program()
+    except FileNotFoundError:
+        pytest.skip("ffmpeg is not installed")
+    assert run(model, *words, "--steps", "3") == 0
+    assert b"ftyp" in (here / "a.mp4").read_bytes()[:16]
 
 
 def test_explain_writes_a_picture_and_names_the_nearest(
