@@ -243,7 +243,7 @@ def load_text_encoder(name: str = "auto") -> TextEncoder | None:
 
     Raises:
         ModuleNotFoundError: the package is not installed.
-        OSError: no such CLIP model.
+        OSError: no such CLIP model, or a model of another kind.
     """
     if name == "letters":
         return None
@@ -274,10 +274,20 @@ def _clip(name: str) -> TextEncoder:
         from transformers import AutoTokenizer, CLIPTextModelWithProjection
     except ModuleNotFoundError:
         raise ModuleNotFoundError(
-            f"the text encoder {name!r} is taken for a CLIP model, which needs transformers: pip install transformers"
+            f"the text encoder {name!r} is taken for a CLIP model, which needs transformers: "
+            "pip install 'hfstyle[clip]'"
         ) from None
-    tokenizer = AutoTokenizer.from_pretrained(name)
-    model: Any = CLIPTextModelWithProjection.from_pretrained(name).eval()
+    model: Any
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name)
+        model, told = CLIPTextModelWithProjection.from_pretrained(name, output_loading_info=True)
+        if told["missing_keys"]:  # of another kind of model, which transformers fills up by chance
+            raise ValueError(f"it lacks {', '.join(sorted(told['missing_keys'])[:3])}, …")
+    except (OSError, ValueError) as error:
+        raise OSError(
+            f"{name!r} cannot be used as a CLIP text encoder: {' '.join(str(error).split())}"
+        ) from error
+    model.eval()
 
     def encode(texts: Sequence[str]) -> Tensor:
         parts = []

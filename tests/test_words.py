@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 import torch
@@ -172,8 +174,84 @@ def test_wordllama_works_offline() -> None:
 
 def test_a_clip_model_without_transformers_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "transformers", None)
-    with pytest.raises(ModuleNotFoundError, match="pip install transformers"):
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'hfstyle\[clip\]'"):
         load_text_encoder("user/clip")
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a CLIP text tower with random weights, and letters for tokens."""
+    transformers = pytest.importorskip("transformers")
+    folder = tmp_path_factory.mktemp("clip")
+    letters = [chr(code) for code in range(33, 127)]
+    tokens = [
+        *letters,
+        *(f"{letter}</w>" for letter in letters),
+        "<|startoftext|>",
+        "<|endoftext|>",
+    ]
+    (folder / "vocab.json").write_text(json.dumps({token: i for i, token in enumerate(tokens)}))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    tokenizer = transformers.CLIPTokenizer(
+        str(folder / "vocab.json"), str(folder / "merges.txt"), model_max_length=32
+    )
+    tokenizer.save_pretrained(folder)
+    config = transformers.CLIPTextConfig(
+        vocab_size=len(tokens),
+        hidden_size=16,
+        intermediate_size=32,
+        projection_dim=8,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=32,
+        bos_token_id=len(tokens) - 2,
+        eos_token_id=len(tokens) - 1,
+    )
+    torch.manual_seed(0)
+    transformers.CLIPTextModelWithProjection(config).save_pretrained(folder)
+    return folder
+
+
+def test_a_clip_text_tower_makes_vectors_of_texts(clip: Path) -> None:
+    encoder = load_text_encoder(str(clip))
+    assert encoder is not None
+    vectors = encoder(["cubism", "a blue car", "a" * 300])
+    assert vectors.shape == (3, 8)
+    assert not vectors.requires_grad
+    # Padding beside longer texts changes nothing.
+    torch.testing.assert_close(encoder(["cubism"]), vectors[:1], atol=1e-5, rtol=1e-4)
+    assert not torch.allclose(vectors[0], vectors[1], atol=1e-3)
+
+
+def test_the_pipeline_searches_by_a_clip_model(clip: Path) -> None:
+    presets = {
+        about["movement"]: PIPE.encode_style(torch.rand(3, 64, 64), metadata=about)
+        for about in ABOUT[::6]
+    }
+    pipe = StyleTransferPipeline(PIPE.generator, presets)
+    found = pipe.find_styles("zzzz", k=1, encoder=str(clip))[0]
+    ((word, term),) = found.matched.items()
+    assert word == "zzzz"
+    assert term in WordIndex(pipe.style_space.without_paintings(), presets).vocabulary
+    code = pipe.style_of_words("zzzz", encoder=str(clip))
+    assert code.metadata["matched"] == f"zzzz = {term}"
+
+
+def test_what_is_no_clip_model_is_named(clip: Path, tmp_path: Path) -> None:
+    import transformers
+
+    with pytest.raises(OSError, match=r"nowhere' cannot be used as a CLIP text encoder"):
+        load_text_encoder(str(tmp_path / "nowhere"))
+    with pytest.raises(OSError, match="cannot be used as a CLIP text encoder"):
+        load_text_encoder(str(tmp_path))
+    # A text tower without its projection, as diffusion models have, would get a random one.
+    config = transformers.CLIPTextConfig.from_pretrained(clip)
+    for file in clip.iterdir():
+        if "token" in file.name or file.suffix == ".txt":
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+    transformers.CLIPTextModel(config).save_pretrained(tmp_path)
+    with pytest.raises(OSError, match=r"it lacks text_projection"):
+        load_text_encoder(str(tmp_path))
 
 
 # --- words

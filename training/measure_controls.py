@@ -34,7 +34,7 @@ from hfstyle._metrics import lpips, unit_length
 from hfstyle._network_files import Networks, load_networks
 from hfstyle.collection import contact_sheet
 from hfstyle.examples import example_photo
-from hfstyle.images import to_pil
+from hfstyle.images import load_image, to_pil
 from hfstyle.models.generator import default_model_path
 from hfstyle.paths import style_path
 from training.prompts import PROMPTS
@@ -78,7 +78,7 @@ def random_styles(
 ) -> dict[str, float]:
     """Ratio of the diversities of as many random styles as there are paintings; extremes of `draws` random styles."""
     photo = example_photo(PHOTO).resize((SIDE, SIDE))
-    grey = _tensor(photo).mean(0).flatten()
+    grey = load_image(photo).rgb.mean(0).flatten()
 
     def paint(codes: Sequence[StyleCode]) -> list[Tensor]:
         return [pipe(photo, code, output_type="pt").images[0] for code in codes]
@@ -149,7 +149,7 @@ def colors(pipe: StyleTransferPipeline) -> dict[str, float]:
     for name in COLOR_PHOTOS:
         photo = example_photo(name)
         photo.thumbnail((2 * SIDE, 2 * SIDE))
-        wanted = _tensor(photo).flatten(1)
+        wanted = load_image(photo).rgb.flatten(1)
         for style in list(pipe.presets)[:: max(1, len(pipe.presets) // 3)][:3]:
             kept = pipe(photo, pipe.preset(style), color=0, output_type="pt").images[0].flatten(1)
             means.append(float((kept.mean(1) - wanted.mean(1)).abs().max()))
@@ -168,10 +168,6 @@ def some_paintings(
     order = np.random.default_rng(seed).permutation(len(source))[:count]  # type: ignore[arg-type]
     rgb = [decode_picture(source[int(index)]) for index in order]
     return [pipe.encode_style(Image.fromarray(pixels)) for pixels in rgb]
-
-
-def _tensor(photo: Image.Image) -> Tensor:
-    return torch.from_numpy(np.array(photo.convert("RGB"))).permute(2, 0, 1).float() / 255
 
 
 def main(argv: Sequence[str] | None = None) -> int:
