@@ -13,6 +13,7 @@ import io
 import struct
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate, chain
 from typing import IO, Final, Literal
@@ -20,7 +21,7 @@ from typing import IO, Final, Literal
 import numpy as np
 from PIL import Image, TiffImagePlugin, TiffTags
 
-from hfstyle._decode import Decoded, ImageError, check_size, decode_file, identify
+from hfstyle._decode import Decoded, ImageError, check_size, decode_file, identify, short_reason
 from hfstyle._pixels import strip_bounds
 
 __all__ = ["Bands", "open_bands"]
@@ -66,23 +67,50 @@ def open_bands(stream: IO[bytes], name: str, max_pixels: int | None) -> Bands:
     Raises:
         ImageError: as `load_image`; of damage to its pixels, when the band is reached.
     """
-    if stream.read(len(_SIGNATURE)) == _SIGNATURE:
-        png = _Png.scan(stream, name)
-        if png is not None:
-            check_size(name, *png.size, max_pixels)
-            parts = png.bands()
-            first = next(parts)
-            return Bands(first.image, png.size, chain([first], parts))
-    stream.seek(0)
-    if stream.read(4) in (b"II*\0", b"MM\0*"):
+    with _named(name):
+        if stream.read(len(_SIGNATURE)) == _SIGNATURE:
+            png = _Png.scan(stream, name)
+            if png is not None:
+                check_size(name, *png.size, max_pixels)
+                parts = _checked(png.bands(), png.size, name)
+                first = next(parts)
+                return Bands(first.image, png.size, chain([first], parts))
         stream.seek(0)
-        head = identify(stream, name)
-        if isinstance(head, TiffImagePlugin.TiffImageFile) and _has_bands(head):
-            size = _stored_size(head)
-            check_size(name, *size, max_pixels)
-            return Bands(head, size, _tiff_bands(head, stream, name))
+        if stream.read(4) in (b"II*\0", b"MM\0*"):
+            stream.seek(0)
+            head = identify(stream, name)
+            if isinstance(head, TiffImagePlugin.TiffImageFile) and _has_bands(head):
+                size = _stored_size(head)
+                check_size(name, *size, max_pixels)
+                return Bands(head, size, _checked(_tiff_bands(head, stream, name), size, name))
     decoded = decode_file(stream, name, max_pixels)
     return Bands(decoded.image, decoded.image.size, iter([decoded]))
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Whatever a damaged file makes the code inside raise becomes an ImageError."""
+    try:
+        yield
+    except ImageError:
+        raise
+    except Exception as error:
+        raise ImageError(
+            f"{name} cannot be decoded, it is truncated or damaged: {short_reason(error)}; export or download it again"
+        ) from error
+
+
+def _checked(parts: Iterator[Decoded], size: tuple[int, int], name: str) -> Iterator[Decoded]:
+    """The bands of a picture (W, H). ImageError where one cannot be decoded, and if they do not fill the picture."""
+    bottom = 0
+    while bottom < size[1]:
+        with _named(name):
+            decoded = next(parts)
+            width, height = decoded.image.size
+            bottom += height
+            if width != size[0] or bottom > size[1]:
+                raise ValueError(f"{width} x {height} px do not fit into {size[0]} x {size[1]} px")
+        yield decoded
 
 
 @dataclass
@@ -117,7 +145,12 @@ class _Png:
             elif tag == b"IHDR" and length == 13:
                 fields = stream.read(13)
                 size, header = struct.unpack(">II", fields[:8]), fields[8:]
-            elif length <= _LARGEST_NOTE and tag in _PNG_COLORS and not data:
+            elif (
+                length <= _LARGEST_NOTE
+                and tag in _PNG_COLORS
+                and not data
+                and len(colors) <= _LARGEST_NOTE
+            ):
                 colors += begun + stream.read(length + 4)
             elif length <= _LARGEST_NOTE and tag in _PNG_NOTES and len(notes) <= _LARGEST_NOTE:
                 notes += begun + stream.read(length + 4)

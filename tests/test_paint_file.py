@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from malformed import mutated, valid_files
 from PIL import ExifTags, Image, TiffImagePlugin
 from small_model import small_generator
 
@@ -21,7 +22,7 @@ from hfstyle._row_writers import row_writer
 from hfstyle.cli import main
 from hfstyle.images import save_image
 
-pytestmark = pytest.mark.filterwarnings("ignore:Corrupt EXIF:UserWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # of Pillow
 
 TILE = 64
 
@@ -292,6 +293,22 @@ def test_damaged_photos_are_errors_and_leave_nothing(
             with pytest.raises(ImageError, match=source):
                 pipe.paint_file(source, "out.png", style)
             assert files() == {"photo.png", "photo.tif"}
+
+
+def test_malformed_photos_end_in_a_picture_or_an_error(
+    pipe: StyleTransferPipeline, style: StyleCode
+) -> None:
+    by_bands = [data for data in valid_files() if data[:4] in (b"\x89PNG", b"II*\0", b"MM\0*")]
+    assert len(by_bands) >= 18
+    ends = {"picture": 0, "error": 0}
+    for number in range(300):
+        Path("photo").write_bytes(mutated(by_bands, number))
+        try:
+            pipe.paint_file("photo", "out.png", style, 0, max_pixels=100_000)
+            ends["picture"] += 1
+        except ImageError:
+            ends["error"] += 1
+    assert min(ends.values()) >= 15, ends
 
 
 def test_what_cannot_be_done_is_told_before_anything_is_decoded(
