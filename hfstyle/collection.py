@@ -16,6 +16,8 @@ from hfstyle.style import StyleCode
 __all__ = ["cluster_codes", "contact_sheet", "pictures_of"]
 
 _ITERATIONS: Final = 50
+_STARTS: Final = 8
+_FARTHEST: Final = 2.0  # deviations
 _MARGIN: Final = 10
 _LINE: Final = 22
 
@@ -45,8 +47,9 @@ def _picture(item: Any) -> Any:
 def cluster_codes(codes: Sequence[StyleCode], clusters: int) -> list[tuple[StyleCode, list[int]]]:
     """The means of groups of alike styles, by k-means, largest group first.
 
-    Vector and tokens count alike. The first centre is the code nearest to the mean, each further one the code farthest
-    from those before, so that nothing depends on chance.
+    Vector and tokens count alike, and so does each number of either; what lies far out counts as two deviations, so that
+    a picture unlike all others does not become a group of its own before the others are told apart. Of several starts
+    by k-means++ (Arthur & Vassilvitskii 2007), with fixed seeds, the one with the tightest groups is taken.
 
     Args:
         codes: at least `clusters`, of one encoder.
@@ -65,16 +68,8 @@ def cluster_codes(codes: Sequence[StyleCode], clusters: int) -> list[tuple[Style
         )
     StyleCode.mix(codes)  # checks that they are alike
     points = torch.cat([_scaled([c.vector for c in codes]), _scaled([c.tokens for c in codes])], 1)
-    centres = _spread(points, clusters)  # (K, C)
-    groups = torch.cdist(points, centres).argmin(1)  # (N,)
-    for _ in range(_ITERATIONS):
-        for k in range(clusters):
-            if bool((groups == k).any()):
-                centres[k] = points[groups == k].mean(0)
-        moved = torch.cdist(points, centres).argmin(1)
-        if torch.equal(moved, groups):
-            break
-        groups = moved
+    found = [_grouped(points, _starts(points, clusters, seed)) for seed in range(_STARTS)]
+    groups = min(found, key=lambda pair: pair[1])[0]
     members = [(groups == k).nonzero().flatten().tolist() for k in range(clusters)]
     members = sorted((m for m in members if m), key=lambda m: (-len(m), m))
     return [(StyleCode.mix([codes[i] for i in group]), group) for group in members]
@@ -115,15 +110,34 @@ def contact_sheet(
 
 
 def _scaled(tensors: Sequence[Tensor]) -> Tensor:
-    """(N, C) whose summed variance is 1, or 0."""
+    """(N, C): each number in its deviations, far ones drawn in, and all divided so that summed variances are about 1."""
     points = torch.stack([tensor.flatten() for tensor in tensors])
-    spread = float(points.var(0, correction=0).sum()) ** 0.5
-    return (points - points.mean(0)) / (spread or 1.0)
+    points = points - points.mean(0)
+    points /= points.std(0, correction=0).clamp(min=1e-9)
+    return points.clamp_(-_FARTHEST, _FARTHEST) / points.shape[1] ** 0.5
 
 
-def _spread(points: Tensor, count: int) -> Tensor:
-    """`count` of the points (N, C), far from each other: (count, C)."""
-    chosen = [int(points.norm(dim=1).argmin())]
+def _starts(points: Tensor, count: int, seed: int) -> Tensor:
+    """`count` of the points (N, C), each drawn by its squared distance from those before: (count, C)."""
+    chance = torch.Generator().manual_seed(seed)
+    chosen = [int(torch.randint(len(points), (1,), generator=chance))]
     while len(chosen) < count:
-        chosen.append(int(torch.cdist(points, points[chosen]).amin(1).argmax()))
+        gaps = torch.cdist(points, points[chosen]).amin(1).square()  # (N,)
+        gaps[chosen] = 0
+        gaps = gaps if float(gaps.sum()) > 0 else torch.ones_like(gaps)  # all alike
+        chosen.append(int(torch.multinomial(gaps, 1, generator=chance)))
     return points[chosen].clone()
+
+
+def _grouped(points: Tensor, centres: Tensor) -> tuple[Tensor, float]:
+    """Group of each of the points (N, C) by Lloyd's algorithm, and the sum of squared distances to their centres."""
+    groups = torch.cdist(points, centres).argmin(1)  # (N,)
+    for _ in range(_ITERATIONS):
+        for k in range(len(centres)):
+            if bool((groups == k).any()):
+                centres[k] = points[groups == k].mean(0)
+        moved = torch.cdist(points, centres).argmin(1)
+        if torch.equal(moved, groups):
+            break
+        groups = moved
+    return groups, float((points - centres[groups]).square().sum())

@@ -50,6 +50,13 @@ def test_as_many_clusters_as_pictures_gives_them_back() -> None:
     assert len(groups) == 8
 
 
+def test_a_picture_unlike_all_others_is_no_group_before_they_are_told_apart() -> None:
+    noise = torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(1)).round()
+    codes = [PIPE.encode_style(picture) for picture in [*pictures(), noise]]
+    groups = [set(members) - {8} for _, members in cluster_codes(codes, 2)]
+    assert groups == [{0, 1, 2, 3, 4}, {5, 6, 7}]
+
+
 def test_equal_pictures_make_one_group() -> None:
     codes = PIPE.encode_collection([pictures()[0]] * 4, clusters=3)
     assert len(codes) == 1

@@ -19,7 +19,7 @@ from hfstyle import StyleDiscriminator, StyleGenerator, StyleTransferPipeline
 from hfstyle.batch import _parser as batch_parser
 from hfstyle.cli import _parser
 from hfstyle.models.generator import default_model_path
-from training import figures
+from training import control_figures, figures
 from training.arguments import parse_args
 from training.drawing import architecture
 
@@ -156,7 +156,12 @@ def test_relative_links_lead_to_files(name: str) -> None:
 def test_pictures_are_small() -> None:
     sizes = [file.stat().st_size for file in FIGURES.iterdir() if file.is_file()]
     assert max(sizes) < 400_000
-    assert sum(sizes) < 2_000_000
+    assert sum(sizes) < 3_000_000
+
+
+@pytest.mark.parametrize("control", [*control_figures.CONTROLS, "explain"])
+def test_each_control_has_its_picture_on_the_page(control: str) -> None:
+    assert f"(training/figures/control-{control}.jpg)" in README
 
 
 def test_the_drawing_of_the_networks_is_up_to_date() -> None:
@@ -175,9 +180,9 @@ def test_figures_take_other_styles_where_the_wanted_ones_are_missing(count: int)
     code = pipe.encode_style(torch.rand(3, 64, 64))
     presets = {f"style_{index}": code for index in range(count)}
     wanted = ("style_3", "nobody_has_it")
-    assert len(figures._choose(presets, wanted)) == 2
+    assert len(figures.choose(presets, wanted)) == 2
     with pytest.raises(ValueError, match=f"{count} styles, {count + 1} are needed"):
-        figures._choose(presets, [f"other_{index}" for index in range(count + 1)])
+        figures.choose(presets, [f"other_{index}" for index in range(count + 1)])
 
 
 def test_a_sheet_has_its_tiles_in_a_grid() -> None:

@@ -31,7 +31,7 @@ from hfstyle.pipeline import StyleTransferPipeline
 from hfstyle.style import StyleCode
 from training.drawing import architecture
 
-__all__ = ["Tile", "hero", "presets_sheet", "save_jpeg", "sheet"]
+__all__ = ["Tile", "choose", "hero", "presets_sheet", "save_jpeg", "sheet"]
 
 logger = logging.getLogger(__name__)
 
@@ -87,9 +87,9 @@ def hero(pipe: StyleTransferPipeline) -> Image.Image:
     """
     photo = example_photo(HERO_PHOTO)
     first = [Tile(photo, "Photo", "the content")]
-    for code in _choose(pipe.presets, HERO_STYLES):
+    for code in choose(pipe.presets, HERO_STYLES):
         first.append(Tile(pipe(photo, code).images[0], *_about(code)))
-    (code,) = _choose(pipe.presets, (STRENGTH_STYLE,))
+    (code,) = choose(pipe.presets, (STRENGTH_STYLE,))
     photo = example_photo(STRENGTH_PHOTO)
     painted = pipe([photo] * len(STRENGTHS), code, STRENGTHS).images
     second = [
@@ -105,7 +105,7 @@ def scale(pipe: StyleTransferPipeline) -> Image.Image:
     """A preview and a print of four times its side, whose strokes keep their size in pixels or in the picture."""
     photo = ImageOps.fit(example_photo(SCALE_PHOTO), (PREVIEW, PREVIEW))
     large = photo.resize((PRINT, PRINT), Image.Resampling.LANCZOS)
-    (code,) = _choose(pipe.presets, (SCALE_STYLE,))
+    (code,) = choose(pipe.presets, (SCALE_STYLE,))
     preview = pipe(photo, code).images[0]
     native = pipe(large, code).images[0]
     scaled = pipe(large, code, processing_resolution=PREVIEW).images[0]
@@ -130,7 +130,7 @@ def presets_sheet(pipe: StyleTransferPipeline, columns: int = 6) -> Image.Image:
         ValueError: the model has fewer than twelve styles.
     """
     photos = [example_photo(name) for name in SHEET_PHOTOS]
-    codes = _choose(pipe.presets, SHEET_STYLES)
+    codes = choose(pipe.presets, SHEET_STYLES)
     rows: list[list[Tile]] = []
     for start in range(0, len(codes), columns):
         part = codes[start : start + columns]
@@ -169,7 +169,7 @@ def sheet(rows: Sequence[Sequence[Tile]], side: int, gap: int = 10) -> Image.Ima
     return canvas
 
 
-def _choose(presets: Mapping[str, StyleCode], wanted: Sequence[str]) -> list[StyleCode]:
+def choose(presets: Mapping[str, StyleCode], wanted: Sequence[str]) -> list[StyleCode]:
     """The wanted style codes; in place of those that the model lacks, others that it has."""
     names = [name for name in wanted if name in presets]
     names += [name for name in presets if name not in wanted][: len(wanted) - len(names)]
@@ -201,12 +201,12 @@ def _fitted(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width
     return text
 
 
-def save_jpeg(picture: Image.Image, path: Path) -> None:
-    """Write with the best quality that keeps the file below the limit, and without metadata."""
+def save_jpeg(picture: Image.Image, path: Path, limit: int = _LARGEST_FILE) -> None:
+    """Write with the best quality that keeps the file below `limit` bytes, and without metadata."""
     for quality in range(92, 40, -4):
         buffer = io.BytesIO()
         picture.save(buffer, "JPEG", quality=quality, optimize=True, progressive=True)
-        if buffer.tell() <= _LARGEST_FILE:
+        if buffer.tell() <= limit:
             break
     path.write_bytes(buffer.getvalue())
 
