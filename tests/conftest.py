@@ -16,11 +16,29 @@ os.environ.update(
 )
 os.environ.pop("HF_TOKEN", None)
 
+import numpy as np
 import pytest
 from app_server import app_client, app_folder, app_pipe, running_app
 from hub_server import HubServer
+from small_model import small_generator
 
 __all__ = ["app_client", "app_folder", "app_pipe", "hub", "running_app"]
+
+
+@pytest.fixture(scope="session")
+def graphs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `hfstyle export-onnx` writes of the small generator with a preset; the slowest thing here, so done once."""
+    pytest.importorskip("onnxscript")
+    from hfstyle import StyleTransferPipeline
+    from hfstyle.cli import main
+
+    model, graphs = (tmp_path_factory.mktemp(name) for name in ("model", "graphs"))
+    pipe = StyleTransferPipeline(small_generator())
+    waves = np.random.default_rng(3).integers(0, 256, (90, 80, 3), np.uint8)
+    pipe.presets = {"waves": pipe.encode_style(waves, name="waves")}
+    pipe.save_pretrained(model)
+    assert main(["export-onnx", "--model", str(model), "-o", str(graphs)]) == 0
+    return graphs
 
 
 @pytest.fixture

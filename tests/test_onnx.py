@@ -13,7 +13,6 @@ from PIL import Image
 from small_model import small_generator
 
 from hfstyle import StyleCode, StyleTransferPipeline
-from hfstyle.cli import main
 from hfstyle.models.style_encoder import Condition
 
 pytest.importorskip("onnxruntime")
@@ -23,24 +22,16 @@ CLOSE = 1e-4
 
 
 @pytest.fixture(scope="module")
-def torch_pipe() -> StyleTransferPipeline:
+def torch_pipe(graphs: Path) -> StyleTransferPipeline:
+    """What was exported."""
     pipe = StyleTransferPipeline(small_generator())
-    pipe.presets = {"waves": pipe.encode_style(picture(90, 80, 3), name="waves")}
+    pipe.presets = {"waves": StyleCode.load(graphs / "styles" / "waves.safetensors")}
     return pipe
 
 
 @pytest.fixture(scope="module")
-def folder(torch_pipe: StyleTransferPipeline, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Exported by the command line."""
-    model, graphs = (tmp_path_factory.mktemp(name) for name in ("model", "graphs"))
-    torch_pipe.save_pretrained(model)
-    assert main(["export-onnx", "--model", str(model), "-o", str(graphs)]) == 0
-    return graphs
-
-
-@pytest.fixture(scope="module")
-def onnx_pipe(folder: Path) -> StyleTransferPipeline:
-    return StyleTransferPipeline.from_onnx(folder, threads=1)
+def onnx_pipe(graphs: Path) -> StyleTransferPipeline:
+    return StyleTransferPipeline.from_onnx(graphs, threads=1)
 
 
 def picture(height: int, width: int, seed: int = 0) -> Image.Image:
@@ -131,11 +122,11 @@ def test_what_the_graphs_cannot_do_is_told(onnx_pipe: StyleTransferPipeline) -> 
         onnx_pipe.save_pretrained("anywhere")
 
 
-def test_a_folder_that_is_not_whole_is_named(folder: Path, tmp_path: Path) -> None:
+def test_a_folder_that_is_not_whole_is_named(graphs: Path, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"onnx\.json"):
         StyleTransferPipeline.from_onnx(tmp_path / "nowhere")
     copy = tmp_path / "copy"
-    shutil.copytree(folder, copy)
+    shutil.copytree(graphs, copy)
     (copy / "generator.onnx").write_bytes(b"not a graph")
     with pytest.raises(ValueError, match=r"generator\.onnx cannot be run"):
         StyleTransferPipeline.from_onnx(copy)
@@ -144,10 +135,10 @@ def test_a_folder_that_is_not_whole_is_named(folder: Path, tmp_path: Path) -> No
         StyleTransferPipeline.from_onnx(copy)
 
 
-def test_the_graphs_are_described(folder: Path) -> None:
-    facts = json.loads((folder / "onnx.json").read_text())
+def test_the_graphs_are_described(graphs: Path) -> None:
+    facts = json.loads((graphs / "onnx.json").read_text())
     assert facts["size_multiple"] == 16
-    assert facts["encoder"] == StyleTransferPipeline.from_onnx(folder).presets["waves"].encoder
-    assert {path.name for path in folder.iterdir()} == {
+    assert facts["encoder"] == StyleTransferPipeline.from_onnx(graphs).presets["waves"].encoder
+    assert {path.name for path in graphs.iterdir()} == {
         *("encoder.onnx", "generator.onnx", "onnx.json", "styles")
     }
