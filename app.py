@@ -3,7 +3,7 @@
 The pages are in `hfstyle.studio`. Environment variables:
     HFSTYLE_MODEL       folder with config.json and model.safetensors, or Hub id "user/model"; default: the weights that
                         come with hfstyle.
-    GRADIO_MCP_SERVER   "true" also serves the endpoints as tools of the Model Context Protocol (needs `gradio[mcp]`).
+    GRADIO_MCP_SERVER   "true" also serves the endpoints as tools of the Model Context Protocol (needs the extra `mcp`).
     GRADIO_SERVER_NAME, GRADIO_SERVER_PORT, GRADIO_ROOT_PATH ... as Gradio documents them.
 """
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,6 +66,8 @@ def launched(pipe: StyleTransferPipeline, uploads: Path, **options: Any) -> Iter
             patch.setenv(variable, "127.0.0.1,localhost")
         patch.setenv("GRADIO_TEMP_DIR", str(uploads))
         patch.setattr(gallery, "_DELAY", 0.0)
+        # Gradio gives its own page three seconds, which a busy machine may exceed.
+        patch.setattr("gradio.networking.url_ok", lambda url: True)
         demo = studio.create_app(pipe, "a test's model", **options)
         demo.launch(
             prevent_thread_lock=True,
@@ -102,6 +106,40 @@ def running_app(
 @pytest.fixture(scope="session")
 def app_client(running_app: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     return new_client(running_app, tmp_path_factory.mktemp("downloads"))
+
+
+@pytest.fixture(scope="module")  # while Playwright runs, no other test can run an event loop
+def browser(running_app: Any) -> Iterator[Any]:
+    """Chromium as the system has it."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None and "HFSTYLE_BROWSER_NEEDED" not in os.environ:
+        pytest.skip("no Chromium")
+    with playwright.sync_playwright() as driver:
+        playwright.expect.set_options(timeout=60_000)
+        chrome = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield chrome
+        chrome.close()
+
+
+@contextmanager
+def opened(browser: Any, demo: Any, width: int) -> Iterator[Any]:
+    """The app in a new page of the browser, once it has painted the example; fails on errors in its scripts."""
+    problems: list[str] = []
+    page = browser.new_page(viewport={"width": width, "height": 850}, color_scheme="light")
+    page.set_default_timeout(60_000)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.goto(demo.local_url)
+    page.locator(".strip .thumbnail-item").nth(4).wait_for()
+    yield page
+    page.close()
+    assert not problems
+
+
+def open_tab(page: Any, name: str) -> None:
+    """Show a page of the app."""
+    page.get_by_role("tab", name=name, exact=True).locator("visible=true").first.click()
+    page.wait_for_timeout(500)
 
 
 def upload(path: Path) -> Any:

@@ -18,11 +18,11 @@ os.environ.pop("HF_TOKEN", None)
 
 import numpy as np
 import pytest
-from app_server import app_client, app_folder, app_pipe, running_app
+from app_server import app_client, app_folder, app_pipe, browser, running_app
 from hub_server import HubServer
 from small_model import small_generator
 
-__all__ = ["app_client", "app_folder", "app_pipe", "hub", "running_app"]
+__all__ = ["app_client", "app_folder", "app_pipe", "browser", "hub", "running_app"]
 
 
 @pytest.fixture(scope="session")

@@ -89,7 +89,7 @@ class TestStudio:
         pytest.importorskip("skimage")
         thumbnails = Thumbnails(studio)
         thumbnails.render()
-        assert [label for _, label in thumbnails.shown()] == list(studio.labels.values())
+        assert [label for _, label in thumbnails.shown()] == list(studio.captions.values())
         assert list(thumbnails.growing()) == [thumbnails.shown()]
 
     def test_a_panorama_is_painted_within_the_limit(self) -> None:

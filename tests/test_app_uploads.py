@@ -138,10 +138,13 @@ def test_the_servers_files_cannot_be_read(
     assert "complete" not in answer
 
 
+@pytest.mark.parametrize("address", ["config", "gradio_api/file={secret}", "gradio_api/file=../x"])
 @pytest.mark.parametrize("field", ["path", "url"])
-def test_no_web_address_is_fetched(app_client: Any, field: str) -> None:
+def test_no_web_address_is_fetched(
+    app_client: Any, app_folder: Path, field: str, address: str
+) -> None:
     given = {"path": "x.png", "meta": {"_type": "gradio.FileData"}}
-    given[field] = app_client.src + "config"
+    given[field] = app_client.src + address.format(secret=app_folder / "photo.png")
     answer = _post(app_client, [given, "waves", None, None, 1, 1, 256, 512])
     assert "error" in answer
     assert "complete" not in answer
@@ -153,10 +156,11 @@ def test_an_uploaded_file_is_read_by_its_path(app_client: Any, app_folder: Path)
 
     with open(app_folder / "photo.png", "rb") as file:
         paths = httpx.post(app_client.src + "gradio_api/upload", files={"files": file}).json()
-    given = {"path": paths[0], "meta": {"_type": "gradio.FileData"}}
-    answer = _post(app_client, [given, "waves", None, None, 1, 1, 256, 512])
-    assert "complete" in answer
-    assert "photo__waves" in answer
+    for path in (paths[0], f"{app_client.src}gradio_api/file={paths[0]}"):
+        given = {"path": path, "meta": {"_type": "gradio.FileData"}}
+        answer = _post(app_client, [given, "waves", None, None, 1, 1, 256, 512])
+        assert "complete" in answer
+        assert "photo__waves" in answer
 
 
 def _post(app_client: Any, data: list[Any]) -> str:

@@ -31,7 +31,8 @@ def compare_tab(handlers: CompareHandlers, compute: dict[str, Any], demo: gr.Blo
                 max_choices=COMPARED_STYLES,
                 label=f"Paintings, up to {COMPARED_STYLES}",
             )
-            style = PhotoUpload(label="and your own style picture", height=200, format="png")
+            with gr.Accordion("and a style picture of your own", open=not studio.labels):
+                style = PhotoUpload(label="Own style picture", height=200, format="png")
             choices = [("many styles", "styles"), ("one style, many settings", "settings")]
             if handlers.diffusion is not None:
                 choices.append((f"hfstyle and {handlers.diffusion.name}", "diffusion"))
@@ -40,12 +41,14 @@ def compare_tab(handlers: CompareHandlers, compute: dict[str, Any], demo: gr.Blo
                 value="styles",
                 label="Compare",
             )
-            strength, color = strength_slider(), color_slider()
-            resolution = resolution_slider()
+            with gr.Accordion("Strength, colour, detail", open=False):
+                strength, color = strength_slider(), color_slider()
+                resolution = resolution_slider()
             with gr.Row():
                 go = gr.Button("Compare", variant="primary", scale=4)
                 stop = stop_button()
         with gr.Column(scale=3, min_width=320):
+            gr.Markdown("Choose a photo and paintings, then press **Compare**.")
             shown = results_gallery("Results")
     run = go.click(
         friendly_steps(handlers.compare),

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import gradio as gr
-import torch
 
 from hfstyle import StyleTransferPipeline, __version__
 from hfstyle.studio.compare_handlers import CompareHandlers
@@ -18,7 +17,9 @@ from hfstyle.studio.diffusion import find_diffusion
 from hfstyle.studio.discover_handlers import DiscoverHandlers
 from hfstyle.studio.discover_tab import discover_tab
 from hfstyle.studio.gallery import Thumbnails
+from hfstyle.studio.gpu import home_device
 from hfstyle.studio.handlers import Handlers
+from hfstyle.studio.keyboard import EQUIP_PAGE
 from hfstyle.studio.mix_tab import mix_tab
 from hfstyle.studio.painting import Studio
 from hfstyle.studio.region_handlers import RegionHandlers
@@ -26,7 +27,7 @@ from hfstyle.studio.regions_tab import regions_tab
 from hfstyle.studio.results import delete_old
 from hfstyle.studio.stylise_tab import stylise_tab
 from hfstyle.studio.texts import ABOUT, INTRO
-from hfstyle.studio.theme import CSS, NAME_EXAMPLES, studio_theme
+from hfstyle.studio.theme import CSS, studio_theme
 from hfstyle.studio.uploads import MAX_UPLOAD_BYTES, MAX_UPLOAD_PIXELS
 
 MAX_QUEUE: Final = 32
@@ -56,7 +57,7 @@ def create_app(
         delete_cache=(_FILES_LIVE // 6, _FILES_LIVE),
     ) as demo:
         gr.Markdown(INTRO)
-        with gr.Tabs(overflow_behavior="wrap") as tabs:
+        with gr.Tabs(overflow_behavior="wrap"):
             with gr.Tab("Stylise", id="stylise"):
                 stylise_tab(handlers, compute, private, demo)
             with gr.Tab("Regions", id="regions") as regions:
@@ -78,8 +79,7 @@ def create_app(
                         megabytes=MAX_UPLOAD_BYTES // 1_000_000,
                     )
                 )
-        for event in (demo.load, tabs.select):
-            event(None, js=NAME_EXAMPLES, api_visibility="private")
+        demo.load(None, js=EQUIP_PAGE, api_visibility="private")
     demo.queue(max_size=max_queue, default_concurrency_limit=4)
     if studio.labels:
         thumbnails.start()
@@ -96,8 +96,7 @@ def _clean_forever() -> None:
 def load_model() -> tuple[StyleTransferPipeline, str]:
     """The pipeline that HFSTYLE_MODEL names, on the best device, and what to call it."""
     model = os.environ.get("HFSTYLE_MODEL") or None
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    pipe = StyleTransferPipeline.from_pretrained(model, device=device)
+    pipe = StyleTransferPipeline.from_pretrained(model, device=home_device())
     if model is None:
         return pipe, "hfstyle base"
     return pipe, Path(model).name if Path(model).is_dir() else model

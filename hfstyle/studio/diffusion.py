@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 import torch
 from PIL import Image
 
+from hfstyle.studio.gpu import home_device
 from hfstyle.studio.jobs import mark
 
 _log = logging.getLogger(__name__)
@@ -66,11 +67,11 @@ def _tell(pipeline: Any, step: int, timestep: Any, kept: dict[str, Any]) -> dict
 
 
 def find_diffusion() -> DiffusionPainter | None:
-    """The painter, if there are a GPU, the packages diffusers and transformers, and weights that need no download.
+    """The painter, if there are a GPU of one's own, the packages diffusers and transformers, and weights that need no download.
 
     HFSTYLE_DIFFUSION in the environment names another Stable Diffusion 1.5: a folder, or the Hub id of a cached one.
     """
-    if not torch.cuda.is_available():
+    if home_device() != "cuda":  # ZeroGPU's are lent for too few seconds
         return None
     model = os.environ.get("HFSTYLE_DIFFUSION") or _MODEL
     try:

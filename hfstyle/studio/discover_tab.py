@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from typing import Any
+from typing import Any, Final
 
 import gradio as gr
 
 from hfstyle.studio.discover_handlers import (
     LONGEST_QUERY,
     MAX_SEED,
-    SHOWN,
     DiscoverHandlers,
     Found,
 )
@@ -24,6 +23,8 @@ from hfstyle.studio.parts import (
     strength_slider,
 )
 from hfstyle.studio.refusals import friendly, friendly_steps
+
+_DICE: Final = 100_000  # seeds that are easy to read and type again
 
 
 def discover_tab(
@@ -47,20 +48,21 @@ def discover_tab(
                 max_length=LONGEST_QUERY,
             )
             search = gr.Button("Find styles", variant="primary")
-            seed = gr.Number(
-                0,
-                precision=0,
-                minimum=0,
-                maximum=MAX_SEED,
-                label="Styles by chance: seed",
-                info="the same seed gives the same style",
-            )
-            variety = gr.Slider(
-                0, 2, value=1, step=0.1, label="Variety", info="1 is that of the training art"
-            )
             dice = gr.Button("Surprise me", variant="primary")
+            with gr.Accordion("How styles are drawn", open=False):
+                seed = gr.Number(
+                    0,
+                    precision=0,
+                    minimum=0,
+                    maximum=MAX_SEED,
+                    label="Seed",
+                    info="the same seed gives the same style",
+                )
+                variety = gr.Slider(
+                    0, 2, value=1, step=0.1, label="Variety", info="1 is that of the training art"
+                )
         with gr.Column(scale=3, min_width=320):
-            gr.Markdown("Search or draw styles, then **choose one** of the pictures.")
+            gr.Markdown("Find styles by words or by chance, then **choose one** of the pictures.")
             shown = results_gallery(
                 "Found styles",
                 object_fit="cover",
@@ -70,8 +72,10 @@ def discover_tab(
             )
             before_after = before_after_slider()
             status = gr.Markdown("")
-            strength, color = strength_slider(), color_slider()
-            resolution = resolution_slider()
+            with gr.Row():
+                strength, color = strength_slider(), color_slider()
+            with gr.Accordion("Detail", open=False):
+                resolution = resolution_slider()
             with gr.Row():
                 keep = gr.Button("Full-size picture and style file", variant="primary", scale=4)
                 stop = stop_button()
@@ -86,7 +90,7 @@ def discover_tab(
         **quiet,
     )
     seeded = dice.click(
-        lambda: secrets.randbelow(MAX_SEED - SHOWN),
+        lambda: secrets.randbelow(_DICE),
         None,
         seed,
         api_visibility="private",

@@ -42,7 +42,7 @@ class Thumbnails:
             photo = load_image(example_photo("chelsea"))
             cat = Picture(resize(photo.rgb, SWATCH).clamp(0, 1), None, "chelsea")
             for name in studio.labels:
-                painted = studio.paint(cat, studio.pipe.preset(name), Settings(), None)
+                painted = studio.paint_at_home(cat, studio.pipe.preset(name), Settings(), None)
                 path = write_png(painted, slug(name), {}, keep=True)
                 self.kept.add(path)
                 self._paths.append(path)
@@ -53,8 +53,8 @@ class Thumbnails:
             self._done.set()
 
     def shown(self) -> list[tuple[str, str]]:
-        """(path, label) of those painted so far."""
-        return list(zip(list(self._paths), self._studio.labels.values(), strict=False))
+        """(path, caption) of those painted so far."""
+        return list(zip(list(self._paths), self._studio.captions.values(), strict=False))
 
     def growing(self) -> Iterator[list[tuple[str, str]]]:
         """`shown`, again and again until all are there."""

@@ -55,7 +55,7 @@ class Handlers:
         by_preset = preset if not style and not style_file else None
         label = studio.labels.get(by_preset or "", code.name)
         swatch = studio.swatch(style) if style else by_preset and self.thumbnails.of(by_preset)
-        swatches = [(swatch, f"Style: {label}")] if swatch else []
+        swatches = [(swatch, "Style")] if swatch else []
         beside = [(original, "Photo"), *swatches, (painted, f"Painted, strength {strength:g}")]
         height, width = studio.preview(shown, settings.resolution).size
         took = "from memory" if remembered else f"in {time.perf_counter() - started:.1f} s"
@@ -190,9 +190,18 @@ class Handlers:
             color: from 0, the photo's own colours, to 1, the colours of the style.
             style_size: short side in pixels at which style pictures are looked at; larger makes broader strokes.
             resolution: short side in pixels at which the photo is painted; the result has the photo's own size.
-            preset_1: name of the first style; used if there is no picture for it. Likewise 2 to 4.
-            style_1: picture of the first style. Likewise 2 to 4.
-            weight_1: share of the first style, from 0 to 1; shares are divided by their sum. Likewise 2 to 4.
+            preset_1: name of the first style; used if there is no picture for it.
+            style_1: picture of the first style.
+            weight_1: share of the first style, from 0 to 1; shares are divided by their sum.
+            preset_2: name of the second style; used if there is no picture for it.
+            style_2: picture of the second style.
+            weight_2: share of the second style, from 0 to 1; shares are divided by their sum.
+            preset_3: name of the third style; used if there is no picture for it.
+            style_3: picture of the third style.
+            weight_3: share of the third style, from 0 to 1; shares are divided by their sum.
+            preset_4: name of the fourth style; used if there is no picture for it.
+            style_4: picture of the fourth style.
+            weight_4: share of the fourth style, from 0 to 1; shares are divided by their sum.
 
         Returns:
             The painted photo, a PNG file; and the style file, which /stylize takes.

@@ -41,7 +41,8 @@ def mix_tab(
         with gr.Column(scale=3, min_width=320):
             before_after = before_after_slider()
             status = gr.Markdown("Choose a photo to begin.")
-            strength, color = strength_slider(), color_slider()
+            with gr.Row():
+                strength, color = strength_slider(), color_slider()
             with gr.Accordion("Brush and detail", open=False):
                 style_size, resolution = fine_sliders()
             with gr.Row():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import textwrap
 import threading
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import asdict, replace
@@ -19,6 +20,7 @@ from hfstyle._arrays import as_float
 from hfstyle._recolor import recolor
 from hfstyle.examples import EXAMPLE_PHOTOS, example_photo_path
 from hfstyle.images import Picture, resize, to_pil
+from hfstyle.studio.gpu import on_gpu
 from hfstyle.studio.jobs import mark
 from hfstyle.studio.memory import Memory
 from hfstyle.studio.refusals import display_name, refusal
@@ -26,16 +28,16 @@ from hfstyle.studio.results import full_name, new_file, result_name, slug, write
 from hfstyle.studio.settings import Settings
 from hfstyle.studio.uploads import open_picture
 
-try:  # ZeroGPU lends a GPU to decorated functions; elsewhere the package is absent
-    import spaces
-except ImportError:
-    spaces = None
-
 _log = logging.getLogger(__name__)
 
 _FIRST_PHOTO: Final = "astronaut"  # painted until the visitor has chosen one
-_FIRST_STYLES: Final = ("starry_night_van_gogh", "great_wave_hokusai")
+_FIRST_STYLES: Final = (
+    *("starry_night_van_gogh", "great_wave_hokusai", "composition_vii_kandinsky"),
+    *("shipwreck_turner", "woman_with_hat_matisse", "song_landscape", "gustav_klimt"),
+)
+"""Presets of works that many know; they lead the gallery."""
 _PAINTED_PIXELS: Final = 2_500_000  # at which the network runs at most: panoramas have a long side
+_LONGEST_TITLE: Final = 32  # letters, below a thumbnail
 SWATCH: Final = 256
 """Short side in pixels of thumbnails and of style pictures beside a result."""
 
@@ -51,8 +53,12 @@ class Studio:
     def __init__(self, pipe: StyleTransferPipeline, model_name: str = "hfstyle base") -> None:
         self.pipe = pipe
         self.model_name = model_name
-        self.labels = {name: preset_label(name, code) for name, code in pipe.presets.items()}
+        known = [name for name in _FIRST_STYLES if name in pipe.presets]
+        order = [*known, *(name for name in pipe.presets if name not in known)]
+        self.labels = {name: preset_label(name, pipe.preset(name)) for name in order}
         """Title, artist and year of the presets, by name."""
+        self.captions = {name: preset_caption(name, pipe.preset(name)) for name in order}
+        """The same in two short lines, for below a thumbnail."""
         self.first_photo = example_paths().get(_FIRST_PHOTO)
         """What the pages show until the visitor has chosen a photo; None without example photos."""
         self._memory = Memory()
@@ -69,27 +75,37 @@ class Studio:
             regions: Sequence[Region] | None = None,
             output_type: Literal["pil", "pt"] = "pil",
         ) -> Any:
-            # One at a time, whatever asks: what was stopped ends in the background.
+            return pipe(
+                picture,
+                code,
+                settings.strength,
+                color=settings.color,
+                regions=regions,
+                processing_resolution=resolution,
+                output_type=output_type,
+                progress_callback=lambda done, total: mark(),
+            ).images[0]
+
+        self.encode: Callable[..., StyleCode] = self._one_at_a_time(on_gpu(encode, pipe))
+        """Picture, style size -> code."""
+        self.paint: Callable[..., Any] = self._one_at_a_time(on_gpu(paint, pipe))
+        """Picture, code, settings, resolution (None: the picture's), regions, output type -> painted picture."""
+        self.paint_at_home: Callable[..., Any] = self._one_at_a_time(paint)
+        """The same without a lent GPU: for what no visitor asked for."""
+
+    def _one_at_a_time(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Whatever asks: what was stopped ends in the background."""
+
+        def waiting(*arguments: Any) -> Any:
             with self._alone:
                 mark()
-                return pipe(
-                    picture,
-                    code,
-                    settings.strength,
-                    color=settings.color,
-                    regions=regions,
-                    processing_resolution=resolution,
-                    output_type=output_type,
-                    progress_callback=lambda done, total: mark(),
-                ).images[0]
+                return function(*arguments)
 
-        self._encode: Callable[..., StyleCode] = on_gpu(encode)
-        self.paint: Callable[..., Any] = on_gpu(paint)
+        return waiting
 
     def first_styles(self, count: int) -> list[str]:
         """Presets with which the pages begin."""
-        known = [name for name in _FIRST_STYLES if name in self.labels]
-        return [*known, *(name for name in self.labels if name not in known)][:count]
+        return list(self.labels)[:count]
 
     # Inputs
 
@@ -106,7 +122,7 @@ class Studio:
             code: StyleCode | None = self._memory.get(key)
             if code is None:
                 name = display_name(Path(style).stem)
-                code = self._encode(open_picture(style, "style picture"), style_size)
+                code = self.encode(open_picture(style, "style picture"), style_size)
                 code = StyleCode(code.vector, code.tokens, code.encoder, name)
                 self._memory.put(key, code, 4 * (code.vector.numel() + code.tokens.numel()))
             return code
@@ -255,10 +271,6 @@ def example_paths() -> dict[str, str]:
         return {}
 
 
-def on_gpu(function: Callable[..., Any]) -> Callable[..., Any]:
-    return function if spaces is None else spaces.GPU(function, duration=30)
-
-
 def painting_side(size: tuple[int, int], resolution: int) -> int | None:
     """Short side at which the network runs, None for the picture's own."""
     short, long = sorted(size)
@@ -268,6 +280,15 @@ def painting_side(size: tuple[int, int], resolution: int) -> int | None:
 
 
 def preset_label(name: str, code: StyleCode) -> str:
-    title = code.metadata.get("title") or code.name or name.replace("_", " ")
-    by = ", ".join(filter(None, (code.metadata.get("artist"), code.metadata.get("year"))))
+    title, by = _title_and_artist(name, code)
     return f"{title} ({by})" if by else title
+
+
+def preset_caption(name: str, code: StyleCode) -> str:
+    title, by = _title_and_artist(name, code)
+    return f"{textwrap.shorten(title, _LONGEST_TITLE, placeholder=' …')}\n{by}".strip()
+
+
+def _title_and_artist(name: str, code: StyleCode) -> tuple[str, str]:
+    title = code.metadata.get("title") or code.name or name.replace("_", " ")
+    return title, ", ".join(filter(None, (code.metadata.get("artist"), code.metadata.get("year"))))

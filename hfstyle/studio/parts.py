@@ -14,7 +14,13 @@ from hfstyle.studio.uploads import PhotoUpload
 
 def photo_input(label: str = "Your photo") -> PhotoUpload:
     """A place for the visitor's photo, with examples below it."""
-    photo = PhotoUpload(label=label, height=260, format="png", alt_text="the photo to be painted")
+    photo = PhotoUpload(
+        label=label,
+        height=220,
+        format="png",
+        alt_text="the photo to be painted",
+        elem_classes="photo",
+    )
     files = [[path] for path in example_paths().values()]
     if files:
         gr.Examples(
@@ -43,7 +49,15 @@ def style_choice(studio: Studio, number: str) -> tuple[gr.Dropdown, PhotoUpload]
 
 def strength_slider(label: str = "Strength") -> gr.Slider:
     """The headline control."""
-    return gr.Slider(0, 1, value=1, step=0.05, label=label, info="0 is the photo, 1 the full style")
+    return gr.Slider(
+        0,
+        1,
+        value=1,
+        step=0.05,
+        label=label,
+        info="0 is the photo, 1 the full style",
+        min_width=240,
+    )
 
 
 def color_slider(label: str = "Colour") -> gr.Slider:
@@ -54,7 +68,8 @@ def color_slider(label: str = "Colour") -> gr.Slider:
         value=1,
         step=0.05,
         label=label,
-        info="0 keeps the photo's colours, 1 takes the style's",
+        info="0 is the photo's, 1 the style's",
+        min_width=240,
     )
 
 

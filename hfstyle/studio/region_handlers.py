@@ -98,10 +98,18 @@ class RegionHandlers:
             strength: of the background's style, from 0 to 1.
             color: of the background, from 0, the photo's own colours, to 1, the colours of the style.
             resolution: short side in pixels at which the photo is painted; the result has the photo's own size.
-            preset_red: name of the style of the red region; without a style it stays as it is. Likewise green, blue.
-            style_red: a picture whose style the red region takes, before the preset. Likewise green, blue.
-            strength_red: of the red region, from 0 to 1. Likewise green, blue.
-            color_red: of the red region, from 0 to 1. Likewise green, blue.
+            preset_red: name of the style of the red region; without a style it stays as it is.
+            style_red: a picture whose style the red region takes, before the preset.
+            strength_red: of the red region, from 0 to 1.
+            color_red: of the red region, from 0 to 1.
+            preset_green: name of the style of the green region; without a style it stays as it is.
+            style_green: a picture whose style the green region takes, before the preset.
+            strength_green: of the green region, from 0 to 1.
+            color_green: of the green region, from 0 to 1.
+            preset_blue: name of the style of the blue region; without a style it stays as it is.
+            style_blue: a picture whose style the blue region takes, before the preset.
+            strength_blue: of the blue region, from 0 to 1.
+            color_blue: of the blue region, from 0 to 1.
 
         Returns:
             The painted photo, a PNG file with the settings in its name and metadata.

@@ -55,6 +55,7 @@ def regions_tab(
             )
             editor = MaskEditor(
                 label="Draw the regions",
+                show_label=False,
                 sources=(),
                 transforms=(),
                 layers=False,
@@ -68,6 +69,7 @@ def regions_tab(
                 ),
                 eraser=gr.Eraser(default_size=60),
                 elem_id="regions",
+                elem_classes="drawing",
             )
             last = gr.State()  # the photo in the editor
             with gr.Row():

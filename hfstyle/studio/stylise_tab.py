@@ -36,7 +36,7 @@ def stylise_tab(
                         label="Paintings, each shown by the same cat in its style",
                         show_label=False,
                         columns=3,
-                        height=300,
+                        height=700,
                         object_fit="cover",
                         allow_preview=False,
                         interactive=False,
@@ -53,12 +53,13 @@ def stylise_tab(
                         label="Style file (.safetensors) saved in Mix or by the API",
                         file_types=[".safetensors"],
                     )
-            strength, color = strength_slider(), color_slider()
-            with gr.Accordion("Brush and detail", open=False):
-                style_size, resolution = fine_sliders()
         with gr.Column(scale=3, min_width=320):
             before_after = before_after_slider()
             status = gr.Markdown("Choose a photo to begin.", elem_id="status")
+            with gr.Row():
+                strength, color = strength_slider(), color_slider()
+            with gr.Accordion("Brush and detail", open=False):
+                style_size, resolution = fine_sliders()
             beside = results_gallery("Side by side")
             gr.Markdown("**Strength from 0 to 1**: choose one to set the slider")
             strip = results_gallery(

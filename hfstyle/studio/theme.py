@@ -1,47 +1,75 @@
-"""How the pages look: colours of enough contrast, and a phone's width."""
+"""How the pages look: colours of enough contrast, a visible focus, and a phone's width."""
 
 from __future__ import annotations
 
-import json
 from typing import Final
 
 import gradio as gr
 
-from hfstyle.examples import EXAMPLE_PHOTOS
-
 CSS: Final = """
 .gradio-container { width: 100%; min-width: 0; max-width: 1280px !important; margin: 0 auto !important; }
+.gradio-container > .main { padding: clamp(.5rem, 2.5vw, 2rem) !important; }
+.dark { --color-accent: var(--primary-500); }
+.dark button[role="tab"][aria-selected="true"] { color: var(--primary-400); }
+
+/* The focus of the keyboard */
+:focus-visible { outline: 2px solid var(--focus) !important; outline-offset: 1px; }
+:root { --focus: var(--primary-600); }
+.dark { --focus: var(--primary-300); }
+input[type="range"]:focus-visible { outline-offset: 4px; }
+.compared .icon-wrap { color: white; background-color: var(--primary-600); }
+.dark .drawing .empty { color: var(--body-text-color-subdued); }
+.compared [role="slider"]:focus-visible { outline: none !important; }
+.compared [role="slider"]:focus-visible .icon-wrap { outline: 3px solid var(--focus); outline-offset: 2px; }
+.thumbnail-item:focus-visible, .gallery-item:focus-visible { outline-offset: -2px; }
+input[type="range"]::-webkit-slider-thumb { background: var(--slider-color); border: 2px solid white; }
+input[type="range"]::-moz-range-thumb { background: var(--slider-color); border: 2px solid white; }
+
+/* Galleries: captions stand below the pictures, whole */
+.presets .thumbnail-item, .results .thumbnail-item {
+  display: flex; flex-direction: column; height: 100%; aspect-ratio: auto;
+}
+.presets .thumbnail-item img, .results .thumbnail-item img {
+  flex: none; height: auto; aspect-ratio: 1; border-radius: 0;
+}
 .presets .caption-label, .results .caption-label {
-  font-size: .75rem; line-height: 1.25; inset: auto 0 0 0; max-width: none; padding: .2rem .4rem 0;
-  max-height: calc(2.5em + .2rem); overflow: hidden;
-  border: 0; border-radius: 0; text-align: left;
-  white-space: normal; display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2;
+  position: static; flex: 1; max-width: none; padding: .25rem .4rem; border: 0; border-radius: 0;
+  font-size: .75rem; line-height: 1.25; text-align: left; white-space: pre-line; overflow-wrap: anywhere;
+  color: var(--body-text-color); opacity: 1 !important;
 }
 .strip .caption-label { text-align: center; }
-input[role="listbox"] { text-overflow: ellipsis; padding-right: 2rem; }
 .results .grid-wrap { height: auto; min-height: 0; max-height: none; }
-.results .grid-container, .presets .grid-container { padding-top: 0; }
-.dark button[role="tab"][aria-selected="true"] { color: var(--primary-400); }
+.results .grid-container, .presets .grid-container { padding-top: 0; grid-auto-rows: auto; }
 .strip .grid-container { grid-template-columns: repeat(5, minmax(0, 1fr)) !important; }
+
+/* Nothing yet: a low box in which progress can be seen, or none */
+.compared .empty, .results .empty { min-height: 4.5rem; }
+.compared .empty svg, .results .empty svg { visibility: hidden; }
 .block.files:has(.empty) { display: none; }
+
+input[role="combobox"] { text-overflow: ellipsis; padding-right: 2.5rem !important; }
+
 @media (max-width: 640px) {
-  .gradio-container > .main { padding: .5rem !important; }
-  .strip .grid-container { gap: .25rem; }
+  h1 { font-size: 1.3rem !important; }
+  .tab-container > button { padding: 0 .45rem; font-size: .85rem; }
+  .photo { height: 140px !important; }
+  .photo:has(img) { height: 220px !important; }
+  .photo .wrap { min-height: 0; }
+  .gallery { display: grid; grid-template-columns: repeat(4, 1fr); gap: .5rem; }
+  .gallery .container { width: 100% !important; max-width: none !important; aspect-ratio: 1; }
+  .gallery .gallery-item > span { display: block; }
+  .gallery .container img { width: 100%; height: 100%; object-fit: cover; }
+  .presets, .presets .grid-wrap { height: auto !important; }
+  .presets .grid-wrap { overflow: auto hidden; }
+  .presets .grid-container { grid: auto / auto-flow 6.5rem; gap: .5rem; }
+  .strip .grid-container, .results .grid-container { gap: .25rem; }
+  .drawing { height: 380px !important; }
 }
 """
 
-# Gradio's example pictures are buttons without a name for screen readers.
-NAME_EXAMPLES: Final = """() => setTimeout(() => {
-  const names = NAMES;
-  document.querySelectorAll(".gallery-item").forEach((button) => {
-    const index = [...button.parentElement.children].indexOf(button);
-    button.setAttribute("aria-label", "Example photo: " + names[index]);
-  });
-}, 500)""".replace("NAMES", json.dumps([text.split(",")[0] for text in EXAMPLE_PHOTOS.values()]))
-
 
 def studio_theme() -> gr.themes.Base:
-    """Fonts of the visitor's own system, and colours of a contrast of at least 4.5 to 1."""
+    """Fonts of the visitor's own system; text of a contrast of at least 4.5 to 1, borders of 3 to 1."""
     theme = gr.themes.Soft(
         primary_hue="indigo",
         neutral_hue="slate",
@@ -51,11 +79,23 @@ def studio_theme() -> gr.themes.Base:
     return theme.set(
         body_background_fill="*neutral_50",
         color_accent="*primary_600",
+        slider_color="*primary_600",
+        slider_color_dark="*primary_500",
         checkbox_label_background_fill_selected="*primary_600",
+        checkbox_border_color="*neutral_500",
+        checkbox_border_color_dark="*neutral_400",
         block_label_text_color="*primary_800",
-        block_title_text_color="*primary_800",
+        block_title_text_color="*neutral_800",
+        block_title_background_fill="transparent",
+        block_title_background_fill_dark="transparent",
+        block_title_padding="0",
         block_info_text_color="*neutral_600",
         body_text_color_subdued="*neutral_600",
+        input_border_color="*neutral_500",
+        input_border_color_dark="*neutral_400",
+        input_border_width="1px",
+        input_placeholder_color="*neutral_500",
+        input_placeholder_color_dark="*neutral_300",
         button_primary_background_fill="*primary_600",
         button_primary_background_fill_hover="*primary_700",
     )

@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import unquote
 
 import gradio as gr
 from gradio import component_meta
+from gradio.route_utils import API_PREFIX
 from gradio.utils import get_upload_folder, is_in_or_equal
 from gradio_client.utils import is_http_url_like
 from PIL import Image
@@ -25,12 +27,15 @@ MAX_UPLOAD_PIXELS: Final = 40_000_000
 """Of one picture, checked from its header; a full-size painting of that many needs about 3 GB."""
 MAX_STYLE_FILE_BYTES: Final = 1_000_000
 
+_SHOWN_AT: Final = f"{API_PREFIX}/file="
+
 
 class _FromUpload:
     """Makes a component accept files that were uploaded to this app, and nothing else.
 
     Gradio would fetch web addresses for a client, and opens pictures before the handler can refuse them. Here the
-    handler gets the path of the uploaded file, unopened.
+    handler gets the path of the uploaded file, unopened. The address under which this app shows an upload, which is what
+    clients of the Model Context Protocol give, stands for its path.
     """
 
     most_bytes = MAX_UPLOAD_BYTES
@@ -39,7 +44,10 @@ class _FromUpload:
         self, url_or_file_path: str | Path | None
     ) -> str | None:
         if url_or_file_path is not None and is_http_url_like(str(url_or_file_path)):
-            raise refusal("Web addresses are not read here; save the file and upload it.")
+            path = unquote(str(url_or_file_path).partition(_SHOWN_AT)[2])
+            if not path or not is_in_or_equal(path, get_upload_folder()):
+                raise refusal("Web addresses are not read here; save the file and upload it.")
+            url_or_file_path = path
         moved: str | None = await super().async_move_resource_to_block_cache(  # type: ignore[misc]
             url_or_file_path
         )

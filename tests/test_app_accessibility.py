@@ -1,0 +1,92 @@
+"""The web demo for everybody: contrast, names and keyboard, measured in a browser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from accessibility import low_contrast, nameless, unreached
+from app_server import open_tab, opened
+
+pytest.importorskip("gradio")
+pytest.importorskip("skimage")
+
+
+# What is being computed fades meanwhile.
+_IDLE = "!document.querySelector('[data-testid=status-tracker]:not(.hide), .pending, .generating')"
+
+
+@pytest.fixture(scope="module")
+def page(browser: Any, running_app: Any) -> Iterator[Any]:
+    with opened(browser, running_app, 1280) as page:
+        page.add_style_tag(content="* { transition: none !important }")  # no colours in between
+        yield page
+
+
+@pytest.mark.parametrize("tab", ["Stylise", "Regions", "Discover", "Mix", "Compare", "About"])
+def test_everybody_can_use_it(page: Any, tab: str) -> None:
+    open_tab(page, tab)
+    page.locator(".photo:visible, h2:visible").first.wait_for()
+    page.wait_for_function(_IDLE)
+    assert nameless(page) == []
+    assert unreached(page) == []
+    assert low_contrast(page) == []
+    page.emulate_media(color_scheme="dark")
+    page.locator("body.dark").wait_for()
+    assert low_contrast(page) == []
+    page.emulate_media(color_scheme="light")
+    page.locator("body:not(.dark)").wait_for()
+
+
+def test_the_keyboard_paints(page: Any, app_folder: Path) -> None:
+    """Upload, choose, move and look at the result without a mouse."""
+    from playwright.sync_api import expect
+
+    open_tab(page, "Stylise")
+    status = page.locator("#status")
+    page.get_by_label("Drop an image file here to upload").first.focus()
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press("Enter")
+    chooser.value.set_files(app_folder / "photo.png")
+    expect(status).to_contain_text("70 × 50 px")
+
+    page.get_by_role("button", name="Night, A. Painter, 1900").first.focus()
+    page.keyboard.press("Enter")
+    expect(status).to_contain_text("Night")
+    page.get_by_label("Painting", exact=True).focus()
+    page.keyboard.press("Control+a")
+    page.keyboard.type("Squares")
+    page.keyboard.press("Enter")
+    expect(status).to_contain_text("Squares")
+
+    before_after = page.get_by_role("slider", name="Before and after").first
+    before_after.focus()
+    middle = int(before_after.get_attribute("aria-valuenow"))
+    page.keyboard.press("ArrowRight")
+    expect(before_after).to_have_attribute("aria-valuenow", str(middle + 5))
+    edge = page.locator(".compared img.fixed").first.evaluate("image => image.style.clipPath")
+    assert f"{middle + 5}" in edge
+
+    page.get_by_label("range slider for Strength").first.focus()
+    page.keyboard.press("ArrowLeft")
+    expect(page.get_by_text("Painted, strength 0.95")).to_be_visible()
+    page.get_by_role("button", name="0.25", exact=True).focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Painted, strength 0.25")).to_be_visible()
+
+
+def test_the_measures_find_what_is_wrong(browser: Any) -> None:
+    page = browser.new_page()
+    names = "".join(f"<button>{index}</button>" for index in range(6))
+    page.set_content(
+        f"<body>{names}<p style='color: #888'>grey</p><p style='color: #767676'>darker</p>"
+        "<button></button><button tabindex=-1 style='outline: none'>skipped</button>"
+        "<div style='background: #000'><p style='color: #fff; opacity: .4'>pale</p></div>"
+        "<a href='#' style='outline: none'>link</a></body>"
+    )
+    assert [line.split('"')[1] for line in low_contrast(page)] == ["grey", "pale"]
+    assert len(nameless(page)) == 1
+    assert ["link" in line for line in unreached(page)] == [True]
+    page.close()

@@ -1,0 +1,108 @@
+"""The endpoints as tools of the Model Context Protocol, asked by its own client."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from app_server import launched
+from PIL import Image
+
+from hfstyle import StyleTransferPipeline
+
+pytest.importorskip("gradio")
+mcp = pytest.importorskip("mcp")
+
+TOOLS = {"stylize", "regions", "sample", "find", "mix", "encode", "compare"}
+
+
+@pytest.fixture(scope="module")
+def server(
+    running_app: Any, app_pipe: StyleTransferPipeline, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Any]:
+    """Another app than the tests' usual one, which is made before the variable is set."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_MCP_SERVER", "true")
+        with launched(app_pipe, tmp_path_factory.mktemp("uploads")) as demo:
+            yield demo
+
+
+def ask(demo: Any, tool: str | None = None, **arguments: Any) -> Any:
+    """What a tool answers; the list of tools without one."""
+    from mcp import ClientSession
+    from mcp.client.streamable_http import streamable_http_client
+
+    async def talk() -> Any:
+        async with (
+            streamable_http_client(demo.local_url + "gradio_api/mcp/") as (read, write, _),
+            ClientSession(read, write) as session,
+        ):
+            await session.initialize()
+            if tool is None:
+                return await session.list_tools()
+            return await session.call_tool(tool, arguments)
+
+    return anyio.run(talk)
+
+
+def test_every_endpoint_is_a_tool_that_says_what_it_takes(server: Any) -> None:
+    tools = {tool.name: tool for tool in ask(server).tools}
+    assert set(tools) == TOOLS
+    for tool in tools.values():
+        assert len(tool.description) > 40, tool.name
+        described = tool.inputSchema["properties"]
+        assert all(about.get("description") for about in described.values()), tool.name
+    assert tools["stylize"].inputSchema["required"] == ["content"]
+
+
+def test_a_tool_paints_an_uploaded_photo(server: Any, app_folder: Path) -> None:
+    """Uploaded as Gradio's helper for such clients does it, which hands on an address of this server."""
+    import httpx
+
+    with open(app_folder / "photo.png", "rb") as file:
+        paths = httpx.post(f"{server.local_url}gradio_api/upload", files={"files": file}).json()
+    address = f"{server.local_url}gradio_api/file={paths[0]}"
+    answer = ask(server, "stylize", content=address, preset="waves", strength=0.5)
+    assert not answer.isError, answer.content
+    assert _pictures(answer) == [(70, 50)]
+
+
+def test_a_tool_paints_a_photo_in_the_question(server: Any, app_folder: Path) -> None:
+    data = base64.b64encode((app_folder / "photo.png").read_bytes()).decode()
+    answer = ask(server, "stylize", content=f"data:image/png;base64,{data}", preset="waves")
+    assert not answer.isError, answer.content
+    assert _pictures(answer) == [(70, 50)]
+
+
+def test_a_tool_gives_all_that_it_makes(server: Any, app_folder: Path) -> None:
+    data = base64.b64encode((app_folder / "photo.png").read_bytes()).decode()
+    answer = ask(server, "mix", content=f"data:image/png;base64,{data}", preset_1="waves")
+    assert not answer.isError, answer.content
+    told = " ".join(part.text for part in answer.content if part.type == "text")
+    assert ".png" in told
+    assert ".safetensors" in told
+
+
+def test_a_tool_refuses_with_a_sentence(server: Any) -> None:
+    answer = ask(server, "find", text=" ")
+    assert answer.isError
+    assert "Type a few words" in answer.content[0].text
+    answer = ask(server, "stylize", content="http://127.0.0.1:9/photo.png", preset="waves")
+    assert answer.isError
+    assert "Web addresses are not read here" in answer.content[0].text
+
+
+def test_it_is_off_by_default(running_app: Any) -> None:
+    import httpx
+
+    assert httpx.get(running_app.local_url + "gradio_api/mcp/").status_code == 404
+
+
+def _pictures(answer: Any) -> list[tuple[int, int]]:
+    images = [part for part in answer.content if part.type == "image"]
+    return [Image.open(io.BytesIO(base64.b64decode(image.data))).size for image in images]
