@@ -12,13 +12,14 @@ from typing import Final
 from PIL import Image
 
 from hfstyle._controls import RANDOM_PREFIX
+from hfstyle._sources import Source
 from hfstyle._terminal import UsageError, reason
 from hfstyle.images import ImageError, Picture, encode_image, list_images, load_image
 from hfstyle.pipeline import StyleTransferPipeline
 from hfstyle.style import StyleCode
 from hfstyle.words import WORDS_PREFIX
 
-__all__ = ["Inputs", "Outputs", "Photo", "find_style", "style_label", "write_to_stdout"]
+__all__ = ["Inputs", "Outputs", "Photo", "Row", "find_style", "style_label", "write_to_stdout"]
 
 _SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".avif")
 _LONGEST_LABEL: Final = 80
@@ -92,6 +93,22 @@ class Inputs:
                     photos.setdefault(os.path.realpath(file), photo)
         many = len(arguments) > 1 or Path(arguments[0]).is_dir()
         return cls(list(photos.values()), failures, many)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A picture of a data set, as `Photo` is one of a file."""
+
+    source: Source
+    index: int
+    path: None = None
+
+    @property
+    def name(self) -> str:
+        return self.source.name(self.index)
+
+    def load(self) -> Picture:
+        return load_image(self.source.read(self.index), name=self.name, compact=True)
 
 
 class Outputs:

@@ -13,8 +13,9 @@ from typing import Final
 from PIL import Image
 
 from hfstyle import _control_commands
-from hfstyle._batch import Inputs, Outputs, find_style, style_label
+from hfstyle._batch import Inputs, Outputs, Photo, Row, find_style, style_label
 from hfstyle._model_commands import benchmark, evaluate, export_onnx, info, load_pipeline
+from hfstyle._sources import open_source
 from hfstyle._stylize import goes_by_rows, paint_and_write, paint_by_rows
 from hfstyle._terminal import Progress, UsageError, reason
 from hfstyle.examples import EXAMPLE_PHOTOS, example_photo
@@ -121,7 +122,9 @@ def stylize(args: argparse.Namespace) -> int:
 
 def encode(args: argparse.Namespace) -> int:
     """Save the style of a picture, or the mean of several, as a style code."""
-    inputs = Inputs.find(args.pictures, args.recursive)
+    if bool(args.pictures) == bool(args.dataset):
+        raise UsageError("give pictures, or --dataset NAME, and not both")
+    inputs = Inputs.find(args.pictures, args.recursive) if args.pictures else Inputs([], [], True)
     several = inputs.many
     output = args.output
     if output is None:
@@ -140,12 +143,21 @@ def encode(args: argparse.Namespace) -> int:
         raise FileExistsError(f"{target} exists already; choose another name")
 
     failures = _Failures(args.debug, inputs.failures)
-    if not inputs.photos:
+    photos: list[Photo | Row] = [*inputs.photos]
+    if args.dataset:
+        rows = open_source(
+            args.dataset,
+            split=args.split,
+            image_column=args.image_column,
+            revision=args.dataset_revision,
+        )
+        photos = [Row(rows, index) for index in range(len(rows))]
+    if not photos:
         return failures.report()
     pipe = load_pipeline(args)
     codes = []
-    progress = Progress(len(inputs.photos), args.quiet)
-    for photo in inputs.photos:
+    progress = Progress(len(photos), args.quiet)
+    for photo in photos:
         progress.show(photo.name)
         try:
             source = photo.load() if photo.path is None else photo.path  # or a style code's path

@@ -48,14 +48,24 @@ def add_encode(commands: Commands[Parser]) -> Parser:
         "place of the picture. Of several pictures, the mean of their styles.\n",
         "examples:\n"
         "  hfstyle encode painting.jpg -o painting.style.safetensors\n"
-        "  hfstyle encode monet/ -o monet.style.safetensors --artist 'Claude Monet'\n",
+        "  hfstyle encode monet/ -o monet.style.safetensors --artist 'Claude Monet'\n"
+        "  hfstyle encode --dataset user/my-paintings --clusters 4 -o paintings.style.safetensors\n",
     )
     parser.add_argument(
         "pictures",
-        nargs="+",
+        nargs="*",
         metavar="PICTURE",
         help="pictures, folders of pictures, style codes, or - (stdin)",
     )
+    parser.add_argument(
+        "--dataset",
+        metavar="NAME",
+        help="in place of pictures: a data set of the Hub, user/name, or Parquet files "
+        "(pip install 'hfstyle[batch]')",
+    )
+    parser.add_argument("--split", default="train", help="of a data set of the Hub")
+    parser.add_argument("--dataset-revision", help="of a data set of the Hub")
+    parser.add_argument("--image-column", default="image", help="of --dataset (default: image)")
     parser.add_argument(
         "-o",
         "--output",

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hub_server import HubServer
 from PIL import Image
 from small_model import small_generator
 
-from hfstyle import StyleTransferPipeline
+from hfstyle import StyleCode, StyleTransferPipeline
 from hfstyle.batch import main
+from hfstyle.cli import main as command_line
 
 pytest.importorskip("accelerate")
 pa = pytest.importorskip("pyarrow")
@@ -194,6 +196,28 @@ def test_a_data_set_of_the_hub_goes_in_by_name_and_a_run_goes_on(
     assert main(arguments(model, "someone/photos", "none", "--image-column", "picture")) == 1
     assert "someone/photos has no column 'picture', but image, label" in capsys.readouterr().err
     assert not Path("none").exists()
+
+
+def test_a_data_set_of_the_hub_is_a_collection(
+    hub_data: HubServer, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["encode", "--model", str(model), "--dataset", "someone/photos", "-o", "a.safetensors"]
+    assert command_line([*words, "--split", "test"]) == 0
+    pipe = StyleTransferPipeline.from_pretrained(model)
+    mean = StyleCode.mix([pipe.encode_style(picture(seed)) for seed in (20, 21)])
+    torch.testing.assert_close(
+        StyleCode.load("a.safetensors").vector, mean.vector, atol=1e-3, rtol=1e-3
+    )
+    capsys.readouterr()
+    assert command_line([*words, "--clusters", "2"]) == 1  # row 3 is damaged, the others count
+    assert "someone/photos row 3" in capsys.readouterr().err
+    counts = [StyleCode.load(f"a-{k}.style.safetensors").metadata["pictures"] for k in (1, 2)]
+    assert sum(map(int, counts)) == 4
+    assert Path("a.jpg").is_file()
+    assert command_line([*words, "photo.png"]) == 2
+    assert command_line(["encode", "--model", str(model)]) == 2
+    assert command_line([*words[:3], "--dataset", "someone/nothing", "-o", "b.safetensors"]) == 1
+    assert "someone/nothing is no folder, and no data set of the Hub" in capsys.readouterr().err
 
 
 @pytest.mark.slow
