@@ -273,14 +273,13 @@ class StyleSpace:
                 of_tokens = rows["token_directions"]
                 others = len(directions) - len(of_tokens)
                 directions = torch.cat((directions, F.pad(of_tokens, (0, 0, others, 0))), dim=1)
-            unlimited = torch.tensor([[-torch.inf], [torch.inf]])
             space = cls(
                 tensors["mean"].float(),
                 directions,
                 rows["coordinates"],
-                tensors.get("limits", unlimited).float(),
+                tensors["limits"].float(),
                 tuple(scales),
-                tuple(json.loads(header.get("parts", f"[{shape[0]}]"))),
+                tuple(json.loads(header["parts"])),
                 (shape[0], shape[1], shape[2]),
                 header["encoder"],
                 _rows(

@@ -277,10 +277,10 @@ def _clip(name: str) -> TextEncoder:
             f"the text encoder {name!r} is taken for a CLIP model, which needs transformers: "
             "pip install 'hfstyle[clip]'"
         ) from None
-    model: Any
+    load: Any = CLIPTextModelWithProjection.from_pretrained  # its declared type has no loading info
     try:
         tokenizer = AutoTokenizer.from_pretrained(name)
-        model, told = CLIPTextModelWithProjection.from_pretrained(name, output_loading_info=True)
+        model, told = load(name, output_loading_info=True)
         if told["missing_keys"]:  # of another kind of model, which transformers fills up by chance
             raise ValueError(f"it lacks {', '.join(sorted(told['missing_keys'])[:3])}, …")
     except (OSError, ValueError) as error:

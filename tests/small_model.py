@@ -10,6 +10,7 @@ from hfstyle import StyleGenerator
 
 SMALL_GENERATOR: dict[str, Any] = {
     "widths": (8, 8, 16, 16),
+    "fine_width": 8,
     "blocks": (1, 1, 1),
     "style_width": 16,
     "token_width": 16,

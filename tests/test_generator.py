@@ -60,6 +60,15 @@ def test_each_picture_of_a_batch_has_its_own_strength(generator: StyleGenerator)
     assert distance[2] > distance[1]
 
 
+def test_a_picture_styled_by_itself_stays_itself(generator: StyleGenerator) -> None:
+    picture = pictures(2, 3, 64, 96)
+    with torch.no_grad():
+        output = generator(picture, generator.encode(picture), torch.ones(2))
+        other = generator(picture, generator.encode(picture.flip(0)), torch.ones(2))
+    torch.testing.assert_close(output, picture, atol=1e-3, rtol=0)
+    assert (output - picture).abs().mean() < 0.1 * (other - picture).abs().mean()
+
+
 @pytest.mark.parametrize("size", [(32, 32), (48, 80), (128, 64), (16 * 7, 16 * 9)])
 def test_output_has_the_size_of_the_content_and_stays_in_range(
     generator: StyleGenerator, condition: Condition, size: tuple[int, int]

@@ -60,8 +60,12 @@ def test_features_take_the_statistics_of_the_style_at_full_strength_and_keep_the
     deviation = torch.rand(2, 5, generator=generator) + 0.5
     goal = torch.cat((mean, deviation), dim=1)
     strength = torch.tensor([1.0, 0.0])
-    moved = FeatureTransfer()(x, goal, strength, InstanceStatistics())
+    moved, apart = FeatureTransfer()(x, goal, strength, InstanceStatistics())
     new_mean, new_variance = moments(moved)
     torch.testing.assert_close(new_mean[0].flatten(), mean[0], atol=1e-4, rtol=0)
     torch.testing.assert_close(new_variance[0].sqrt().flatten(), deviation[0], atol=1e-3, rtol=0)
     torch.testing.assert_close(moved[1], x[1], atol=1e-5, rtol=0)
+    # The distance does not depend on strength; from a picture with the style's statistics it is none.
+    _, again = FeatureTransfer()(moved, goal, strength, InstanceStatistics())
+    assert again[0] < 1e-6
+    assert apart[1] == again[1] > 0.1

@@ -84,6 +84,17 @@ def test_style_loss_is_zero_at_the_target_wherever_things_are(normalise: str) ->
     assert off > 0.01
 
 
+def test_style_layers_count_by_their_weights() -> None:
+    content, style = losses.measure(features(1)), losses.measure(features(2))
+    names = list(style)
+    each = [
+        losses.style_loss(content, style, content, style, weights={k: float(k == n) for k in names})
+        for n in names
+    ]
+    doubled = losses.style_loss(content, style, content, style, weights={names[0]: 2.0})
+    torch.testing.assert_close(doubled, 2 * each[0] + sum(each[1:]))
+
+
 def test_texture_loss_sees_which_features_occur_together_and_not_where() -> None:
     content, style = losses.measure(features(1)), losses.measure(features(2))
     assert losses.texture_loss(style, style, content, style) == 0

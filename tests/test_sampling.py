@@ -129,7 +129,7 @@ def test_colours_survive_few_directions() -> None:
     colors = torch.stack([code.vector[-9:] for code in CODES])
     errors = []
     for parts in (PARTS, ()):
-        space = StyleSpace.fit(CODES, rank=6, parts=parts)
+        space = StyleSpace.fit(CODES, rank=8, parts=parts)
         kept = torch.stack([space.code(space.coordinates_of(c)).vector[-9:] for c in CODES])
         errors.append(float((kept - colors).square().sum() / colors.var(0).sum() / len(CODES)))
     assert errors[0] < 0.8 * errors[1], errors

@@ -13,7 +13,7 @@ from hfstyle.models.style_encoder import StyleEncoder
 @pytest.fixture(scope="module")
 def encoder() -> StyleEncoder:
     torch.manual_seed(0)
-    return StyleEncoder((8, 12, 16), style_width=24, token_width=8, token_grid=4).eval()
+    return StyleEncoder((6, 8, 12, 16), style_width=24, token_width=8, token_grid=4).eval()
 
 
 @pytest.mark.parametrize("size", [(64, 64), (65, 79), (101, 64), (144, 200)])
@@ -23,7 +23,7 @@ def test_any_size_gives_a_condition_of_the_same_shape(
     with torch.no_grad():
         condition = encoder(torch.rand(2, 3, *size))
     assert condition.vector.shape == (2, encoder.vector_width)
-    assert encoder.vector_width == 24 + 2 * (8 + 12 + 16) + 9
+    assert encoder.vector_width == 24 + 2 * (6 + 8 + 12 + 16) + 9
     assert condition.tokens.shape == (2, 16, 8)
     assert condition.vector.dtype == condition.tokens.dtype == torch.float32
     assert torch.isfinite(condition.vector).all()
@@ -47,7 +47,7 @@ def test_contrast_and_colour_change_the_code(encoder: StyleEncoder) -> None:
 
 
 def test_a_flat_picture_gives_finite_code_and_gradients() -> None:
-    encoder = StyleEncoder((8, 12, 16), style_width=24, token_width=8, token_grid=4)
+    encoder = StyleEncoder((6, 8, 12, 16), style_width=24, token_width=8, token_grid=4)
     style = torch.full((1, 3, 64, 64), 0.5, requires_grad=True)
     encoder(style).vector.sum().backward()
     assert style.grad is not None

@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 SMALL_GENERATOR = {
     "widths": (8, 8, 16, 16),
+    "fine_width": 8,
     "blocks": (1, 1, 1),
     "style_width": 16,
     "token_width": 8,

@@ -26,9 +26,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add(
         "--loss_resolution",
         type=int,
-        help="side of the style crops, and of the pictures the losses and the discriminator look at; outputs are reduced "
-        "to it or, in a fifth of the steps, cut to it, so that strokes learn their size on larger crops at less cost. A "
-        "multiple of 16, at most --resolution, which it is by default",
+        help="side of the pictures that the style encoder, the losses and the discriminator look at: crops and outputs are "
+        "reduced to it, for the losses and the discriminator in two of three steps, so that strokes learn their size on "
+        "larger crops at less cost. A multiple of 16, at most --resolution, which it is by default",
     )
     add(
         "--style_zoom",
@@ -88,6 +88,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add(
         "--style_layers", nargs="+", default=["relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"]
     )
+    add(
+        "--style_layer_weights",
+        type=float,
+        nargs="+",
+        help="of --style_layers in the style loss, one for each; by default all 1",
+    )
     add("--local_layers", nargs="+", default=["relu3_1", "relu4_1"])
     add("--content_weight", type=float, default=1.0)
     add("--style_weight", type=float, default=4.0)
@@ -103,7 +109,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     add("--contrast_weight", type=float, default=0.1)
     add("--style_normalisation", choices=("pair", "energy"), default="pair")
-    add("--adversarial_weight", type=float, default=0.3)
+    add("--adversarial_weight", type=float, default=0.05)
     add("--gan_loss", choices=("minimax", "nonsaturating", "hinge"), default="hinge")
     add(
         "--mismatched_weight",
@@ -201,6 +207,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         parser.error(
             f"--loss_resolution {args.loss_resolution}: must be a multiple of 16, at least 64 and at most --resolution "
             f"{args.resolution}"
+        )
+    if args.style_layer_weights is None:
+        args.style_layer_weights = [1.0] * len(args.style_layers)
+    if len(args.style_layer_weights) != len(args.style_layers):
+        parser.error(
+            f"--style_layer_weights: {len(args.style_layer_weights)} numbers for {len(args.style_layers)} --style_layers; "
+            "give one for each"
         )
     for name in (
         "train_batch_size",

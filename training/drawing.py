@@ -92,28 +92,29 @@ def architecture(generator: StyleGenerator, discriminator: StyleDiscriminator) -
 
 
 def _draw_encoder(d: _Drawing, generator: StyleGenerator) -> None:
-    e, trunk = generator.encoder, generator.encoder.trunk
-    low, mid, high = (layer.out_channels for layer in (trunk.stem, trunk.down1, trunk.down2))
+    e = generator.encoder
+    fine, low, mid, high = _trunk_widths(generator)
     learned, width = e.linear.out_features, e.token.out_channels
-    d.panel(20, 18, 1200, 186, "Style encoder E", f"{_count(e)}; the first three boxes, its trunk, are shared with the generator")  # fmt: skip
-    d.box("data", 40, 66, 130, "style picture y", "any size from 64 px")
-    d.box("enc", 205, 66, 130, "conv, residual", f"{low} channels · 1/4")
-    d.box("enc", 370, 66, 130, "conv ↓2", f"{mid} channels · 1/8")
-    d.box("enc", 535, 66, 130, "conv ↓2", f"{high} channels · 1/16")
-    for x in (170, 335, 500):
-        d.arrow((x, 88), (x + 35, 88))
-    d.arrow((665, 88), (710, 88))
-    d.box("enc", 710, 66, 150, "residual, 1×1 conv", f"averaged to {e.token_grid} × {e.token_grid}")
-    for x in (270, 435, 600):
+    d.panel(20, 18, 1200, 186, "Style encoder E", f"{_count(e)}; the first four boxes, its trunk, are shared with the generator")  # fmt: skip
+    d.box("data", 40, 66, 120, "style picture y", "from 64 px")
+    d.box("enc", 185, 66, 115, "conv", f"{fine} ch. · 1/2")
+    d.box("enc", 325, 66, 115, "↓2, conv, res.", f"{low} ch. · 1/4")
+    d.box("enc", 465, 66, 115, "↓2, conv", f"{mid} ch. · 1/8")
+    d.box("enc", 605, 66, 115, "↓2, conv", f"{high} ch. · 1/16")
+    for x in (160, 300, 440, 580):
+        d.arrow((x, 88), (x + 25, 88))
+    d.arrow((720, 88), (740, 88))
+    d.box("enc", 740, 66, 140, "residual, 1×1 conv", f"averaged to {e.token_grid} × {e.token_grid}")
+    for x in (242, 382, 522, 662):
         d.arrow((x, 110), (x, 138))
-    d.box("enc", 205, 138, 460, "means and deviations of channels, covariance of colours")  # fmt: skip
-    d.arrow((665, 160), (710, 160))
-    d.box("enc", 710, 138, 150, "+ fully connected", f"{e.linear.in_features} → {learned}")
+    d.box("enc", 185, 138, 535, "means and deviations of channels, covariance of colours")  # fmt: skip
+    d.arrow((720, 160), (740, 160))
+    d.box("enc", 740, 138, 140, "+ fully connected", f"{e.linear.in_features} → {learned}")
     d.box("code", 895, 36, 190, h=156)
     d.text(990, 54, "StyleCode", "mid dim")
-    d.arrow((860, 88), (910, 88))
+    d.arrow((880, 88), (910, 88))
     d.box("data", 910, 66, 160, "tokens", f"{e.token_grid**2} × {width}: local look")
-    d.arrow((860, 160), (910, 160))
+    d.arrow((880, 160), (910, 160))
     d.box("data", 910, 138, 160, "vector c", f"{e.vector_width}: global look")
     d.text(1100, 84, "save, load,")
     d.text(1100, 102, "mix, share")
@@ -121,8 +122,7 @@ def _draw_encoder(d: _Drawing, generator: StyleGenerator) -> None:
 
 
 def _draw_generator(d: _Drawing, g: StyleGenerator) -> None:
-    trunk = g.encoder.trunk
-    low, mid, high = (layer.out_channels for layer in (trunk.stem, trunk.down1, trunk.down2))
+    fine, low, mid, high = _trunk_widths(g)
     head = g.detail.out_channels
     own = sum(p.numel() for p in g.parameters()) - sum(p.numel() for p in g.encoder.parameters())
     note = (
@@ -138,12 +138,16 @@ def _draw_generator(d: _Drawing, g: StyleGenerator) -> None:
     d.box("data", 95, y1, 130, "content photo x", "any size from 16 px")
     d.arrow((225, y1 + 22), (270, y1 + 22))
     d.box("gen", 270, y1, 190, "x in the style’s colours", "mean and covariance of y", badge="c")
-    d.arrow((120, y1 + 44), (120, y4 + 22), (150, y4 + 22))
-    d.box("enc", 150, y4, 125, "conv, residual", f"{low} channels")
-    d.arrow((195, y4 + 44), (195, y8 + 22), (225, y8 + 22))
-    d.box("enc", 225, y8, 125, "conv ↓2", f"{mid} channels")
+    d.arrow((460, y1 + 22), (500, y1 + 22))
+    d.box("gen", 500, y1, 150, "averaged over 4 px", "nothing else of x")
+    d.arrow((115, y1 + 44), (115, y2 + 22), (145, y2 + 22))
+    d.box("enc", 145, y2, 110, "conv", f"{fine} channels")
+    d.arrow((165, y2 + 44), (165, y4 + 22), (195, y4 + 22))
+    d.box("enc", 195, y4, 110, "↓2, conv, res.", f"{low} channels")
+    d.arrow((215, y4 + 44), (215, y8 + 22), (245, y8 + 22))
+    d.box("enc", 245, y8, 110, "↓2, conv", f"{mid} channels")
     d.arrow((265, y8 + 44), (265, y16 + 22), (295, y16 + 22))
-    d.box("enc", 295, y16, 125, "conv ↓2", f"{high} channels")
+    d.box("enc", 295, y16, 125, "↓2, conv", f"{high} channels")
     d.arrow((420, y16 + 22), (450, y16 + 22))
     d.box("gen", 450, y16, 90, "AdaIN", badge="c, s")
     d.arrow((540, y16 + 22), (565, y16 + 22))
@@ -151,30 +155,44 @@ def _draw_generator(d: _Drawing, g: StyleGenerator) -> None:
         "gen", 565, y16, 215, f"{attend}{_blocks(g.blocks_high)}", f"{high} channels", badge=badge
     )
     d.arrow((780, y16 + 22), (800, y16 + 22), (800, y8 + 32))
-    d.arrow((350, y8 + 22), (450, y8 + 22))
+    d.arrow((355, y8 + 22), (450, y8 + 22))
     d.box("gen", 450, y8, 90, "AdaIN", badge="c, s")
     d.arrow((540, y8 + 22), (790, y8 + 22))
     d.plus(800, y8 + 22)
     d.arrow((810, y8 + 22), (830, y8 + 22))
     d.box("gen", 830, y8, 200, f"{attend}{_blocks(g.blocks_mid)}", f"{mid} channels", badge=badge)
     d.arrow((1030, y8 + 22), (1045, y8 + 22), (1045, y4 + 32))
-    d.arrow((275, y4 + 22), (450, y4 + 22))
+    d.arrow((305, y4 + 22), (450, y4 + 22))
     d.box("gen", 450, y4, 90, "AdaIN", badge="c, s")
     d.arrow((540, y4 + 22), (1035, y4 + 22))
     d.plus(1045, y4 + 22)
-    d.arrow((1055, y4 + 22), (1075, y4 + 22))
-    d.box("gen", 1075, y4, 135, _blocks(g.blocks_low), f"{low} channels", badge="c, s")
+    d.arrow((1055, y4 + 22), (1070, y4 + 22))
+    d.box("gen", 1070, y4, 144, _blocks(g.blocks_low), f"{low} channels", badge="c, s")
     d.arrow((1138, y4), (1138, y2 + 22), (1075, y2 + 22))
-    d.arrow((365, y1 + 44), (365, y2 + 22), (780, y2 + 22))
-    d.box("gen", 780, y2, 295, "joined to colours, modulated conv, conv",
-          f"{g.spread.out_channels} + 12 → {head} → {g.refine.out_channels} channels", badge="c, s")  # fmt: skip
+    d.arrow((255, y2 + 30), (450, y2 + 30))
+    d.box("gen", 450, y2, 90, "AdaIN", badge="c, s")
+    d.arrow((540, y2 + 30), (780, y2 + 30))
+    d.arrow((600, y1 + 44), (600, y2 + 12), (780, y2 + 12))
+    d.box("gen", 780, y2, 295, "joined, modulated conv, conv",
+          f"{g.spread.out_channels} + 3 + {fine} → {head} → {g.refine.out_channels} channels", badge="c, s")  # fmt: skip
     d.arrow((850, y2), (850, y1 + 44))
-    d.arrow((460, y1 + 22), (770, y1 + 22))
-    d.box("gen", 770, y1, 150, "colours + conv", "p, 3 channels")
+    d.arrow((650, y1 + 22), (740, y1 + 22))
+    d.box("gen", 740, y1, 180, "colours + conv", "p; less if x is like y already")
     d.arrow((920, y1 + 22), (950, y1 + 22))
     d.box("gen", 950, y1, 120, "x + s (p − x)", "s = 0 is x exactly", badge="s")
     d.arrow((1070, y1 + 22), (1100, y1 + 22))
     d.box("data", 1100, y1, 105, "painted photo", "H × W")
+
+
+def _trunk_widths(generator: StyleGenerator) -> tuple[int, int, int, int]:
+    """Channels at 1/2, 1/4, 1/8 and 1/16 of the resolution."""
+    trunk = generator.encoder.trunk
+    return (
+        trunk.stem.out_channels,
+        trunk.down0.out_channels,
+        trunk.down1.out_channels,
+        trunk.down2.out_channels,
+    )
 
 
 def _blocks(blocks: nn.ModuleList) -> str:

@@ -13,7 +13,7 @@ B batch · C channels · h, w size of a feature map · D style width
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import torch
@@ -107,14 +107,20 @@ def style_loss(
     content: dict[str, Statistics],
     style: dict[str, Statistics],
     normalise: Literal["pair", "energy"] = "pair",
+    weights: Mapping[str, float] | None = None,
 ) -> Tensor:
     """Distance of channel means and deviations over all depths (AdaIN, eq. 13).
 
-    L = mean_l sqrt((|mu_G - mu_t|^2 + |sigma_G - sigma_t|^2) / n_l + eps) - sqrt(eps)
+    L = mean_l w_l (sqrt((|mu_G - mu_t|^2 + |sigma_G - sigma_t|^2) / n_l + eps) - sqrt(eps))
 
     With `normalise="pair"`, n_l is the same distance between content and style (plus a floor), as in IST: every pair
     starts near 1, so that strong styles do not drown weak ones. With "energy", n_l is the style's own energy. The root
     keeps the few pairs that are far off, or whose content and style are nearly alike, from ruling the gradient.
+
+    Args:
+        output, target, content, style: statistics by layer.
+        normalise: what n_l is.
+        weights: w_l by layer, 1 where it is not given.
     """
     terms = []
     for name, wanted in target.items():
@@ -126,7 +132,8 @@ def style_loss(
         if normalise == "pair":
             between = _squared(own.mean - goal.mean) + _squared(own.std - goal.std)
             scale = between + 0.05 * scale
-        terms.append((torch.sqrt(distance / (scale + 1e-8) + _ROOT_EPS) - _ROOT_EPS**0.5).mean())
+        root = _root(distance / (scale + 1e-8)).mean()
+        terms.append(root * (1.0 if weights is None else weights.get(name, 1.0)))
     return torch.stack(terms).mean()
 
 
@@ -138,14 +145,17 @@ def texture_loss(
 ) -> Tensor:
     """Distance of channel covariances (centred Gram matrices, Gatys et al. 2016, eq. 4), normalised per pair.
 
-    Means and deviations fix palette and contrast; which features occur together is what makes a brush stroke.
+    L = mean_l sqrt(|Sigma_G - Sigma_t|^2 / n_l + eps) - sqrt(eps)
+
+    n_l and the root are as in `style_loss`. Means and deviations fix palette and contrast; which features occur together
+    is what makes a brush stroke.
     """
     terms = []
     for name, wanted in target.items():
         distance = _squared(output[name].covariance - wanted.covariance)
         energy = _squared(style[name].covariance)
         between = _squared(content[name].covariance - style[name].covariance)
-        terms.append((distance / (between + 0.05 * energy + 1e-10)).mean())
+        terms.append(_root(distance / (between + 0.05 * energy + 1e-10)).mean())
     return torch.stack(terms).mean()
 
 
@@ -159,6 +169,10 @@ def color_loss(output: Tensor, content: Tensor, style: Tensor, strength: Tensor)
     seen, own, goal = (measure({"pixels": picture}) for picture in (output, content, style))
     target = interpolate(own, goal, strength)
     return style_loss(seen, target, own, goal) + texture_loss(seen, target, own, goal)
+
+
+def _root(ratio: Tensor) -> Tensor:
+    return torch.sqrt(ratio + _ROOT_EPS) - _ROOT_EPS**0.5
 
 
 def _squared(x: Tensor) -> Tensor:

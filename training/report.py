@@ -182,5 +182,6 @@ def save_curves(log: Path, path: Path) -> None:
         axis.set(title=title, xlabel="pairs")
         if axis.lines:
             axis.legend(fontsize=8)
+    axes.flat[0].set_yscale("symlog", linthresh=0.01)  # terms of very different sizes, and below 0
     figure.savefig(path, dpi=110)
     plt.close(figure)

@@ -10,19 +10,14 @@ B pairs · S side of a crop · D style width
 
 from __future__ import annotations
 
-import inspect
-import json
 import math
 import os
-import signal
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from accelerate import Accelerator
 from accelerate.logging import get_logger
 from accelerate.utils import ProjectConfiguration, set_seed
@@ -37,17 +32,32 @@ from training import losses
 from training.arguments import parse_args
 from training.augment import augment
 from training.checkpoints import Counters, check_output_dir, resume, save_checkpoint
-from training.data import BatchLoader, DeviceLoader, DevicePictures, make_stream, open_pictures
+from training.judging import discriminator_step, diversity
+from training.loaders import open_loaders
 from training.monitor import GameMonitor
 from training.muon import Muon
+from training.optimisation import (
+    ema_update,
+    freeze_unused,
+    hidden_and_others,
+    make_scheduler,
+    read_config,
+)
 from training.perceptual import load_perceptual
 from training.report import Log, export, push, save_curves, save_grid
+from training.stopping import StopRequest, any_process
+from training.views import (
+    MOVE_MARGIN,
+    channels_last,
+    loss_view,
+    move,
+    no_grad_features,
+    permute_channels,
+    resized,
+    to_float,
+)
 
 logger = get_logger(__name__)
-
-_MOVE_MARGIN = 16  # px, of which a photo is moved at most half
-_NOISE = 0.01  # deviation of the noise on a moved photo
-_CUT_EVERY = 5  # steps, in one of which the losses see a cut of the output at its own resolution
 
 
 class GeneratorStep(nn.Module):
@@ -66,7 +76,7 @@ class GeneratorStep(nn.Module):
         output = self.generator(content, condition, strength)
         if not encoded:
             return output, condition.vector, condition.vector[:0]
-        painted = _resized(output[:encoded], self.loss_resolution)
+        painted = resized(output[:encoded], self.loss_resolution)
         return output, condition.vector, self.generator.encode(painted).vector
 
 
@@ -100,10 +110,10 @@ def main(args: Any) -> None:
         StyleGenerator.from_pretrained(args.init_from)
         if args.init_from
         else StyleGenerator(
-            **{"use_tokens": not args.no_tokens, **_read_config(args.generator_config)}
+            **{"use_tokens": not args.no_tokens, **read_config(args.generator_config)}
         )
     )
-    _freeze_unused(generator)
+    freeze_unused(generator)
     judge_from = args.init_discriminator_from
     if judge_from is None and args.init_from and (Path(args.init_from) / "discriminator").is_dir():
         judge_from = str(Path(args.init_from) / "discriminator")
@@ -126,72 +136,25 @@ def main(args: Any) -> None:
             "--content_layers, --style_layers and --local_layers among them"
         )
     ema = AveragedModel(
-        generator, device=device, use_buffers=True, multi_avg_fn=_ema_update(args.ema_decay)
+        generator, device=device, use_buffers=True, multi_avg_fn=ema_update(args.ema_decay)
     )
 
-    # Data: two endless streams. Content is photographs and, now and then, a painting.
-    streams = {}
-    for kind in ("content", "style"):
-        source = open_pictures(
-            getattr(args, f"{kind}_dataset_name"),
-            getattr(args, f"{kind}_data_dir"),
-            config_name=getattr(args, f"{kind}_dataset_config_name"),
-            image_column=args.image_column,
-            streaming=args.streaming,
-            cache_dir=args.cache_dir,
-        )
-        streams[kind] = (
-            DevicePictures(source, device=device, resolution_limit=max(320, args.resolution))
-            if args.data_on_device
-            else make_stream(
-                source,
-                seed=args.seed + (kind == "style"),
-                rank=rank,
-                world_size=accelerator.num_processes,
-                resolution_limit=max(320, args.resolution),
-            )
-        )
-    make_loader = DeviceLoader if args.data_on_device else BatchLoader
-    common: dict[str, Any] = {"rank": rank}
-    if args.data_on_device:
-        common["world_size"] = accelerator.num_processes
-    else:
-        common["threads"] = args.dataloader_num_workers
-    mix: Any = [(streams["content"], 1 - args.paintings_as_content)]
-    if args.paintings_as_content > 0:
-        paintings = (
-            streams["style"] if args.data_on_device else streams["style"].with_seed(args.seed + 2)
-        )
-        mix.append((paintings, args.paintings_as_content))
     batch, side = args.train_batch_size, args.resolution
-    loaders = {
-        "content": make_loader(
-            mix, batch, side, zoom=tuple(args.content_zoom), seed=args.seed, **common
-        ),
-        "style": make_loader(
-            streams["style"],
-            batch,
-            args.loss_resolution,
-            crops=2,
-            zoom=tuple(args.style_zoom),
-            seed=args.seed + 1,
-            **common,
-        ),
-    }
+    loaders = open_loaders(args, device, rank, accelerator.num_processes)
 
     # Optimisers. The discriminator learns faster than the generator (two time scales, Heusel et al. 2017).
     betas, decay = (args.adam_beta1, args.adam_beta2), args.adam_weight_decay
     adam: dict[str, Any] = {"betas": betas, "weight_decay": decay, "fused": True}
     optimizer = (
-        Muon(*_hidden_and_others(generator), args.learning_rate, betas=betas, weight_decay=decay)
+        Muon(*hidden_and_others(generator), args.learning_rate, betas=betas, weight_decay=decay)
         if args.optimizer == "muon"
         else torch.optim.AdamW(generator.parameters(), args.learning_rate, **adam)
     )
     optimizer_d = torch.optim.AdamW(
         discriminator.parameters(), args.discriminator_learning_rate, **adam
     )
-    scheduler = _scheduler(args, optimizer, accelerator.num_processes)
-    scheduler_d = _scheduler(args, optimizer_d, accelerator.num_processes)
+    scheduler = make_scheduler(args, optimizer, accelerator.num_processes)
+    scheduler_d = make_scheduler(args, optimizer_d, accelerator.num_processes)
     step_module = GeneratorStep(generator, args.loss_resolution)
     step_module, discriminator, optimizer, optimizer_d, scheduler, scheduler_d = (
         accelerator.prepare(
@@ -214,7 +177,7 @@ def main(args: Any) -> None:
         public = {k: str(v) for k, v in vars(args).items() if k != "hub_token"}
         accelerator.init_trackers("hfstyle", config=public)
 
-    stopping = _StopRequest()
+    stopping = StopRequest()
     started, first_pair = time.monotonic(), counters.pairs
     minutes_before = counters.minutes
     time_limit = math.inf if args.max_train_minutes is None else args.max_train_minutes
@@ -227,14 +190,14 @@ def main(args: Any) -> None:
     )
 
     while counters.step < args.max_train_steps:
-        content = _to_float(loaders["content"].next_batch()[:, 0], device)  # (B, 3, S, S)
-        crops = _to_float(loaders["style"].next_batch().flatten(0, 1), device).unflatten(
+        content = to_float(loaders["content"].next_batch()[:, 0], device)  # (B, 3, S, S)
+        crops = to_float(loaders["style"].next_batch().flatten(0, 1), device).unflatten(
             0, (batch, 2)
         )
-        crops = _permute_channels(crops, args.color_jitter)
+        crops = permute_channels(crops, args.color_jitter)
         style, real = (
-            _channels_last(crops[:, 0]),
-            _channels_last(crops[:, 1]),
+            channels_last(crops[:, 0]),
+            channels_last(crops[:, 1]),
         )  # two crops of one painting each
 
         # The first `full` pairs are painted at strength 1. Extra ones follow: pictures styled by themselves, photos and
@@ -246,13 +209,13 @@ def main(args: Any) -> None:
         again = extra if args.consistency_weight > 0 else 0
         strength = torch.ones(batch + own + again, device=device)
         strength[full:batch] = torch.rand(batch - full, device=device)
-        themselves = content[:own] if counters.step % 2 else _resized(style[:own], side)
-        moved, down, right = _move(content[:again])
-        all_content = _channels_last(torch.cat((content, themselves, moved)))
-        all_style = _channels_last(
-            torch.cat((style, _resized(themselves, args.loss_resolution), style[:again]))
+        themselves = content[:own] if counters.step % 2 else style[:own]
+        moved, down, right = move(content[:again])
+        all_content = channels_last(torch.cat((content, themselves, moved)))
+        all_style = channels_last(
+            resized(torch.cat((style, themselves, style[:again])), args.loss_resolution)
         )
-        look = _loss_view(counters.step, side, args.loss_resolution)
+        look = loss_view(counters.step, args.loss_resolution)
         adversarial_weight = args.adversarial_weight * min(
             1.0, max(0.0, (counters.step - args.adversarial_start) / max(1, args.adversarial_ramp))
         )
@@ -273,7 +236,7 @@ def main(args: Any) -> None:
 
             # 1. The discriminator's move.
             if playing:
-                judged = _discriminator_step(
+                judged = discriminator_step(
                     args, discriminator, bare_discriminator, seen_content[:full], seen_real,
                     seen_output[:full].detach(), codes.detach(), with_r1=counters.step % args.r1_interval == 0,
                 )  # fmt: skip
@@ -293,7 +256,7 @@ def main(args: Any) -> None:
             with accelerator.autocast():
                 seen = {
                     "output": perceptual(seen_output, layers),
-                    **_no_grad_features(perceptual, layers, content=seen_content, style=seen_style),
+                    **no_grad_features(perceptual, layers, content=seen_content, style=seen_style),
                 }
             stats = {
                 name: losses.measure({k: f for k, f in features.items() if k in args.style_layers})
@@ -304,8 +267,9 @@ def main(args: Any) -> None:
                 seen["output"], seen["content"], args.content_layers
             )
             terms["style"] = args.style_weight * losses.style_loss(
-                stats["output"], target, stats["content"], stats["style"], args.style_normalisation
-            )
+                stats["output"], target, stats["content"], stats["style"], args.style_normalisation,
+                dict(zip(args.style_layers, args.style_layer_weights, strict=True)),
+            )  # fmt: skip
             if args.texture_weight > 0:
                 terms["texture"] = args.texture_weight * losses.texture_loss(
                     stats["output"], target, stats["content"], stats["style"]
@@ -319,7 +283,7 @@ def main(args: Any) -> None:
                 )
             if args.color_weight > 0:
                 terms["color"] = args.color_weight * losses.color_loss(
-                    seen_output, seen_content, seen_style, strength[:batch]
+                    output, content, style, strength[:batch]
                 )
             if own:
                 terms["identity"] = args.identity_weight * losses.identity_loss(
@@ -327,7 +291,7 @@ def main(args: Any) -> None:
                 )
             if again:
                 terms["consistency"] = args.consistency_weight * losses.consistency_loss(
-                    output[:again], repeated, down, right, _MOVE_MARGIN
+                    output[:again], repeated, down, right, MOVE_MARGIN
                 )
             if contrasting:
                 terms["contrast"] = args.contrast_weight * losses.contrast_loss(
@@ -374,14 +338,14 @@ def main(args: Any) -> None:
                 "Lower --learning_rate or use --mixed_precision no."
             )
 
-        out_of_time = _any_process(
+        out_of_time = any_process(
             accelerator, stopping.asked or (time.monotonic() - started) / 60 >= time_limit
         )
         last = out_of_time or counters.step == args.max_train_steps
         measured |= {f"loss_{name}": value for name, value in terms.items()}
         if counters.step % 10 == 0:
             with accelerator.autocast():
-                measured |= _diversity(generator, content, style)
+                measured |= diversity(generator, content, all_style[:batch])
         # One transfer from the device for all numbers of a step.
         numbers = torch.stack([value.detach().float() for value in measured.values()]).tolist()
         step_row = dict(zip(measured, numbers, strict=True))
@@ -407,7 +371,7 @@ def main(args: Any) -> None:
             and counters.step % args.validation_steps == 0
         ):
             if validation is None:
-                validation = content[:4].clone(), _resized(style[:4], side)
+                validation = content[:4].clone(), style[:4].clone()
             save_grid(
                 ema.module, *validation, output_dir / "validation" / f"step-{counters.step:07d}.png"
             )
@@ -430,246 +394,6 @@ def main(args: Any) -> None:
         loader.close()
     stopping.restore()
     accelerator.end_training()
-
-
-def _discriminator_step(
-    args: Any,
-    discriminator: nn.Module,
-    bare_discriminator: StyleDiscriminator,
-    content: Tensor,
-    real: Tensor,
-    fake: Tensor,
-    codes: Tensor,
-    with_r1: bool,
-) -> dict[str, Tensor]:
-    """The discriminator's loss and accuracies on reals, fakes, reals with a wrong code, reals with a wrong view.
-
-    content, fake: (F, 3, S, S); real: (B, 3, S, S) with B >= F; codes: (B, D) of another crop of each real.
-    """
-    number = len(fake)
-    real, codes = real[:number], codes[:number]
-    real_view = content_view(real)
-    wrong = max(1, number // 4)
-    candidates = torch.cat((real, fake, real[:wrong]))
-    views = torch.cat((real_view, content_view(content), real_view[:wrong].roll(1, 0).flip(3)))
-    pairs = torch.stack((codes, codes.roll(1, 0)), dim=1)  # (F, 2, D): right, wrong
-    logits = discriminator(*augment(candidates, views), torch.cat((pairs, pairs, pairs[:wrong])))
-    right_real = [scale[:number, :1] for scale in logits]
-    on_fake = [scale[number : 2 * number, :1] for scale in logits]
-    wrong_code = [scale[:number, 1:] for scale in logits]
-    wrong_view = [scale[2 * number :, :1] for scale in logits]
-    kind = args.gan_loss
-    # Fakes of all kinds together weigh as much as the reals: else "always fake" is the discriminator's best first answer.
-    fakes, weights = losses.discriminator_loss(on_fake, False, kind), 1.0
-    if args.mismatched_weight > 0 and number > 1:
-        fakes = fakes + args.mismatched_weight * (
-            losses.discriminator_loss(wrong_code, False, kind)
-            + 0.5 * losses.discriminator_loss(wrong_view, False, kind)
-        )
-        weights += 1.5 * args.mismatched_weight
-    loss = losses.discriminator_loss(right_real, True, kind) + fakes / weights
-    # How much higher paintings score with their own code than with another: the conditional part of the game.
-    gaps = [(a - b).detach().mean() for a, b in zip(right_real, wrong_code, strict=True)]
-    result = {
-        "d_accuracy_real": _share(right_real, True),
-        "d_accuracy_fake": _share(on_fake, False),
-        "d_accuracy_mismatched": _share(wrong_code, False),
-        "d_condition": torch.stack(gaps).mean(),
-        "d_logit_size": torch.stack([scale.detach().abs().mean() for scale in logits]).mean(),
-    }
-    if with_r1 and args.r1_gamma > 0:
-        sample = real[: max(1, number // 2)].detach().requires_grad_(True)
-        # The prepared forward would turn autocast on again; second derivatives want float32.
-        with torch.autocast(sample.device.type, enabled=False):
-            clean = StyleDiscriminator.forward(
-                bare_discriminator, sample, real_view[: len(sample)], codes[: len(sample), None]
-            )
-            penalty = losses.r1_penalty(clean, sample)
-        loss = loss + 0.5 * args.r1_gamma * args.r1_interval * penalty
-        result["r1"] = penalty.detach()
-    return {"loss": loss, **result}
-
-
-def _share(logits: list[Tensor], positive: bool) -> Tensor:
-    return torch.stack([((scale > 0) == positive).float().mean() for scale in logits]).mean()
-
-
-@torch.no_grad()
-def _diversity(generator: StyleGenerator, content: Tensor, style: Tensor) -> dict[str, Tensor]:
-    """How different one content looks under up to eight styles, against how different these are; spread of their codes.
-
-    Pictures are compared by their colours on a coarse grid and their contrast.
-    """
-    style = style[:8]
-    if len(style) < 2:
-        return {}
-    condition = generator.encode(style)
-    one = content[:1].expand(len(style), -1, -1, -1)
-    output = generator(one, condition, torch.ones(len(style), device=style.device))
-
-    def spread(pictures: Tensor) -> Tensor:
-        small = F.adaptive_avg_pool2d(pictures.float(), 4).flatten(1)
-        small = torch.cat((small, pictures.float().std((2, 3))), dim=1)
-        return torch.pdist(small).mean()
-
-    codes = condition.vector
-    return {
-        "diversity": spread(output) / spread(style).clamp(min=1e-6),
-        "code_spread": codes.std(0).norm() / codes.norm(dim=1).mean().clamp(min=1e-6),
-    }
-
-
-def _read_config(path: str | None) -> dict[str, Any]:
-    """Keyword arguments of the generator from a JSON file, for instance the config.json of another model."""
-    if path is None:
-        return {}
-    config = json.loads(Path(path).read_text())
-    known = inspect.signature(StyleGenerator.__init__).parameters.keys() - {"self"}
-    return {key: value for key, value in config.items() if key in known}
-
-
-def _hidden_and_others(generator: StyleGenerator) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """Weights between hidden layers, and all other parameters: what sees pixels, makes pixels, or is a bias."""
-    outer = (
-        "encoder.trunk.stem.",
-        "encoder.linear.",
-        "encoder.mlp",
-        "style1.",
-        "paint.",
-        "refine.",
-    )
-    hidden, others = [], []
-    for name, parameter in generator.named_parameters():
-        inner = parameter.ndim > 1 and not name.startswith(outer)
-        (hidden if inner else others).append(parameter)
-    return hidden, others
-
-
-def _freeze_unused(generator: StyleGenerator) -> None:
-    """Parameters that no forward pass uses would make DDP wait for their gradients."""
-    if not generator.use_tokens:
-        for module in (generator.attend_high, generator.attend_mid, generator.encoder.token):
-            module.requires_grad_(False)
-
-
-def _no_grad_features(
-    network: nn.Module, layers: frozenset[str], **pictures: Tensor
-) -> dict[str, Any]:
-    """Features of several batches of the same shape in one pass without gradients."""
-    with torch.no_grad():
-        features = network(torch.cat(list(pictures.values())), layers)
-    parts = {name: f.chunk(len(pictures)) for name, f in features.items()}
-    return {who: {name: part[i] for name, part in parts.items()} for i, who in enumerate(pictures)}
-
-
-def _resized(pictures: Tensor, side: int) -> Tensor:
-    """(B, 3, S, S) -> (B, 3, side, side), averaging where it shrinks."""
-    if side == pictures.shape[2]:
-        return pictures
-    return F.interpolate(
-        pictures, (side, side), mode="bilinear", antialias=side < pictures.shape[2]
-    )
-
-
-def _loss_view(step: int, side: int, loss_side: int) -> Callable[[Tensor], Tensor]:
-    """How the losses of this step look at pictures: reduced to `loss_side`, or at a window of that side.
-
-    Contents and outputs have `side` px; styles and reals have `loss_side` px and are enlarged for a window.
-    """
-    if step % _CUT_EVERY:
-        return lambda pictures: _channels_last(_resized(pictures, loss_side))
-    top, left = (int(torch.randint(side - loss_side + 1, ())) for _ in range(2))
-
-    def window(pictures: Tensor) -> Tensor:
-        large = _resized(pictures, side)
-        return _channels_last(large[..., top : top + loss_side, left : left + loss_side])
-
-    return window
-
-
-def _move(content: Tensor) -> tuple[Tensor, int, int]:
-    """The contents moved down and right by 0 to half of `_MOVE_MARGIN` px, with noise; and these two numbers."""
-    down, right = (int(torch.randint(_MOVE_MARGIN // 2 + 1, ())) for _ in range(2))
-    padded = F.pad(content, (right, 0, down, 0), mode="reflect")
-    moved = padded[..., : content.shape[2], : content.shape[3]]
-    return (moved + _NOISE * torch.randn_like(moved)).clamp(0, 1), down, right
-
-
-def _channels_last(x: Tensor) -> Tensor:
-    return x.contiguous(memory_format=torch.channels_last)
-
-
-def _to_float(crops: Tensor, device: torch.device) -> Tensor:
-    """uint8 (B, 3, S, S) -> float32 in [0, 1] on the device."""
-    return _channels_last(crops.to(device, non_blocking=True)).float().div_(255)
-
-
-def _permute_channels(crops: Tensor, share: float) -> Tensor:
-    """Give a share of the paintings (B, K, 3, S, S) another palette: their colour channels in another order."""
-    for i in torch.nonzero(torch.rand(len(crops)) < share).flatten().tolist():
-        crops[i] = crops[i][:, torch.randperm(3, device=crops.device)]
-    return crops
-
-
-def _ema_update(decay: float) -> Any:
-    """EMA with a ramp, min(decay, (1 + n) / (10 + n)), so that the first steps do not linger."""
-
-    def update(averaged: list[Tensor], current: list[Tensor], n: Tensor | int) -> None:
-        count = int(n)
-        torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + count) / (10 + count)))
-
-    return update
-
-
-def _scheduler(args: Any, optimizer: torch.optim.Optimizer, processes: int) -> Any:
-    """diffusers' schedule where diffusers is installed; constant with warm-up does without it.
-
-    A prepared scheduler steps `processes` times per call, so steps are counted accordingly.
-    """
-    warmup, total = args.lr_warmup_steps * processes, args.max_train_steps * processes
-    try:
-        from diffusers.optimization import get_scheduler
-    except ImportError:
-        if args.lr_scheduler not in ("constant", "constant_with_warmup"):
-            raise ValueError(
-                f"--lr_scheduler {args.lr_scheduler} needs the package diffusers; without it choose constant or "
-                "constant_with_warmup"
-            ) from None
-        if args.lr_scheduler == "constant":
-            warmup = 0
-        return torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: step / warmup if step < warmup else 1.0
-        )
-    return get_scheduler(
-        args.lr_scheduler, optimizer, num_warmup_steps=warmup, num_training_steps=total
-    )
-
-
-class _StopRequest:
-    """SIGTERM and SIGINT ask the run to end with a checkpoint; a second one ends it at once."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        self._before = {
-            number: signal.signal(number, self._ask) for number in (signal.SIGTERM, signal.SIGINT)
-        }
-
-    def restore(self) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _ask(self, number: int, frame: Any) -> None:
-        if self.asked:
-            raise KeyboardInterrupt
-        self.asked = True
-
-
-def _any_process(accelerator: Accelerator, flag: bool) -> bool:
-    """True on every rank if it is true on one, so that all stop at the same step."""
-    if accelerator.num_processes == 1:
-        return flag
-    value = torch.tensor([float(flag)], device=accelerator.device)
-    return bool(accelerator.reduce(value, reduction="sum").item() > 0)
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ class StyleDiscriminator(
     """
 
     def __init__(
-        self, *, widths: tuple[int, ...] = (48, 96, 160, 192), style_width: int = 1001
+        self, *, widths: tuple[int, ...] = (48, 96, 160, 192), style_width: int = 1049
     ) -> None:
         super().__init__()
         first, second, third, fourth = widths

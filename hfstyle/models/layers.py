@@ -23,6 +23,7 @@ __all__ = [
     "activate",
     "conv3x3",
     "double",
+    "halve",
     "moments",
     "standardise",
     "unstandardise",
@@ -84,6 +85,11 @@ def double(x: Tensor) -> Tensor:
     shift of the picture by a pixel.
     """
     return in_own_type(F.interpolate, x, scale_factor=2, mode="bilinear", align_corners=False)
+
+
+def halve(x: Tensor) -> Tensor:
+    """Half the resolution by averaging four neighbours: (B, C, H, W) -> (B, C, H/2, W/2)."""
+    return F.avg_pool2d(x, 2)
 
 
 def in_own_type(function: Callable[..., Tensor], x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
@@ -242,15 +248,28 @@ class FeatureTransfer(nn.Module):
 
     def forward(
         self, x: Tensor, moments_of_style: Tensor, strength: Tensor, statistics: InstanceStatistics
-    ) -> Tensor:
-        """x (B, C, H, W), moments_of_style (B, 2C) mean and deviation, strength (B,) -> (B, C, H, W)."""
+    ) -> tuple[Tensor, Tensor]:
+        """Give `x` the statistics of a style, and say how far they were apart.
+
+        Args:
+            x: (B, C, H, W).
+            moments_of_style: (B, 2C) mean and deviation.
+            strength: (B,), 0 leaves `x` as it is.
+            statistics: measures or replays the statistics of `x`.
+
+        Returns:
+            (B, C, H, W), and (B,) float32 >= 0: squared distance of both statistics in units of the style's own energy.
+        """
         mean, rstd = statistics.of(x)
         goal_mean, goal_std = moments_of_style.float()[:, :, None, None].chunk(2, dim=1)
         goal_std = goal_std.clamp(min=0)  # of codes that are drawn or beyond a mixture
+        distance = (goal_mean - mean).square() + (goal_std - 1 / rstd).square()
+        energy = goal_mean.square() + goal_std.square()
+        distance = distance.flatten(1).sum(1) / (energy.flatten(1).sum(1) + 1e-5)
         amount = strength.float()[:, None, None, None]
         scale = 1 + amount * (goal_std * rstd - 1)
         shift = amount * (goal_mean - goal_std * rstd * mean)
-        return torch.addcmul(shift.to(x.dtype), x, scale.to(x.dtype))
+        return torch.addcmul(shift.to(x.dtype), x, scale.to(x.dtype)), distance
 
 
 class ModulatedBlock(nn.Module):

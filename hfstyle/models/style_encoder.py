@@ -17,6 +17,7 @@ from hfstyle.models.layers import (
     ResidualBlock,
     activate,
     conv3x3,
+    halve,
     moments,
     standardise,
 )
@@ -35,32 +36,37 @@ class Condition(NamedTuple):
 
 
 class Trunk(nn.Module):
-    """The layers that contents and styles share: a picture -> features at 1/4, 1/8 and 1/16 of its resolution."""
+    """The layers that contents and styles share: a picture -> features at 1/2, 1/4, 1/8 and 1/16 of its resolution.
 
-    def __init__(self, widths: tuple[int, int, int]) -> None:
+    Every reduction averages first, so that neither noise nor the position of the grid passes into the coarser scale.
+    """
+
+    def __init__(self, widths: tuple[int, int, int, int]) -> None:
         super().__init__()
-        low, mid, high = widths
-        self.stem = conv3x3(48, low)
+        fine, low, mid, high = widths
+        self.stem = conv3x3(12, fine)
+        self.down0 = conv3x3(fine, low)
         self.block = ResidualBlock(low)
-        self.down1 = conv3x3(low, mid, stride=2)
-        self.down2 = conv3x3(mid, high, stride=2)
+        self.down1 = conv3x3(low, mid)
+        self.down2 = conv3x3(mid, high)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """x (B, 3, H, W) standardised -> (B, low, H/4, W/4), (B, mid, H/8, W/8), (B, high, H/16, W/16)."""
-        low = self.block(activate(self.stem(F.pixel_unshuffle(x, 4))))
-        mid = activate(self.down1(low))
-        return low, mid, activate(self.down2(mid))
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """x (B, 3, H, W) standardised -> (B, fine, H/2, W/2), (B, low, H/4, W/4), (B, mid, H/8, W/8), (B, high, H/16, W/16)."""
+        fine = activate(self.stem(F.pixel_unshuffle(x, 2)))
+        low = self.block(activate(self.down0(halve(fine))))
+        mid = activate(self.down1(halve(low)))
+        return fine, low, mid, activate(self.down2(halve(mid)))
 
 
 class StyleEncoder(nn.Module):
     """Picture -> `Condition`: one vector, the global look, and a grid of tokens, the local look.
 
     The vector has three kinds of parts: a learned embedding by fully connected layers from multi-scale statistics; the means and
-    deviations of the trunk's features at three scales, which the generator's `FeatureTransfer` uses as they are; and
+    deviations of the trunk's features at four scales, which the generator's `FeatureTransfer` uses as they are; and
     the colours, for its `ColorTransfer`. No normalisation inside: contrast and colour are half of a style.
 
     Args:
-        widths: channels at 1/4, 1/8 and 1/16 of the picture's resolution.
+        widths: channels at 1/2, 1/4, 1/8 and 1/16 of the picture's resolution.
         style_width: length of the learned part of the vector.
         token_width: E, length of a token.
         token_grid: side of the token grid; T = token_grid ** 2.
@@ -68,7 +74,7 @@ class StyleEncoder(nn.Module):
 
     def __init__(
         self,
-        widths: tuple[int, int, int] = (48, 128, 192),
+        widths: tuple[int, int, int, int] = (24, 48, 128, 192),
         style_width: int = 256,
         token_width: int = 128,
         token_grid: int = 8,
@@ -76,16 +82,16 @@ class StyleEncoder(nn.Module):
         super().__init__()
         self.token_grid = token_grid
         self.trunk = Trunk(widths)
-        self.block = ResidualBlock(widths[2])
+        self.block = ResidualBlock(widths[3])
         self.parts = (style_width, *(2 * width for width in widths), ColorTransfer.WIDTH)
         """Lengths of the parts of the vector."""
         self.vector_width = sum(self.parts)
         """D, length of the vector."""
-        statistics = self.vector_width - style_width + 2 * widths[2]
+        statistics = self.vector_width - style_width + 2 * widths[3]
         self.linear = nn.Linear(statistics, style_width)
         self.mlp1 = nn.Linear(statistics, 2 * style_width)
         self.mlp2 = nn.Linear(2 * style_width, style_width)
-        self.token = nn.Conv2d(widths[2], token_width, 1)
+        self.token = nn.Conv2d(widths[3], token_width, 1)
 
     def forward(self, style: Tensor) -> Condition:
         """style (B, 3, H, W) float in [0, 1], H and W >= 64, multiples of 16 or cropped to one -> Condition.
@@ -94,9 +100,9 @@ class StyleEncoder(nn.Module):
         """
         style = style[..., : style.shape[2] // 16 * 16, : style.shape[3] // 16 * 16]
         x = standardise(style)
-        low, mid, high = self.trunk(x)
+        fine, low, mid, high = self.trunk(x)
         deep = self.block(high)  # (B, high, H/16, W/16)
-        measured = [*map(_looks, (low, mid, high)), ColorTransfer.measure(x)]
+        measured = [*map(_looks, (fine, low, mid, high)), ColorTransfer.measure(x)]
         statistics = torch.cat((*measured, _looks(deep)), dim=1).to(self.linear.weight.dtype)
         learned = self.linear(statistics) + self.mlp2(activate(self.mlp1(statistics)))
         vector = torch.cat((learned.float(), *measured), dim=1)  # (B, D)

@@ -1,0 +1,68 @@
+"""The two endless streams of crops of a run, from the command line's data sets.
+
+B pairs · S side of a crop, --resolution
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from training.data import BatchLoader, DeviceLoader, DevicePictures, make_stream, open_pictures
+
+__all__ = ["open_loaders"]
+
+
+def open_loaders(
+    args: Any, device: torch.device, rank: int, world_size: int
+) -> dict[str, BatchLoader | DeviceLoader]:
+    """Batches of contents (B, 1, 3, S, S), photographs and now and then a painting, and of styles (B, 2, 3, S, S)."""
+    streams = {}
+    for kind in ("content", "style"):
+        source = open_pictures(
+            getattr(args, f"{kind}_dataset_name"),
+            getattr(args, f"{kind}_data_dir"),
+            config_name=getattr(args, f"{kind}_dataset_config_name"),
+            image_column=args.image_column,
+            streaming=args.streaming,
+            cache_dir=args.cache_dir,
+        )
+        streams[kind] = (
+            DevicePictures(source, device=device, resolution_limit=max(320, args.resolution))
+            if args.data_on_device
+            else make_stream(
+                source,
+                seed=args.seed + (kind == "style"),
+                rank=rank,
+                world_size=world_size,
+                resolution_limit=max(320, args.resolution),
+            )
+        )
+    make_loader = DeviceLoader if args.data_on_device else BatchLoader
+    common: dict[str, Any] = {"rank": rank}
+    if args.data_on_device:
+        common["world_size"] = world_size
+    else:
+        common["threads"] = args.dataloader_num_workers
+    mix: Any = [(streams["content"], 1 - args.paintings_as_content)]
+    if args.paintings_as_content > 0:
+        paintings = (
+            streams["style"] if args.data_on_device else streams["style"].with_seed(args.seed + 2)
+        )
+        mix.append((paintings, args.paintings_as_content))
+    batch, side = args.train_batch_size, args.resolution
+    return {
+        "content": make_loader(
+            mix, batch, side, zoom=tuple(args.content_zoom), seed=args.seed, **common
+        ),
+        "style": make_loader(
+            streams["style"],
+            batch,
+            side,
+            crops=2,
+            zoom=tuple(args.style_zoom),
+            seed=args.seed + 1,
+            **common,
+        ),
+    }

@@ -1,0 +1,83 @@
+"""What a step looks at: crops as the networks take them, views of outputs for the losses, the same photo moved.
+
+B pictures or pairs · K crops of one picture · S side of a crop
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+__all__ = [
+    "MOVE_MARGIN",
+    "channels_last",
+    "loss_view",
+    "move",
+    "no_grad_features",
+    "permute_channels",
+    "resized",
+    "to_float",
+]
+
+MOVE_MARGIN: Final = 16
+"""Pixels, of which a photo is moved at most half."""
+_NOISE: Final = 0.01  # deviation of the noise on a moved photo
+_WHOLE_EVERY: Final = 3  # steps, in one of which the losses see outputs at their own resolution
+
+
+def no_grad_features(
+    network: nn.Module, layers: frozenset[str], **pictures: Tensor
+) -> dict[str, Any]:
+    """Features of several batches of the same shape in one pass without gradients."""
+    with torch.no_grad():
+        features = network(torch.cat(list(pictures.values())), layers)
+    parts = {name: f.chunk(len(pictures)) for name, f in features.items()}
+    return {who: {name: part[i] for name, part in parts.items()} for i, who in enumerate(pictures)}
+
+
+def resized(pictures: Tensor, side: int) -> Tensor:
+    """(B, 3, S, S) -> (B, 3, side, side), averaging where it shrinks."""
+    if side == pictures.shape[2]:
+        return pictures
+    return F.interpolate(
+        pictures, (side, side), mode="bilinear", antialias=side < pictures.shape[2]
+    )
+
+
+def loss_view(step: int, loss_side: int) -> Callable[[Tensor], Tensor]:
+    """How the losses of this step look at pictures: reduced to `loss_side`, or as they are.
+
+    The reduced picture shows how things lie together; the other one edges and grain as a viewer of the output sees them.
+    Not a window of it: windows of paintings vary less than the whole, and colours became paler when they were the goal.
+    """
+    if step % _WHOLE_EVERY == 0:
+        return channels_last
+    return lambda pictures: channels_last(resized(pictures, loss_side))
+
+
+def move(content: Tensor) -> tuple[Tensor, int, int]:
+    """The contents moved down and right by 0 to half of `MOVE_MARGIN` px, with noise; and these two numbers."""
+    down, right = (int(torch.randint(MOVE_MARGIN // 2 + 1, ())) for _ in range(2))
+    padded = F.pad(content, (right, 0, down, 0), mode="reflect")
+    moved = padded[..., : content.shape[2], : content.shape[3]]
+    return (moved + _NOISE * torch.randn_like(moved)).clamp(0, 1), down, right
+
+
+def channels_last(x: Tensor) -> Tensor:
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+def to_float(crops: Tensor, device: torch.device) -> Tensor:
+    """uint8 (B, 3, S, S) -> float32 in [0, 1] on the device."""
+    return channels_last(crops.to(device, non_blocking=True)).float().div_(255)
+
+
+def permute_channels(crops: Tensor, share: float) -> Tensor:
+    """Give a share of the paintings (B, K, 3, S, S) another palette: their colour channels in another order."""
+    for i in torch.nonzero(torch.rand(len(crops)) < share).flatten().tolist():
+        crops[i] = crops[i][:, torch.randperm(3, device=crops.device)]
+    return crops
