@@ -8,8 +8,6 @@ scikit-image's wheel, styles are the model's own, masks are drawn here.
 
 from __future__ import annotations
 
-import argparse
-import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -22,12 +20,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from hfstyle.collection import cluster_codes
 from hfstyle.examples import example_photo
 from hfstyle.explain import explain
-from hfstyle.models.generator import default_model_path
 from hfstyle.paths import style_path
 from hfstyle.pipeline import StyleTransferPipeline
 from hfstyle.regions import Region
 from hfstyle.style import StyleCode
-from training.figures import Tile, choose, save_jpeg, sheet
+from training.figures import Tile, choose, prepare, save_jpeg, sheet
 
 __all__ = ["CONTROLS"]
 
@@ -166,17 +163,9 @@ def _title(code: StyleCode) -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Write the pictures asked for."""
-    parser = argparse.ArgumentParser(description="Make the pictures of the README's gallery.")
-    parser.add_argument("--model", default=str(default_model_path()), help="folder or Hub id")
-    parser.add_argument("--out", default=str(Path(__file__).parent / "figures"), help="folder")
     kinds = (*CONTROLS, "explain")
-    parser.add_argument("--only", choices=kinds, nargs="+", default=kinds, help="default: all")
-    args = parser.parse_args(argv)
-    logging.basicConfig(format="%(levelname)s: %(message)s")
-    folder = Path(args.out)
-    folder.mkdir(parents=True, exist_ok=True)
-    pipe = StyleTransferPipeline.from_pretrained(args.model)
-    for kind in args.only:
+    pipe, folder, wanted = prepare("Make the pictures of the README's gallery.", kinds, argv)
+    for kind in wanted:
         picture = explanation(pipe) if kind == "explain" else sheet(CONTROLS[kind](pipe), SIDE)
         save_jpeg(picture, folder / f"control-{kind}.jpg", 220_000)
 

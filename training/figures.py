@@ -31,7 +31,7 @@ from hfstyle.pipeline import StyleTransferPipeline
 from hfstyle.style import StyleCode
 from training.drawing import architecture
 
-__all__ = ["Tile", "choose", "hero", "presets_sheet", "save_jpeg", "sheet"]
+__all__ = ["Tile", "choose", "hero", "prepare", "presets_sheet", "save_jpeg", "sheet"]
 
 logger = logging.getLogger(__name__)
 
@@ -211,25 +211,32 @@ def save_jpeg(picture: Image.Image, path: Path, limit: int = _LARGEST_FILE) -> N
     path.write_bytes(buffer.getvalue())
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Write the pictures asked for."""
-    parser = argparse.ArgumentParser(description="Make the pictures of README.md.")
+def prepare(
+    description: str, kinds: Sequence[str], argv: Sequence[str] | None
+) -> tuple[StyleTransferPipeline, Path, Sequence[str]]:
+    """The command line of the scripts that make figures -> pipeline, folder, and the kinds asked for."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--model", default=str(default_model_path()), help="folder or Hub id")
     parser.add_argument("--out", default=str(Path(__file__).parent / "figures"), help="folder")
-    kinds = ("hero", "presets", "scale", "architecture")
     parser.add_argument("--only", choices=kinds, nargs="+", default=kinds, help="default: all")
     args = parser.parse_args(argv)
     logging.basicConfig(format="%(levelname)s: %(message)s")
     folder = Path(args.out)
     folder.mkdir(parents=True, exist_ok=True)
-    pipe = StyleTransferPipeline.from_pretrained(args.model)
-    if "hero" in args.only:
+    return StyleTransferPipeline.from_pretrained(args.model), folder, args.only
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Write the pictures asked for."""
+    kinds = ("hero", "presets", "scale", "architecture")
+    pipe, folder, wanted = prepare("Make the pictures of README.md.", kinds, argv)
+    if "hero" in wanted:
         save_jpeg(hero(pipe), folder / "hero.jpg")
-    if "presets" in args.only:
+    if "presets" in wanted:
         save_jpeg(presets_sheet(pipe), folder / "presets.jpg")
-    if "scale" in args.only:
+    if "scale" in wanted:
         save_jpeg(scale(pipe), folder / "scale.jpg")
-    if "architecture" in args.only:
+    if "architecture" in wanted:
         drawing = architecture(pipe.generator, StyleDiscriminator())
         (folder / "architecture.svg").write_text(drawing, encoding="utf-8")
 
