@@ -32,6 +32,7 @@ def test_everybody_can_use_it(page: Any, tab: str) -> None:
     page.wait_for_function(_IDLE)
     assert nameless(page) == []
     assert unreached(page) == []
+    page.wait_for_function(_IDLE)
     assert low_contrast(page) == []
     page.emulate_media(color_scheme="dark")
     page.locator("body.dark").wait_for()
