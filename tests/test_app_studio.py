@@ -136,3 +136,12 @@ def test_the_model_comes_from_the_environment(
 
 def test_gradio_leaves_no_files_beside_the_sources() -> None:
     assert not list(Path(painting.__file__).parent.glob("*.pyi"))
+
+
+@pytest.mark.parametrize("value", [None, float("nan"), float("inf"), -float("inf")])
+def test_numbers_that_are_none_are_refused_by_name(value: float | None) -> None:
+    with pytest.raises(gr.Error, match=f"The brush is {value}; give a whole number"):
+        refusals.whole(value, "brush")
+    with pytest.raises(gr.Error, match="style size"):
+        Settings.of(1, 1, value, 512)  # type: ignore[arg-type]
+    assert refusals.whole(3.0, "brush") == 3

@@ -16,7 +16,7 @@ from hfstyle.pipeline import DEFAULT_STYLE_SIZE
 from hfstyle.studio.diffusion import DiffusionPainter
 from hfstyle.studio.jobs import PROGRESS, job, mark
 from hfstyle.studio.painting import Studio
-from hfstyle.studio.refusals import needed, refusal
+from hfstyle.studio.refusals import needed, refusal, whole
 from hfstyle.studio.results import write_png
 from hfstyle.studio.settings import DEFAULT_RESOLUTION, Settings
 from hfstyle.studio.uploads import open_picture
@@ -78,7 +78,8 @@ class CompareHandlers:
             raise refusal("Choose at least one style to compare.")
         if across == "styles":
             jobs = [
-                (label, key, code, float(strength), int(resolution)) for label, key, code in chosen
+                (label, key, code, float(strength), whole(resolution, "resolution"))
+                for label, key, code in chosen
             ]
         else:
             label, key, code = chosen[0]

@@ -12,7 +12,7 @@ import gradio as gr
 from hfstyle import StyleCode
 from hfstyle.studio.jobs import PROGRESS, job
 from hfstyle.studio.painting import Studio
-from hfstyle.studio.refusals import needed, refusal
+from hfstyle.studio.refusals import needed, refusal, whole
 from hfstyle.studio.settings import DEFAULT_RESOLUTION, Settings
 
 SHOWN: Final = 6
@@ -151,7 +151,7 @@ class DiscoverHandlers:
         Returns:
             Name, score from 0 to 1 and the words that matched, best first; and their style files, which /stylize takes.
         """
-        count = int(count)
+        count = whole(count, "number of styles")
         if not 1 <= count <= SHOWN:
             raise refusal(f"{count} styles; give a number from 1 to {SHOWN}.")
         matches = self.studio.pipe.find_styles(_words(text), count)
@@ -169,7 +169,7 @@ class DiscoverHandlers:
 
 
 def _seed(value: float | None) -> int:
-    seed = int(value or 0)
+    seed = whole(value or 0, "seed")
     if not 0 <= seed <= MAX_SEED:
         raise refusal(f"The seed is {seed}; give a whole number from 0 to {MAX_SEED}.")
     return seed

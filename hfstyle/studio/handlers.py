@@ -15,7 +15,7 @@ from hfstyle.pipeline import DEFAULT_STYLE_SIZE
 from hfstyle.studio.gallery import Thumbnails
 from hfstyle.studio.jobs import PROGRESS, job
 from hfstyle.studio.painting import Studio
-from hfstyle.studio.refusals import needed, refusal
+from hfstyle.studio.refusals import needed, refusal, whole
 from hfstyle.studio.settings import DEFAULT_RESOLUTION, Settings
 
 STYLE_SLOTS: Final = 4
@@ -232,7 +232,9 @@ class Handlers:
         Returns:
             The style file, *.safetensors.
         """
-        code = self.studio.style(needed(style, "style picture"), None, None, int(style_size))
+        code = self.studio.style(
+            needed(style, "style picture"), None, None, whole(style_size, "style size")
+        )
         assert code is not None
         name = name.strip()[:80] or code.name
         return self.studio.save_style(StyleCode(code.vector, code.tokens, code.encoder, name))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import math
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +22,13 @@ def refusal(sentence: str) -> gr.Error:
     """A sentence for the visitor (Gradio shows it as HTML); nothing for the log."""
     plain = sentence.replace("&", "&amp;").replace("<", "&lt;")
     return gr.Error(plain, title="That did not work", print_exception=False)
+
+
+def whole(value: float | None, what: str) -> int:
+    """A whole number from a slider or a program, which may send whatever counts as a number: none, NaN, infinity."""
+    if value is None or not math.isfinite(value):
+        raise refusal(f"The {what} is {value}; give a whole number.")
+    return int(value)
 
 
 def needed(path: str | None, what: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hfstyle.pipeline import DEFAULT_STYLE_SIZE
+from hfstyle.studio.refusals import whole
 
 DEFAULT_RESOLUTION: Final = 512
 
@@ -29,4 +30,9 @@ class Settings:
     @classmethod
     def of(cls, strength: float, color: float, style_size: float, resolution: float) -> Settings:
         """From sliders, whose whole numbers may come as floats."""
-        return cls(float(strength), float(color), int(style_size), int(resolution))
+        return cls(
+            float(strength),
+            float(color),
+            whole(style_size, "style size"),
+            whole(resolution, "resolution"),
+        )
