@@ -129,6 +129,7 @@ def main(args: Any) -> None:
     )
     for module in (generator, discriminator, perceptual):
         module.to(memory_format=torch.channels_last)
+    layer_weights = dict(zip(args.style_layers, args.style_layer_weights, strict=True))
     layers = frozenset(args.content_layers + args.style_layers + args.local_layers)
     if unknown := sorted(layers - set(perceptual.layers)):
         raise ValueError(
@@ -268,7 +269,7 @@ def main(args: Any) -> None:
             )
             terms["style"] = args.style_weight * losses.style_loss(
                 stats["output"], target, stats["content"], stats["style"], args.style_normalisation,
-                dict(zip(args.style_layers, args.style_layer_weights, strict=True)),
+                layer_weights,
             )  # fmt: skip
             if args.texture_weight > 0:
                 terms["texture"] = args.texture_weight * losses.texture_loss(

@@ -56,7 +56,8 @@ class StyleGenerator(
     A U-shaped network that spends its arithmetic at 1/8 and 1/16 of the picture's resolution. Coarse features attend to
     the style's tokens, every block is modulated by the style's vector, and a light head at 1/2 resolution repaints the
     detail: nothing of the photo reaches the painting but features in the style's statistics and colours averaged over
-    4 px, so that every stroke, edge and grain is painted. The style encoder is a part of the model, since a condition means nothing to another generator.
+    4 px, so that every stroke, edge and grain is painted. The style encoder is a part of the model, since a condition
+    means nothing to another generator.
 
     Args:
         widths: channels at 1/2 (head), 1/4, 1/8 and 1/16 resolution.

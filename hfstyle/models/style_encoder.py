@@ -51,7 +51,10 @@ class Trunk(nn.Module):
         self.down2 = conv3x3(mid, high)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """x (B, 3, H, W) standardised -> (B, fine, H/2, W/2), (B, low, H/4, W/4), (B, mid, H/8, W/8), (B, high, H/16, W/16)."""
+        """Features at 1/2, 1/4, 1/8 and 1/16 of the resolution.
+
+        x (B, 3, H, W) standardised -> (B, fine, H/2, W/2), (B, low, H/4, W/4), (B, mid, H/8, W/8), (B, high, H/16, W/16).
+        """
         fine = activate(self.stem(F.pixel_unshuffle(x, 2)))
         low = self.block(activate(self.down0(halve(fine))))
         mid = activate(self.down1(halve(low)))

@@ -49,28 +49,16 @@ def style_choice(studio: Studio, number: str) -> tuple[gr.Dropdown, PhotoUpload]
 
 def strength_slider(label: str = "Strength") -> gr.Slider:
     """The headline control."""
-    return gr.Slider(
-        0,
-        1,
-        value=1,
-        step=0.05,
-        label=label,
-        info="0 is the photo, 1 the full style",
-        min_width=240,
-    )
+    return _from_photo_to_style(label, "0 is the photo, 1 the full style")
 
 
 def color_slider(label: str = "Colour") -> gr.Slider:
     """Whose colours the result has."""
-    return gr.Slider(
-        0,
-        1,
-        value=1,
-        step=0.05,
-        label=label,
-        info="0 is the photo's, 1 the style's",
-        min_width=240,
-    )
+    return _from_photo_to_style(label, "0 is the photo's, 1 the style's")
+
+
+def _from_photo_to_style(label: str, info: str) -> gr.Slider:
+    return gr.Slider(0, 1, value=1, step=0.05, label=label, info=info, min_width=240)
 
 
 def fine_sliders() -> tuple[gr.Slider, gr.Slider]:
