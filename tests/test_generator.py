@@ -12,13 +12,17 @@ from torch import Tensor
 from toy_training import SMALL_GENERATOR
 
 from hfstyle.models.generator import StyleGenerator
-from hfstyle.models.layers import InstanceStatistics
+from hfstyle.models.layers import Grain, InstanceStatistics
 from hfstyle.models.style_encoder import Condition
 
 
 def small_generator(seed: int = 0, **changes: object) -> StyleGenerator:
     torch.manual_seed(seed)
-    return StyleGenerator(**{**SMALL_GENERATOR, **changes}).eval()  # type: ignore[arg-type]
+    generator = StyleGenerator(**{**SMALL_GENERATOR, **changes})  # type: ignore[arg-type]
+    for part in generator.modules():
+        if isinstance(part, Grain):  # which begins with none
+            torch.nn.init.normal_(part.amount.bias, std=0.5)
+    return generator.eval()
 
 
 def pictures(*shape: int, seed: int = 1) -> Tensor:
@@ -208,12 +212,26 @@ def test_a_crop_under_the_whole_pictures_statistics_is_the_crop_of_the_whole(
     with torch.no_grad():
         whole = generator(content, condition, ones, measured)[place]
         crop = content[place].contiguous()
-        replayed = generator(crop, condition, ones, InstanceStatistics(measured.taken))
+        origin = torch.tensor([[32, 32]])
+        replayed = generator(crop, condition, ones, InstanceStatistics(measured.taken), origin)
+        elsewhere = generator(crop, condition, ones, InstanceStatistics(measured.taken))
         alone = generator(crop, condition, ones)
     inner = slice(112, 208)  # farther from the crop's border than this small network sees
     difference = (replayed - whole)[:, :, inner, inner].abs().max()
     assert difference < 1e-5
     assert (alone - whole)[:, :, inner, inner].abs().max() > 1e-3
+    assert (elsewhere - whole)[:, :, inner, inner].abs().max() > 1e-3
+
+
+def test_grain_breaks_up_what_is_flat() -> None:
+    content = pictures(1, 3, 448, 448)
+    content[..., 64:-64, 64:-64] = 0.6
+    for grain, least, most in ((0, 0.0, 1e-4), (2, 1e-3, 1.0)):
+        generator = small_generator(grain=grain)
+        with torch.no_grad():
+            output = generator(content, generator.encode(pictures(1, 3, 96, 80)), torch.ones(1))
+        deviation = output[..., 192:-192, 192:-192].std(dim=(2, 3)).max()
+        assert least <= deviation <= most
 
 
 def test_gradients_reach_every_parameter() -> None:

@@ -26,6 +26,7 @@ SMALL_GENERATOR = {
     "token_width": 8,
     "token_grid": 2,
     "heads": 2,
+    "grain": 2,
 }
 
 

@@ -36,7 +36,7 @@ def hidden_and_others(generator: StyleGenerator) -> tuple[list[nn.Parameter], li
     )
     hidden, others = [], []
     for name, parameter in generator.named_parameters():
-        inner = parameter.ndim > 1 and not name.startswith(outer)
+        inner = parameter.ndim > 1 and not name.startswith(outer) and ".mix." not in name
         (hidden if inner else others).append(parameter)
     return hidden, others
 

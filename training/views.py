@@ -26,7 +26,8 @@ __all__ = [
 MOVE_MARGIN: Final = 16
 """Pixels, of which a photo is moved at most half."""
 _NOISE: Final = 0.01  # deviation of the noise on a moved photo
-_WHOLE_EVERY: Final = 3  # steps, in one of which the losses see outputs at their own resolution
+_BORDER: Final = 16  # pixels at each side that these losses leave out
+_WHOLE_EVERY: Final = 2  # steps, in one of which the losses see outputs at their own resolution
 
 
 def no_grad_features(
@@ -49,19 +50,24 @@ def resized(pictures: Tensor, side: int) -> Tensor:
 
 
 def loss_view(step: int, loss_side: int) -> Callable[[Tensor], Tensor]:
-    """How the losses of this step look at pictures: reduced to `loss_side`, or as they are.
+    """How the losses of this step look at pictures: reduced to `loss_side`, or as they are but for a border.
 
     The reduced picture shows how things lie together; the other one edges and grain as a viewer of the output sees them.
-    Not a window of it: windows of paintings vary less than the whole, and colours became paler when they were the goal.
+    Not a small window of it: windows of paintings vary less than the whole, and colours became paler when they were the
+    goal. The border is left out because the padding tells the network where it is: strokes that small crops had along
+    their borders, large pictures had along theirs and nowhere else in flat areas.
     """
     if step % _WHOLE_EVERY == 0:
-        return channels_last
+        return lambda pictures: channels_last(pictures[..., _BORDER:-_BORDER, _BORDER:-_BORDER])
     return lambda pictures: channels_last(resized(pictures, loss_side))
 
 
 def move(content: Tensor) -> tuple[Tensor, int, int]:
-    """The contents moved down and right by 0 to half of `MOVE_MARGIN` px, with noise; and these two numbers."""
-    down, right = (int(torch.randint(MOVE_MARGIN // 2 + 1, ())) for _ in range(2))
+    """The contents moved down and right by 0, 4 or 8 px, with noise; and these two numbers.
+
+    By multiples of 4, so that the generator's grain can be moved along.
+    """
+    down, right = (4 * int(torch.randint(MOVE_MARGIN // 8 + 1, ())) for _ in range(2))
     padded = F.pad(content, (right, 0, down, 0), mode="reflect")
     moved = padded[..., : content.shape[2], : content.shape[3]]
     return (moved + _NOISE * torch.randn_like(moved)).clamp(0, 1), down, right

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from hfstyle.models.layers import (
     ColorTransfer,
     FeatureTransfer,
+    Grain,
     InstanceStatistics,
     ModulatedBlock,
     Modulation,
@@ -34,6 +35,8 @@ __all__ = ["StyleGenerator", "default_model_path"]
 
 # Distance of a content's statistics from the style's, of which about two thirds of the painting are seen.
 _ALIKE = 0.01
+# Cells of 4 px after which the pattern of the grain repeats.
+_PERIOD = 128
 
 
 def default_model_path() -> Path:
@@ -68,7 +71,10 @@ class StyleGenerator(
         token_grid: side of the grid of tokens; T = token_grid ** 2.
         heads: attention heads.
         use_tokens: False leaves the attention out (an ablation; the condition keeps its tokens).
+        grain: channels of the random pattern that strokes in flat areas begin with; 0 leaves it out.
     """
+
+    pattern: Tensor
 
     size_multiple: int = 16
     """Height and width of the content must be multiples of this; the pipeline pads and crops back."""
@@ -86,6 +92,7 @@ class StyleGenerator(
         token_grid: int = 8,
         heads: int = 4,
         use_tokens: bool = True,
+        grain: int = 0,
     ) -> None:
         super().__init__()
         head, low, mid, high = widths
@@ -96,6 +103,13 @@ class StyleGenerator(
         self.style1 = nn.Linear(self.encoder.vector_width + 1, style_width)
         self.style2 = nn.Linear(style_width, style_width)
 
+        self.use_grain = grain > 0
+        if self.use_grain:
+            drawn = torch.randn(_PERIOD, _PERIOD, grain, generator=torch.Generator().manual_seed(0))
+            self.register_buffer("pattern", drawn)
+            self.grain_high = Grain(grain, high, style_width)
+            self.grain_mid = Grain(grain, mid, style_width)
+            self.grain_low = Grain(grain, low, style_width)
         self.recolor = ColorTransfer()
         self.transfer = FeatureTransfer()
         self.attend_high = TokenAttention(high, token_width, heads)
@@ -127,6 +141,7 @@ class StyleGenerator(
         condition: Condition,
         strength: Tensor,
         statistics: InstanceStatistics | None = None,
+        origin: Tensor | None = None,
     ) -> Tensor:
         """Paint `content` in the style of `condition`.
 
@@ -136,6 +151,8 @@ class StyleGenerator(
             strength: (B,) float in [0, 1]; 0 returns the content exactly, 1 is the full style.
             statistics: a fresh object is filled with the instance statistics of this pass; one built from those of an
                 earlier pass replays them (tiles, video).
+            origin: (B, 2) int64, the place (y, x) in px of each content's corner in the whole picture, by multiples of
+                4: tiles of one picture get the grain of their place. None is (0, 0).
 
         Returns:
             (B, 3, H, W) float in [0, 1].
@@ -158,18 +175,25 @@ class StyleGenerator(
         plain = double(halve(halve(colored)))  # (B, 3, H/2, W/2)
         fine, low, mid, high = self.encoder.trunk(x)  # at 1/2, 1/4, 1/8 and 1/16
         h, apart_high = self.transfer(high, look_high, strength, statistics)  # (B, 192, H/16, W/16)
+        if self.use_grain:
+            grain_low, grain_mid, grain_high = self._grain(content, origin)
+            h = self.grain_high(h, grain_high, style)
         if self.use_tokens:
             h = self.attend_high(h, tokens, statistics)
         for block in self.blocks_high:
             h = block(h, style, statistics)
         mid, apart_mid = self.transfer(mid, look_mid, strength, statistics)
         h = mid + double(self.up2(h))  # (B, 128, H/8, W/8)
+        if self.use_grain:
+            h = self.grain_mid(h, grain_mid, style)
         if self.use_tokens:
             h = self.attend_mid(h, tokens, statistics)
         for block in self.blocks_mid:
             h = block(h, style, statistics)
         low, apart_low = self.transfer(low, look_low, strength, statistics)
         h = low + double(self.up1(h))  # (B, 48, H/4, W/4)
+        if self.use_grain:
+            h = self.grain_low(h, grain_low, style)
         for block in self.blocks_low:
             h = block(h, style, statistics)
         fine, apart_fine = self.transfer(fine, look_fine, strength, statistics)
@@ -184,6 +208,18 @@ class StyleGenerator(
         painted = torch.lerp(unstandardise(colored), painted, need)
         weight = strength[:, None, None, None].to(content.dtype)
         return (content + weight * (painted.to(content.dtype) - content)).clamp(0, 1)
+
+    def _grain(self, content: Tensor, origin: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """The pattern at 1/4, 1/8 and 1/16 of the content's resolution, each (B, K, h, w) of unit deviation."""
+        height, width = content.shape[2] // 4, content.shape[3] // 4
+        if origin is None:
+            origin = torch.zeros(content.shape[0], 2, dtype=torch.int64, device=content.device)
+        cells = origin // 4  # (B, 2)
+        rows = (cells[:, :1] + torch.arange(height, device=content.device)) % _PERIOD  # (B, h)
+        columns = (cells[:, 1:] + torch.arange(width, device=content.device)) % _PERIOD
+        low = self.pattern[rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+        mid = 2 * halve(low)
+        return low, mid, 2 * halve(mid)
 
     def _check_size(self, height: int, width: int) -> None:
         if (

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 __all__ = [
     "ColorTransfer",
     "FeatureTransfer",
+    "Grain",
     "InstanceStatistics",
     "ModulatedBlock",
     "Modulation",
@@ -270,6 +271,26 @@ class FeatureTransfer(nn.Module):
         scale = 1 + amount * (goal_std * rstd - 1)
         shift = amount * (goal_mean - goal_std * rstd * mean)
         return torch.addcmul(shift.to(x.dtype), x, scale.to(x.dtype)), distance
+
+
+class Grain(nn.Module):
+    """A fixed random pattern, added to a feature map as strongly as the style asks: what strokes begin with.
+
+    Where the photo is flat, convolutions that treat all places alike can draw nothing but one colour; a pattern that
+    differs from place to place (Karras et al. 2019, section 3.2) becomes strokes there. It lies still on the canvas.
+    """
+
+    def __init__(self, pattern_channels: int, channels: int, style_width: int) -> None:
+        super().__init__()
+        self.mix = nn.Conv2d(pattern_channels, channels, 1, bias=False)
+        self.amount = nn.Linear(style_width, channels)
+        nn.init.zeros_(self.amount.weight)
+        nn.init.zeros_(self.amount.bias)
+
+    def forward(self, x: Tensor, pattern: Tensor, style: Tensor) -> Tensor:
+        """x (B, C, H, W), pattern (B, K, H, W), style (B, D) -> (B, C, H, W)."""
+        amount = self.amount(style).to(x.dtype)[:, :, None, None]
+        return torch.addcmul(x, self.mix(pattern.to(x.dtype)).to(x.dtype), amount)
 
 
 class ModulatedBlock(nn.Module):
