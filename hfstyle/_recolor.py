@@ -12,8 +12,9 @@ and green; at 1, The Starry Night was a grey relief. Each step is affine, so tog
 
     out = P painted + C content + d,
 
-found from the joint moments of both pictures. Clipping to [0, 1] shifts the moments a little; further transports of the
-clipped picture take that back.
+found from the joint moments of both pictures. Clipping to [0, 1] shifts the moments; `hfstyle._clipping` finds the map
+A = [T | s] behind P and C that takes this back, from a sample of the pixels, and one more step on all of them. Where there is none
+that would not amplify grain to noise (photos of little but black and white), the photo itself is mixed in by quarters.
 
 H, W size of the picture · 3 colours · 6 = painted and content colours of a pixel
 """
@@ -27,13 +28,14 @@ import torch
 from torch import Tensor
 
 from hfstyle._arrays import as_float
+from hfstyle._clipping import ClippedMoments, fit_clipped
 from hfstyle._pixel_file import Pixels
 
 __all__ = ["recolor", "recolor_bands"]
 
 _PHOTO_CHROMA: Final = 0.75
-_PASSES: Final = 4
-_TOLERANCE: Final = 0.5 / 255  # of mean and deviation, below which no further pass is made
+_PHOTO_SHARES: Final = (0.0, 0.25, 0.5, 0.75)  # mixed in until clipping can be taken back
+_SAMPLE: Final = 1 << 16  # pixels from which the map is found
 _STRIP: Final = 1 << 20  # pixels in work at a time
 _LEAST_DEVIATION: Final = 0.01  # of the painting: flatter directions are not amplified further
 
@@ -46,8 +48,8 @@ def recolor(painted: Tensor, content: Tensor, color: float, weight: Tensor | Non
     Args:
         painted: (3, H, W) float in [0, 1], or uint8.
         content: (3, H, W), the photo, float32 in [0, 1] or uint8.
-        color: in [0, 1]; 1 returns `painted` itself, 0 gives mean and covariance of the photo's colours (up to what
-            [0, 1] can hold), between is a straight line.
+        color: in [0, 1]; 1 returns `painted` itself, 0 gives mean and covariance of the photo's colours (within
+            0.5/255 and 0.001), between is a straight line.
         weight: (1, H, W) in [0, 1]; only where it is above 0 colours change, by that share, and moments are weighted by
             it. None is 1 everywhere.
 
@@ -66,17 +68,9 @@ def recolor_bands(
     painted: Pixels, content: Pixels, color: float, weight: Tensor | None = None
 ) -> Iterator[tuple[slice, Tensor]]:
     """As `recolor`, of pixels that need not be in memory: rows, and their colours (3, h, W), from top to bottom."""
-    mean, covariance = _joint_moments(painted, content, weight)
-    matrix, shift = _combination(mean, covariance)
-    goal_mean, goal = mean[3:], covariance[3:, 3:]
-    for _ in range(_PASSES):
-        found_mean, found = _clipped_moments(painted, content, weight, matrix, shift)
-        if _distance(found_mean, found, goal_mean, goal) <= _TOLERANCE:
-            break
-        again = _transport(found, goal)  # (3, 3)
-        matrix, shift = again @ matrix, again @ (shift - found_mean[:, None]) + goal_mean[:, None]
+    matrix, shift = _whole_map(painted, content, weight)
     for rows, p, c, w in _strips(painted, content, weight):
-        target = (matrix.float() @ torch.cat((p, c)) + shift.float()).clamp_(0, 1)  # (3, N)
+        target = _mapped(torch.cat((p, c)), matrix, shift).clamp_(0, 1)  # (3, N)
         mixed = torch.lerp(p, target, (1 - color) * w)
         if painted.dtype == torch.uint8:
             mixed = mixed.mul_(255).round_()
@@ -120,28 +114,63 @@ class _Moments:
         return (mean + 0.5).cpu(), covariance.cpu()
 
 
-def _joint_moments(
+def _whole_map(painted: Pixels, content: Pixels, weight: Tensor | None) -> tuple[Tensor, Tensor]:
+    """P and C side by side (3, 6), and d (3, 1), float64: after clipping the moments are the photo's."""
+    mean, covariance, sample, weights = _survey(painted, content, weight)
+    goal_mean, goal = mean[3:], covariance[3:, 3:]
+    for share in _PHOTO_SHARES if sample.shape[1] else ():
+        matrix, shift = _combination(mean, covariance, share)
+        affine = fit_clipped(_mapped(sample, matrix, shift), weights, goal_mean, goal)
+        if affine is not None:
+            break
+    else:
+        return torch.eye(6, dtype=torch.float64)[3:], torch.zeros(3, 1, dtype=torch.float64)
+    if sample.shape[1] < _pixels(content, weight):
+        whole = ClippedMoments(affine)
+        for _, p, c, w in _strips(painted, content, weight):
+            whole.add(_mapped(torch.cat((p, c)), matrix, shift), w)
+        affine = affine + whole.step(goal_mean, goal)
+    return affine[:, :3] @ matrix, affine[:, :3] @ shift + affine[:, 3:]
+
+
+def _mapped(colors: Tensor, matrix: Tensor, shift: Tensor) -> Tensor:
+    """P painted + C content + d: (6, N) -> (3, N) float32."""
+    return matrix.to(colors) @ colors + shift.to(colors)
+
+
+def _pixels(content: Pixels, weight: Tensor | None) -> int:
+    """How many pixels count."""
+    if weight is not None:
+        return int((weight > 0).sum())
+    return content.shape[-2] * content.shape[-1]
+
+
+def _survey(
     painted: Pixels, content: Pixels, weight: Tensor | None
-) -> tuple[Tensor, Tensor]:
-    """Of painted and content colours: (6,) and (6, 6)."""
-    moments = _Moments()
+) -> tuple[Tensor, Tensor, Tensor, Tensor | float]:
+    """Of painted and content colours: mean (6,), covariance (6, 6), a sample (6, n) and its weights (1, n) or 1.
+
+    The sample takes a pixel at random out of each `stride` neighbours that count: all of small pictures.
+    """
+    random = torch.Generator().manual_seed(0)
+    stride = -(-_pixels(content, weight) // _SAMPLE)
+    moments, colors, weights = _Moments(), [], []
     for _, p, c, w in _strips(painted, content, weight):
-        moments.add(torch.cat((p, c)), w)
-    return moments.result()
+        both = torch.cat((p, c))
+        moments.add(both, w)
+        counted = w[0].nonzero()[:, 0].cpu() if isinstance(w, Tensor) else torch.arange(p.shape[1])
+        first = torch.arange(0, len(counted), max(1, stride))
+        offsets = torch.randint(max(1, stride), first.shape, generator=random)
+        chosen = counted[(first + offsets).clamp(max=len(counted) - 1)].to(p.device)
+        colors.append(both[:, chosen].cpu())
+        weights.append(w[:, chosen].cpu() if isinstance(w, Tensor) else None)
+    mean, covariance = moments.result()
+    kept = [part for part in weights if part is not None]
+    return mean, covariance, torch.cat(colors, 1), torch.cat(kept, 1) if kept else 1.0
 
 
-def _clipped_moments(
-    painted: Pixels, content: Pixels, weight: Tensor | None, matrix: Tensor, shift: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Of the colours that the map gives, clipped: (3,) and (3, 3)."""
-    moments = _Moments()
-    for _, p, c, w in _strips(painted, content, weight):
-        moments.add((matrix.float() @ torch.cat((p, c)) + shift.float()).clamp_(0, 1), w)
-    return moments.result()
-
-
-def _combination(mean: Tensor, covariance: Tensor) -> tuple[Tensor, Tensor]:
-    """The map (3, 6) and (3, 1), from joint moments (6,) and (6, 6), before any clipping."""
+def _combination(mean: Tensor, covariance: Tensor, share: float) -> tuple[Tensor, Tensor]:
+    """The map (3, 6) and (3, 1), from joint moments (6,) and (6, 6), before any clipping; `share` of it is the photo."""
     goal = covariance[3:, 3:]
     transported = torch.zeros(3, 6, dtype=torch.float64)
     transported[:, :3] = _transport(covariance[:3, :3], goal)
@@ -149,7 +178,7 @@ def _combination(mean: Tensor, covariance: Tensor) -> tuple[Tensor, Tensor]:
     luminance = torch.tensor(_LUMINANCE, dtype=torch.float64).expand(3, 3)  # (3, 3), to grey
     chroma = torch.eye(3, dtype=torch.float64) - luminance
     mixed = torch.lerp(transported, photo, _PHOTO_CHROMA)
-    matrix = luminance @ transported + chroma @ mixed  # (3, 6)
+    matrix = torch.lerp(luminance @ transported + chroma @ mixed, photo, share)  # (3, 6)
     matrix = _transport(matrix @ covariance @ matrix.T, goal) @ matrix
     return matrix, (mean[3:] - matrix @ mean)[:, None]
 
@@ -162,12 +191,3 @@ def _transport(found: Tensor, goal: Tensor) -> Tensor:
     inverse = vectors @ torch.diag(1 / deviations) @ vectors.T
     values, vectors = torch.linalg.eigh(root @ goal @ root)
     return inverse @ vectors @ torch.diag(values.clamp(min=0).sqrt()) @ vectors.T @ inverse
-
-
-def _distance(mean: Tensor, covariance: Tensor, goal_mean: Tensor, goal: Tensor) -> float:
-    """Greatest difference of means and of deviations along the axes of colour."""
-    means = (mean - goal_mean).abs().max()
-    deviations = (
-        covariance.diagonal().clamp(min=0).sqrt() - goal.diagonal().clamp(min=0).sqrt()
-    ).abs()
-    return float(torch.maximum(means, deviations.max()))

@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from small_model import small_generator
 from torch import Tensor
 
@@ -29,17 +32,90 @@ def moments(x: Tensor) -> tuple[Tensor, Tensor]:
     return flat.mean(1), torch.cov(flat)
 
 
-@pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("kind", ["float", "uint8"])
-def test_at_zero_mean_and_covariance_are_the_photos(seed: int, kind: str) -> None:
-    content, painted = picture(seed), picture(seed + 10)
-    if kind == "uint8":
-        painted = (painted * 255).round().to(torch.uint8)
+def hard(kind: str, picture: Tensor) -> Tensor:
+    """A picture (3, H, W) whose colours lie at the limits of [0, 1], or on a line, or are but two."""
+    grey = picture.mean(0, keepdim=True)
+    light = (grey > grey.median()).float()
+    red, blue = torch.eye(3)[:, :, None, None][[0, 2]]
+    return {
+        "soft": picture,
+        "near black": 0.08 * picture**2,
+        "near white": 1 - 0.08 * picture**2,
+        "saturated": grey + 5 * (picture - grey),
+        "contrast": 0.5 + 5 * (picture - 0.5),
+        "grey": grey.expand(3, -1, -1),
+        "two colours": 0.2 + 0.3 * light * (1 + red),
+        "black and white": light.expand(3, -1, -1),
+        "red and blue": light * red + (1 - light) * blue,
+        "a white corner": (grey > grey.quantile(0.95)).float().expand(3, -1, -1),
+        "black": torch.zeros_like(picture),
+    }[kind].clamp(0, 1)
+
+
+KINDS = ("soft", "near black", "near white", "saturated", "contrast", "grey", "two colours")
+LIMITS = ("black and white", "red and blue", "a white corner", "black")
+
+
+def assert_palette_of(photo: Tensor, found: Tensor) -> None:
+    """Means within half a value of 255, covariances within a thousandth."""
+    (mean, covariance), (wanted_mean, wanted) = moments(found), moments(photo)
+    torch.testing.assert_close(mean, wanted_mean, atol=0.5 / 255, rtol=0)
+    torch.testing.assert_close(covariance, wanted, atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("painted_kind", [*KINDS, "black"])
+@pytest.mark.parametrize("photo_kind", [*KINDS, *LIMITS])
+@pytest.mark.parametrize("seed", range(2))
+def test_at_zero_mean_and_covariance_are_the_photos(
+    photo_kind: str, painted_kind: str, seed: int
+) -> None:
+    content, painted = hard(photo_kind, picture(seed)), hard(painted_kind, picture(seed + 10))
+    assert_palette_of(content, recolor(painted, content, 0.0))
+
+
+@pytest.mark.parametrize("photo_kind", [*KINDS, *LIMITS])
+def test_pixels_of_eight_bits_stay_so(photo_kind: str) -> None:
+    content, painted = hard(photo_kind, picture(0)), (picture(10) * 255).round().to(torch.uint8)
     out = recolor(painted, content, 0.0)
-    assert out.dtype == painted.dtype
-    out = out.float() / (255 if kind == "uint8" else 1)
-    for found, wanted in zip(moments(out), moments(content), strict=True):
-        torch.testing.assert_close(found, wanted, atol=2e-3, rtol=0)
+    assert out.dtype == torch.uint8
+    assert_palette_of(content, out.float() / 255)
+
+
+@pytest.mark.parametrize("photo_kind", [*KINDS, *LIMITS])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_of_large_pictures_a_sample_is_enough(
+    photo_kind: str, weighted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_recolor, "_SAMPLE", 1 << 11)
+    content, painted = hard(photo_kind, picture(2, (120, 160))), picture(12, (120, 160))
+    weight = None
+    if weighted:
+        weight = torch.zeros(1, 120, 160)
+        weight[:, 20:, :100] = 1
+    out = recolor(painted, content, 0.0, weight)
+    rows, columns = (slice(20, None), slice(100)) if weighted else (slice(None), slice(None))
+    assert_palette_of(content[:, rows, columns], out[:, rows, columns])
+
+
+def test_where_nothing_has_weight_nothing_changes() -> None:
+    painted = picture(1)
+    out = recolor(painted, picture(0), 0.0, torch.zeros(1, 60, 80))
+    assert torch.equal(out, painted)
+
+
+@settings(max_examples=40)
+@given(data=st.data())
+def test_whatever_the_colours_the_palette_is_the_photos(data: st.DataObject) -> None:
+    def drawn(seed: int) -> Tensor:
+        mix = data.draw(arrays(np.float32, (3, 3), elements=st.floats(-3, 3, width=32)))
+        base = data.draw(arrays(np.float32, (3, 1, 1), elements=st.floats(0, 1, width=32)))
+        colors = torch.einsum("dc,chw->dhw", torch.from_numpy(mix), picture(seed) - 0.5)
+        return (colors + torch.from_numpy(base)).clamp(0, 1)
+
+    content, painted = drawn(0), drawn(10)
+    out = recolor(painted, content, 0.0)
+    assert_palette_of(content, out)
+    assert 0 <= float(out.min()) <= float(out.max()) <= 1
 
 
 def test_at_one_the_painting_is_untouched() -> None:
