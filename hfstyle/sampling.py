@@ -14,7 +14,6 @@ N paintings · R directions · D style width · T style tokens · E token width
 
 from __future__ import annotations
 
-import json
 import os
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,11 +22,10 @@ from pathlib import Path
 from typing import Final
 
 import torch
-import torch.nn.functional as F
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
 from torch import Tensor
 
+from hfstyle._space_file import read_space_file, write_space_file
 from hfstyle.style import StyleCode, StyleCodeError
 
 __all__ = ["SPACE_FILE", "StyleSpace", "as_generator"]
@@ -35,7 +33,6 @@ __all__ = ["SPACE_FILE", "StyleSpace", "as_generator"]
 SPACE_FILE: Final = "style_space.safetensors"
 """Name of the file beside model.safetensors."""
 
-_FORMAT: Final = "hfstyle.style_space"
 _TOKEN_SHARE: Final = 0.2  # of the variance; the vector has the rest
 _COLOR_SHARE: Final = 2.0  # of the colours, where each other part of the vector has 1
 _LEAST: Final = 1e-4  # deviation whose logarithm is taken
@@ -223,31 +220,7 @@ class StyleSpace:
 
         The texts are packed by zlib. Of 3429 paintings in 96 + 24 directions, 0.85 MB.
         """
-        tensors = {"mean": self.mean.half(), "limits": self.limits.half().contiguous()}
-        of_vector, of_tokens = self.directions.split((self.shape[0], self._tokens), dim=1)
-        of_tokens = of_tokens[
-            int((of_tokens == 0).all(1).sum()) :
-        ]  # the last rows: others have none
-        for name, rows in (
-            ("directions", of_vector),
-            ("token_directions", of_tokens),
-            ("coordinates", self.coordinates),
-        ):
-            steps = rows.abs().amax(1, keepdim=True).clamp(min=1e-12) / 127
-            tensors[name] = (rows / steps).round().to(torch.int8)
-            tensors[f"{name}.steps"] = steps
-        header = {
-            "format": _FORMAT,
-            "encoder": self.encoder,
-            "scales": json.dumps(self.scales),
-            "parts": json.dumps(self.parts),
-            "shape": json.dumps(self.shape),
-        }
-        text = json.dumps(_columns(self.about), ensure_ascii=False, separators=(",", ":"))
-        packed = zlib.compress(text.encode(), 9)
-        tensors["about"] = torch.frombuffer(bytearray(packed), dtype=torch.uint8)
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, path, header)
+        write_space_file(Path(path), self)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], encoder: str | None = None) -> StyleSpace:
@@ -257,36 +230,7 @@ class StyleSpace:
             StyleCodeError: no such file, damaged, or of another encoder than the one named.
         """
         try:
-            with safe_open(path, framework="pt") as file:
-                header: dict[str, str] = file.metadata() or {}
-                if header.get("format") != _FORMAT:
-                    raise ValueError("it is another kind of safetensors file")
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            rows = {
-                name.removesuffix(".steps"): tensors[name.removesuffix(".steps")].float() * steps
-                for name, steps in tensors.items()
-                if name.endswith(".steps")
-            }
-            scales, shape = json.loads(header["scales"]), json.loads(header["shape"])
-            directions = rows["directions"]
-            if "token_directions" in rows:
-                of_tokens = rows["token_directions"]
-                others = len(directions) - len(of_tokens)
-                directions = torch.cat((directions, F.pad(of_tokens, (0, 0, others, 0))), dim=1)
-            space = cls(
-                tensors["mean"].float(),
-                directions,
-                rows["coordinates"],
-                tensors["limits"].float(),
-                tuple(scales),
-                tuple(json.loads(header["parts"])),
-                (shape[0], shape[1], shape[2]),
-                header["encoder"],
-                _rows(
-                    json.loads(zlib.decompress(tensors["about"].numpy().tobytes())),
-                    len(tensors["coordinates"]),
-                ),
-            )
+            space = cls(**read_space_file(Path(path)))
         except (OSError, SafetensorError, KeyError, ValueError, IndexError, zlib.error) as error:
             raise StyleCodeError(f"{path} cannot be used as a style space: {error}") from error
         if encoder is not None and space.encoder != encoder:
@@ -345,12 +289,3 @@ def as_generator(
             f"generator is {generator!r}; give a torch.Generator, a whole number as a seed, or None"
         )
     return torch.Generator().manual_seed(generator % 2**63), generator
-
-
-def _columns(about: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
-    keys = sorted({key for entry in about for key in entry})
-    return {key: [entry.get(key, "") for entry in about] for key in keys}
-
-
-def _rows(columns: Mapping[str, Sequence[str]], count: int) -> list[dict[str, str]]:
-    return [{key: values[i] for key, values in columns.items() if values[i]} for i in range(count)]

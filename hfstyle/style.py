@@ -5,34 +5,28 @@ B batch · D style width · T style tokens · E token width
 
 from __future__ import annotations
 
-import json
 import math
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
+from hfstyle._style_files import (
+    StyleCodeError,
+    find_style_file,
+    read_style_file,
+    write_style_file,
+)
 from hfstyle.models.style_encoder import Condition
 
 if TYPE_CHECKING:
     from hfstyle.sampling import StyleSpace
 
 __all__ = ["StyleCode", "StyleCodeError", "normalise_weights"]
-
-_FORMAT: Final = "hfstyle.style_code"
-_FORMAT_VERSION: Final = 1
-_SUFFIXES: Final = (".safetensors", ".style.safetensors")
-
-
-class StyleCodeError(ValueError):
-    """A style code that cannot be used: not a style code file, damaged, or made by another encoder."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,28 +87,9 @@ class StyleCode:
             StyleCodeError: the name does not end in `.safetensors`.
             OSError: the file cannot be written.
         """
-        target = Path(path)
-        if target.suffix != ".safetensors":
-            raise StyleCodeError(f"{target}: a style code file is named *.safetensors")
-        header = {
-            "format": _FORMAT,
-            "format_version": str(_FORMAT_VERSION),
-            "encoder": self.encoder,
-            "name": self.name,
-            "metadata": json.dumps(dict(self.metadata), ensure_ascii=False, sort_keys=True),
-        }
-        # A copy of its own memory each: codes made from one batch may be views, which safetensors refuses.
-        data = save({"vector": self.vector.clone(), "tokens": self.tokens.clone()}, header)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            os.chmod(temporary, 0o666 & ~_umask())
-            os.replace(temporary, target)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        write_style_file(
+            Path(path), self.vector, self.tokens, self.encoder, self.name, self.metadata
+        )
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], encoder: str | None = None) -> StyleCode:
@@ -128,39 +103,11 @@ class StyleCode:
             StyleCodeError: no such file, not a style code, damaged, of a newer format, or made by another encoder.
         """
         source = Path(path)
-        if not source.is_file():
-            raise StyleCodeError(
-                f"{source}: {'not a file' if source.exists() else 'no such style code file'}"
-            )
+        fields = read_style_file(source)
         try:
-            with safe_open(source, framework="pt") as file:
-                header: dict[str, str] = file.metadata() or {}
-                if header.get("format") != _FORMAT:
-                    raise StyleCodeError(
-                        f"{source} is a safetensors file but not a style code; "
-                        "`hfstyle encode picture.jpg -o picture.style.safetensors` makes one"
-                    )
-                version = int(header["format_version"])
-                if version > _FORMAT_VERSION:
-                    raise StyleCodeError(
-                        f"{source} has style code format {version}, this hfstyle reads up to "
-                        f"{_FORMAT_VERSION}; upgrade hfstyle"
-                    )
-                code = cls(
-                    vector=file.get_tensor("vector"),
-                    tokens=file.get_tensor("tokens"),
-                    encoder=header["encoder"],
-                    name=header.get("name", ""),
-                    metadata=json.loads(header.get("metadata", "{}")),
-                )
+            code = cls(**fields)
         except StyleCodeError as error:
-            if str(error).startswith(str(source)):
-                raise
             raise StyleCodeError(f"{source}: {error}") from error
-        except (SafetensorError, KeyError, ValueError, AttributeError) as error:
-            raise StyleCodeError(
-                f"{source} is damaged or not a style code file ({error})"
-            ) from error
         if encoder is not None:
             code.check_encoder(encoder, f"{source}: ")
         return code
@@ -191,41 +138,15 @@ class StyleCode:
             StyleCodeError: no style of that name, or as `load`.
             huggingface_hub.errors.RepositoryNotFoundError, LocalEntryNotFoundError: no such repository, no network.
         """
-        from huggingface_hub import hf_hub_download
-        from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
-
-        if not name or name != os.path.basename(name) or name.startswith("."):
-            raise StyleCodeError(
-                f"{name!r} is no name of a style; give a file's name without suffix"
-            )
-        place = pretrained_model_name_or_path
-        tried = [f"{at}{name}{end}" for at in ("", "styles/") for end in _SUFFIXES]
-        if Path(place).is_dir():
-            for file in tried:
-                if (Path(place) / file).is_file():
-                    return cls.load(Path(place) / file, encoder)
-            known = sorted(_style_name(p) for p in Path(place).rglob("*.safetensors"))
-            raise StyleCodeError(
-                f"{place} holds no style {name!r}; it holds {', '.join(known[:20]) or 'none'}"
-            )
-        for file in tried:
-            try:
-                path = hf_hub_download(
-                    str(place),
-                    file,
-                    revision=revision,
-                    token=token,
-                    local_files_only=local_files_only,
-                    cache_dir=None if cache_dir is None else Path(cache_dir),
-                )
-            except LocalEntryNotFoundError:
-                if file == tried[-1] or not local_files_only:
-                    raise
-                continue
-            except EntryNotFoundError:
-                continue
-            return cls.load(path, encoder)
-        raise StyleCodeError(f"{place} holds none of {', '.join(tried)}")
+        file = find_style_file(
+            pretrained_model_name_or_path,
+            name,
+            revision=revision,
+            token=token,
+            local_files_only=local_files_only,
+            cache_dir=cache_dir,
+        )
+        return cls.load(file, encoder)
 
     def check_encoder(self, encoder: str, where: str = "") -> None:
         """Raise StyleCodeError, prefixed by `where`, unless the encoder with this fingerprint made the code."""
@@ -354,13 +275,3 @@ def _check_alike(first: StyleCode, other: StyleCode) -> None:
             raise StyleCodeError(
                 f"{what} of style codes {first.name!r} and {other.name!r} differ in shape: {mine} and {theirs}"
             )
-
-
-def _style_name(path: Path) -> str:
-    return path.name.removesuffix(".safetensors").removesuffix(".style")
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
+from training.crops import draw_regions
 from training.data import (
     BatchLoader,
     DataError,
@@ -26,7 +27,7 @@ from training.data import (
     make_stream,
     open_pictures,
 )
-from training.streams import EpochOrder, draw_regions
+from training.streams import EpochOrder
 
 
 def encode(image: Image.Image, fmt: str = "PNG", **options: Any) -> bytes:
@@ -510,7 +511,7 @@ def test_device_crops_do_not_depend_on_chunking(
 ) -> None:
     store = DevicePictures(open_pictures(data_dir=folder))  # type: ignore[arg-type]
     whole = DeviceLoader(store, 6, 16, crops=2, seed=1).next_batch()
-    monkeypatch.setattr("training.data._SAMPLES_AT_ONCE", 16 * 16 * 4 * 5)
+    monkeypatch.setattr("training.device_pictures._SAMPLES_AT_ONCE", 16 * 16 * 4 * 5)
     assert torch.equal(DeviceLoader(store, 6, 16, crops=2, seed=1).next_batch(), whole)
 
 

@@ -8,7 +8,6 @@ Letters: K crops per picture · S side of a crop · H, W picture size.
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,79 +15,14 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
+from training.crops import Zoom, check_crops, random_crops
+from training.decoded import DecodedPictures, log_skip
 from training.sources import DataError, HubStream, PictureSource, decode_picture
 
-__all__ = [
-    "CropStream",
-    "DecodedPictures",
-    "EpochOrder",
-    "PictureStream",
-    "StreamedPictures",
-    "Zoom",
-    "check_crops",
-    "draw_regions",
-    "make_stream",
-]
-
-logger = logging.getLogger(__name__)
-
-_LOGGED_SKIPS = 20  # names of skipped pictures that are logged one by one
-
-Zoom = tuple[float, float | None]  # lowest and highest side of a region / side of its crop
-
-
-def check_crops(size: int, crops: int, zoom: Zoom) -> None:
-    """Raises DataError unless size and crops are at least 1 and 0 < zoom[0] <= zoom[1] or None."""
-    if size < 1 or crops < 1:
-        raise DataError(f"size {size} and crops {crops} must be at least 1.")
-    low, high = zoom
-    if not low > 0 or (high is not None and not high >= low):
-        raise DataError(f"zoom {zoom} must be (low, high) with 0 < low <= high, or high None.")
-
-
-def _draw_region(
-    height: int, width: int, size: int, zoom: Zoom, rng: np.random.Generator
-) -> tuple[int, int, int]:
-    """A random square (top, left, side): side log-uniform in size·[zoom], at most the picture."""
-    short = min(height, width)
-    low = min(max(1.0, size * zoom[0]), short)
-    high = short if zoom[1] is None else min(size * zoom[1], short)
-    side = round(low * (max(high, low) / low) ** rng.random())
-    return int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1)), side
-
-
-def draw_regions(
-    height: int, width: int, size: int, zoom: Zoom, crops: int, rng: np.random.Generator
-) -> list[tuple[int, int, int]]:
-    """Random squares; each after the first is the one of four draws that overlaps least."""
-    regions = [_draw_region(height, width, size, zoom, rng)]
-    while len(regions) < crops:
-        draws = [_draw_region(height, width, size, zoom, rng) for _ in range(4)]
-        regions.append(min(draws, key=lambda draw: sum(_overlap(draw, r) for r in regions)))
-    return regions
-
-
-def _overlap(a: tuple[int, int, int], b: tuple[int, int, int]) -> float:
-    """The share of the smaller square that the other one covers, in [0, 1]."""
-    rows = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
-    columns = min(a[1] + a[2], b[1] + b[2]) - max(a[1], b[1])
-    return max(rows, 0) * max(columns, 0) / min(a[2], b[2]) ** 2
-
-
-def _cut(picture: np.ndarray, region: tuple[int, int, int], size: int, flip: bool) -> np.ndarray:
-    """The square `region` of an (H, W, 3) picture as (3, S, S) uint8, resized with antialias."""
-    top, left, side = region
-    crop = picture[top : top + side, left : left + side]
-    if side != size:
-        image = Image.fromarray(np.ascontiguousarray(crop))
-        crop = np.asarray(image.resize((size, size), Image.Resampling.BICUBIC))
-    if flip:
-        crop = crop[:, ::-1]
-    return np.ascontiguousarray(crop.transpose(2, 0, 1))
+__all__ = ["CropStream", "EpochOrder", "PictureStream", "StreamedPictures", "make_stream"]
 
 
 class EpochOrder:
@@ -220,7 +154,7 @@ class PictureStream(IterableDataset):  # type: ignore[type-arg]
         check_crops(size, crops, zoom)
         picture = self.picture(k)
         rng = np.random.default_rng((self.seed, salt, k * self.world_size + self.rank))
-        return _random_crops(picture, size, crops, zoom, rng)
+        return random_crops(picture, size, crops, zoom, rng)
 
     def __iter__(self) -> Iterator[Tensor]:
         """Endless (K, 3, S, S) uint8, from `position` on; workers of a DataLoader take turns.
@@ -239,72 +173,6 @@ class PictureStream(IterableDataset):  # type: ignore[type-arg]
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         self.position = int(state["position"])
-
-
-def _random_crops(
-    picture: np.ndarray, size: int, crops: int, zoom: Zoom, rng: np.random.Generator
-) -> np.ndarray:
-    regions = draw_regions(picture.shape[0], picture.shape[1], size, zoom, crops, rng)
-    flips = rng.random(crops) < 0.5
-    return np.stack(
-        [
-            _cut(picture, region, size, bool(flip))
-            for region, flip in zip(regions, flips, strict=True)
-        ]
-    )
-
-
-class DecodedPictures:
-    """Decoded pictures by index, kept up to a memory limit; safe to use from several threads."""
-
-    def __init__(self, source: PictureSource, limit: int | None, memory_limit: int) -> None:
-        self.source, self.limit, self.memory_limit = source, limit, memory_limit
-        self.bytes_held = 0
-        self._held: dict[int, np.ndarray] = {}
-        self._bad: set[int] = set()
-        self._lock = threading.Lock()
-
-    @property
-    def skipped(self) -> int:
-        return len(self._bad)
-
-    def preload(self, index: int) -> None:
-        if self.bytes_held < 0.99 * self.memory_limit:
-            self.get(index)
-
-    def get(self, index: int) -> np.ndarray | None:
-        """(H, W, 3) uint8, or None if the picture cannot be decoded."""
-        picture = self._held.get(index)
-        if picture is not None or index in self._bad:
-            return picture  # (H, W, 3)
-        try:
-            picture = _read(self.source, index, self.limit)
-        except DataError as error:
-            with self._lock:
-                if index not in self._bad:
-                    self._bad.add(index)
-                    _log_skip(len(self._bad), error)
-            return None
-        with self._lock:
-            if index not in self._held and self.bytes_held + picture.nbytes <= self.memory_limit:
-                self._held[index] = picture
-                self.bytes_held += picture.nbytes
-        return picture
-
-
-def _read(source: PictureSource, index: int, limit: int | None) -> np.ndarray:
-    try:
-        raw = source[index]
-    except Exception as error:  # a damaged row must not end the run
-        raise DataError(f"{source.name} item {index}: {type(error).__name__}: {error}") from error
-    return decode_picture(raw, limit)
-
-
-def _log_skip(count: int, error: Exception) -> None:
-    if count <= _LOGGED_SKIPS:
-        logger.warning("skipped picture %d: %s", count, error)
-    if count == _LOGGED_SKIPS:
-        logger.warning("further skipped pictures are counted, not named")
 
 
 def make_stream(
@@ -388,7 +256,7 @@ class StreamedPictures:
                     picture = decode_picture(raw, self.resolution_limit)
                 except DataError as error:
                     self.skipped += 1
-                    _log_skip(self.skipped, error)
+                    log_skip(self.skipped, error)
                     continue
                 good += 1
                 yield picture
@@ -413,4 +281,4 @@ class StreamedPictures:
             else:
                 self._buffer[slot] = self._buffer[-1]
                 self._buffer.pop()
-        return _random_crops(picture, size, crops, zoom, rng)
+        return random_crops(picture, size, crops, zoom, rng)

@@ -1,0 +1,70 @@
+"""Training pictures that are decoded once and kept, and those that cannot be decoded."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+import numpy as np
+
+from training.sources import DataError, PictureSource, decode_picture
+
+__all__ = ["DecodedPictures", "log_skip"]
+
+logger = logging.getLogger(__name__)
+
+_LOGGED_SKIPS = 20  # names of skipped pictures that are logged one by one
+
+
+class DecodedPictures:
+    """Decoded pictures by index, kept up to a memory limit; safe to use from several threads."""
+
+    def __init__(self, source: PictureSource, limit: int | None, memory_limit: int) -> None:
+        self.source, self.limit, self.memory_limit = source, limit, memory_limit
+        self.bytes_held = 0
+        self._held: dict[int, np.ndarray] = {}
+        self._bad: set[int] = set()
+        self._lock = threading.Lock()
+
+    @property
+    def skipped(self) -> int:
+        return len(self._bad)
+
+    def preload(self, index: int) -> None:
+        if self.bytes_held < 0.99 * self.memory_limit:
+            self.get(index)
+
+    def get(self, index: int) -> np.ndarray | None:
+        """(H, W, 3) uint8, or None if the picture cannot be decoded."""
+        picture = self._held.get(index)
+        if picture is not None or index in self._bad:
+            return picture  # (H, W, 3)
+        try:
+            picture = _read(self.source, index, self.limit)
+        except DataError as error:
+            with self._lock:
+                if index not in self._bad:
+                    self._bad.add(index)
+                    log_skip(len(self._bad), error)
+            return None
+        with self._lock:
+            if index not in self._held and self.bytes_held + picture.nbytes <= self.memory_limit:
+                self._held[index] = picture
+                self.bytes_held += picture.nbytes
+        return picture
+
+
+def _read(source: PictureSource, index: int, limit: int | None) -> np.ndarray:
+    try:
+        raw = source[index]
+    except Exception as error:  # a damaged row must not end the run
+        raise DataError(f"{source.name} item {index}: {type(error).__name__}: {error}") from error
+    return decode_picture(raw, limit)
+
+
+def log_skip(count: int, error: Exception) -> None:
+    """Log the picture that is the `count`-th to be skipped, up to a number."""
+    if count <= _LOGGED_SKIPS:
+        logger.warning("skipped picture %d: %s", count, error)
+    if count == _LOGGED_SKIPS:
+        logger.warning("further skipped pictures are counted, not named")
