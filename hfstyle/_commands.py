@@ -152,6 +152,8 @@ def encode(args: argparse.Namespace) -> int:
             revision=args.dataset_revision,
         )
         photos = [Row(rows, index) for index in range(len(rows))]
+    if args.limit is not None and len(photos) > args.limit:
+        photos = [photos[k * len(photos) // args.limit] for k in range(args.limit)]
     if not photos:
         return failures.report()
     pipe = load_pipeline(args)

@@ -49,7 +49,7 @@ def add_encode(commands: Commands[Parser]) -> Parser:
         "examples:\n"
         "  hfstyle encode painting.jpg -o painting.style.safetensors\n"
         "  hfstyle encode monet/ -o monet.style.safetensors --artist 'Claude Monet'\n"
-        "  hfstyle encode --dataset user/my-paintings --clusters 4 -o paintings.style.safetensors\n",
+        "  hfstyle encode --dataset user/my-paintings --limit 500 --clusters 4 -o paintings.style.safetensors\n",
     )
     parser.add_argument(
         "pictures",
@@ -66,6 +66,12 @@ def add_encode(commands: Commands[Parser]) -> Parser:
     parser.add_argument("--split", default="train", help="of a data set of the Hub")
     parser.add_argument("--dataset-revision", help="of a data set of the Hub")
     parser.add_argument("--image-column", default="image", help="of --dataset (default: image)")
+    parser.add_argument(
+        "--limit",
+        type=whole(1, None),
+        metavar="N",
+        help="take at most N pictures, evenly from the first to the last (default: all)",
+    )
     parser.add_argument(
         "-o",
         "--output",

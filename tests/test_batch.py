@@ -214,6 +214,13 @@ def test_a_data_set_of_the_hub_is_a_collection(
     counts = [StyleCode.load(f"a-{k}.style.safetensors").metadata["pictures"] for k in (1, 2)]
     assert sum(map(int, counts)) == 4
     assert Path("a.jpg").is_file()
+    # Of rows 0 to 4 the limit takes 0 and 2.
+    assert command_line([*words, "--limit", "2"]) == 0
+    mean = StyleCode.mix([pipe.encode_style(picture(seed)) for seed in (0, 2)])
+    torch.testing.assert_close(
+        StyleCode.load("a.safetensors").vector, mean.vector, atol=1e-3, rtol=1e-3
+    )
+    assert command_line([*words, "--limit", "0"]) == 2
     assert command_line([*words, "photo.png"]) == 2
     assert command_line(["encode", "--model", str(model)]) == 2
     assert command_line([*words[:3], "--dataset", "someone/nothing", "-o", "b.safetensors"]) == 1
