@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from hfstyle._composition import Layer
 from hfstyle._geometry import crop_back, pad_to_multiple, resize
+from hfstyle.models.attention import TokenAttention
 from hfstyle.models.generator import StyleGenerator
 from hfstyle.models.layers import (
     ColorTransfer,
@@ -27,7 +28,6 @@ from hfstyle.models.layers import (
     Grain,
     InstanceStatistics,
     Modulation,
-    TokenAttention,
 )
 from hfstyle.models.style_encoder import Condition
 
@@ -85,6 +85,7 @@ def shared_generator(generator: StyleGenerator, shares: Tensor) -> StyleGenerato
     """
     twin = _copied(generator, _Pyramid(shares))
     assert isinstance(twin, StyleGenerator)
+    twin.in_bands = False  # shares are those of whole maps
     return twin
 
 

@@ -5,7 +5,8 @@ B batch · C channels · H, W height and width of the content · D style width �
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import torch
 from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
+from hfstyle.models import fast
+from hfstyle.models.attention import TokenAttention
 from hfstyle.models.layers import (
     ColorTransfer,
     FeatureTransfer,
@@ -20,8 +23,8 @@ from hfstyle.models.layers import (
     InstanceStatistics,
     ModulatedBlock,
     Modulation,
-    TokenAttention,
     activate,
+    add,
     conv3x3,
     double,
     halve,
@@ -80,6 +83,8 @@ class StyleGenerator(
     """Height and width of the content must be multiples of this; the pipeline pads and crops back."""
     minimum_size: int = 32
     """Least height and width of the content after padding."""
+    in_bands: bool = True
+    """Whether the head may run in bands of rows, which it does on a CPU without gradients."""
 
     def __init__(
         self,
@@ -172,7 +177,7 @@ class StyleGenerator(
 
         x = standardise(content)
         colored = self.recolor(x, colors, statistics)  # (B, 3, H, W)
-        plain = double(halve(halve(colored)))  # (B, 3, H/2, W/2)
+        plain = halve(halve(colored))  # (B, 3, H/4, W/4)
         fine, low, mid, high = self.encoder.trunk(x)  # at 1/2, 1/4, 1/8 and 1/16
         h, apart_high = self.transfer(high, look_high, strength, statistics)  # (B, 192, H/16, W/16)
         if self.use_grain:
@@ -183,7 +188,7 @@ class StyleGenerator(
         for block in self.blocks_high:
             h = block(h, style, statistics)
         mid, apart_mid = self.transfer(mid, look_mid, strength, statistics)
-        h = mid + double(self.up2(h))  # (B, 128, H/8, W/8)
+        h = add(mid, double(self.up2(h)))  # (B, 128, H/8, W/8)
         if self.use_grain:
             h = self.grain_mid(h, grain_mid, style)
         if self.use_tokens:
@@ -191,23 +196,71 @@ class StyleGenerator(
         for block in self.blocks_mid:
             h = block(h, style, statistics)
         low, apart_low = self.transfer(low, look_low, strength, statistics)
-        h = low + double(self.up1(h))  # (B, 48, H/4, W/4)
+        h = add(low, double(self.up1(h)))  # (B, 48, H/4, W/4)
         if self.use_grain:
             h = self.grain_low(h, grain_low, style)
         for block in self.blocks_low:
             h = block(h, style, statistics)
-        fine, apart_fine = self.transfer(fine, look_fine, strength, statistics)
-        h = double(activate(self.spread(h)))  # (B, 16, H/2, W/2)
-        h = self.detail(torch.cat((h, plain.to(h.dtype), fine), dim=1))
-        h = self.refine(activate(self.modulate_detail(h, style, statistics)))  # (B, 12, H/2, W/2)
+        h = activate(self.spread(h))  # (B, 16, H/4, W/4)
+        statistics.of(fine)  # of the whole map, whatever rows of it are seen at a time
+        repaint = partial(
+            self._repaint,
+            style=style,
+            look_fine=look_fine,
+            strength=strength,
+            measured=statistics.taken[-1],
+            apart=apart_low + apart_mid + apart_high,
+        )
+        return self._by_bands(repaint, (content, colored, plain, fine, h), margin=2)
+
+    def _repaint(
+        self,
+        content: Tensor,
+        colored: Tensor,
+        plain: Tensor,
+        fine: Tensor,
+        h: Tensor,
+        *,
+        style: Tensor,
+        look_fine: Tensor,
+        strength: Tensor,
+        measured: Tensor,
+        apart: Tensor,
+    ) -> Tensor:
+        """The light head: features and colours -> the picture (B, 3, H, W). No place of it depends on others beyond 8 px.
+
+        Args:
+            content, colored: (B, 3, H, W).
+            plain: (B, 3, H/4, W/4), colours averaged.
+            fine: (B, fine_width, H/2, W/2).
+            h: (B, 16, H/4, W/4).
+            style: (B, style_width).
+            look_fine: (B, 2 * fine_width), the style's part of the condition.
+            strength: (B,).
+            measured: (2, B, fine_width, 1, 1), statistics of the whole fine map.
+            apart: (B,), sum of the coarser maps' distances from the style.
+        """
+        given = InstanceStatistics([measured])
+        fine, apart_fine = self.transfer(fine, look_fine, strength, given)
+        plain = double(plain)  # (B, 3, H/2, W/2)
+        h = self.detail(torch.cat((double(h), plain.to(h.dtype), fine), dim=1))
+        h = self.refine(activate(self.modulate_detail(h, style, given)))  # (B, 12, H/2, W/2)
         h = self.paint(activate(double(h)))  # (B, 3, H, W)
         # A picture whose statistics are the style's already needs no painting.
-        apart = (apart_fine + apart_low + apart_mid + apart_high) / 4  # (B,)
+        apart = (apart + apart_fine) / 4  # (B,)
         need = (1 - torch.exp(-apart / _ALIKE))[:, None, None, None]
         painted = _into_range(unstandardise(double(plain) + h.float()))
         painted = torch.lerp(unstandardise(colored), painted, need)
         weight = strength[:, None, None, None].to(content.dtype)
         return (content + weight * (painted.to(content.dtype) - content)).clamp(0, 1)
+
+    def _by_bands(
+        self, function: Callable[..., Tensor], maps: Sequence[Tensor], margin: int
+    ) -> Tensor:
+        """`function(*maps)`, in bands of rows where that is faster."""
+        if not self.in_bands or not fast.possible(maps[0]):
+            return function(*maps)
+        return fast.by_bands(function, maps, margin)
 
     def _grain(self, content: Tensor, origin: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """The pattern at 1/4, 1/8 and 1/16 of the content's resolution, each (B, K, h, w) of unit deviation."""

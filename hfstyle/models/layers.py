@@ -1,6 +1,6 @@
-"""Parts shared by the networks: reflection-padded convolutions, instance statistics, modulation, token attention.
+"""Parts shared by the networks: reflection-padded convolutions, instance statistics, modulation.
 
-B batch · C channels · H, W height and width · T style tokens · E token width · D style width
+B batch · C channels · H, W height and width · D style width
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hfstyle.models import fast
+
 __all__ = [
     "ColorTransfer",
     "FeatureTransfer",
@@ -20,8 +22,8 @@ __all__ = [
     "ModulatedBlock",
     "Modulation",
     "ResidualBlock",
-    "TokenAttention",
     "activate",
+    "add",
     "conv3x3",
     "double",
     "halve",
@@ -45,7 +47,7 @@ _FAINTEST_COLOR = 0.1
 
 def standardise(image: Tensor) -> Tensor:
     """Map (B, 3, H, W) in [0, 1] to about zero mean and unit deviation. The networks own this step."""
-    return (image - _IMAGE_MEAN) / _IMAGE_STD
+    return (image - _IMAGE_MEAN).div_(_IMAGE_STD)
 
 
 def unstandardise(x: Tensor) -> Tensor:
@@ -58,6 +60,11 @@ def activate(x: Tensor) -> Tensor:
     return F.leaky_relu(x, 0.2, inplace=not torch.is_grad_enabled())  # x is always fresh
 
 
+def add(x: Tensor, change: Tensor) -> Tensor:
+    """x + change; `change` is fresh, and its memory is used again where that is allowed."""
+    return change.add_(x) if fast.possible(change) else x + change
+
+
 class _ReflectConv2d(nn.Conv2d):
     """A 3x3 convolution with reflection padding that stays in the compute type under autocast."""
 
@@ -66,6 +73,8 @@ class _ReflectConv2d(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         padded = in_own_type(F.pad, input, (1, 1, 1, 1), mode="reflect")
+        if self.out_channels == 3 and fast.possible(input) and input.shape[3] % 4 == 0:
+            return fast.convolve_columns(padded, self.weight, self.bias)
         return F.conv2d(padded, self.weight, self.bias, self.stride)
 
 
@@ -85,11 +94,15 @@ def double(x: Tensor) -> Tensor:
     areas (seen here, in spite of an ICNR initialisation), and the same place would be painted differently after a
     shift of the picture by a pixel.
     """
+    if fast.possible(x):
+        return fast.double(x)
     return in_own_type(F.interpolate, x, scale_factor=2, mode="bilinear", align_corners=False)
 
 
 def halve(x: Tensor) -> Tensor:
-    """Half the resolution by averaging four neighbours: (B, C, H, W) -> (B, C, H/2, W/2)."""
+    """Half the resolution by averaging four neighbours: (B, C, H, W), even -> (B, C, H/2, W/2)."""
+    if fast.possible(x):
+        return fast.halve(x)
     return F.avg_pool2d(x, 2)
 
 
@@ -110,6 +123,8 @@ def moments(x: Tensor) -> tuple[Tensor, Tensor]:
     Sums over the rows of a (B, HW, C) matrix, which for the channels-last layout is many times faster on a CPU than
     `torch.var_mean` over the last two dimensions.
     """
+    if len(x) == 1 and fast.possible(x):
+        return fast.moments(x)
     rows = x.permute(0, 2, 3, 1).flatten(1, 2).float()  # (B, HW, C)
     mean = rows.mean(1, keepdim=True)
     variance = (rows - mean).square().mean(1)
@@ -208,6 +223,8 @@ class ColorTransfer(nn.Module):
         matrix = in_own_type(torch.matmul, matrix, opponent)
         matrix = in_own_type(torch.matmul, opponent.T, matrix)  # (B, 3, 3), of x
         shift = in_own_type(torch.matmul, opponent.T, shift)  # (B, 3, 1)
+        if len(x) == 1 and fast.possible(x) and x.shape[3] % 4 == 0:
+            return fast.map_colors(x, matrix[0], shift[0, :, 0])
         # A product of (B, HW, 3): a view of the channels-last layout, in which the result is, too.
         rows = x.float().permute(0, 2, 3, 1).flatten(1, 2)
         mapped = in_own_type(torch.matmul, rows, matrix.mT) + shift.mT  # (B, HW, 3)
@@ -219,7 +236,7 @@ def _opponent_sums(x: Tensor) -> Tensor:
 
     At half the resolution, which costs a quarter and leaves out most of a photo's noise.
     """
-    x = F.avg_pool2d(x.float(), 2)
+    x = halve(x.float())
     opponent = torch.tensor(_OPPONENT, device=x.device)
     rows = torch.stack(
         (opponent[0] + opponent[1], opponent[0] + opponent[2], opponent[1] + opponent[2])
@@ -308,7 +325,7 @@ class ModulatedBlock(nn.Module):
     def forward(self, x: Tensor, style: Tensor, statistics: InstanceStatistics) -> Tensor:
         """x (B, C, H, W), style (B, D) -> (B, C, H, W)."""
         h = activate(self.modulate1(self.conv1(x), style, statistics))
-        return x + self.modulate2(self.conv2(h), style, statistics)
+        return add(x, self.modulate2(self.conv2(h), style, statistics))
 
 
 class ResidualBlock(nn.Module):
@@ -323,39 +340,4 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x (B, C, H, W) -> (B, C, H, W)."""
-        return x + self.conv2(activate(self.conv1(x)))
-
-
-class TokenAttention(nn.Module):
-    """Every position of the content asks the style tokens which of them it should look like; cost linear in pixels.
-
-    Multi-head cross-attention (Vaswani et al. 2017, eq. 1; for style transfer: SANet, Park & Lee 2019). Queries come
-    from instance-normalised content features, so that the match is by structure and not by colour.
-    """
-
-    def __init__(self, channels: int, token_width: int, heads: int = 4) -> None:
-        super().__init__()
-        self.heads = heads
-        self.query = nn.Conv2d(channels, token_width, 1)
-        self.key = nn.Linear(token_width, token_width)
-        self.value = nn.Linear(token_width, token_width)
-        self.out = nn.Conv2d(token_width, channels, 1)
-
-    def weights(self, x: Tensor, tokens: Tensor, statistics: InstanceStatistics) -> Tensor:
-        """Attention weights (B, heads, H * W, T), rows summing to 1."""
-        mean, rstd = statistics.of(x)
-        q = self.query(((x - mean) * rstd).to(x.dtype)).flatten(2)  # (B, E, HW)
-        q = q.unflatten(1, (self.heads, -1)).transpose(2, 3)  # (B, heads, HW, E/heads)
-        k = (
-            self.key(tokens).unflatten(2, (self.heads, -1)).transpose(1, 2)
-        )  # (B, heads, T, E/heads)
-        return torch.softmax(q @ k.transpose(2, 3).to(q.dtype) * q.shape[-1] ** -0.5, dim=-1)
-
-    def forward(self, x: Tensor, tokens: Tensor, statistics: InstanceStatistics) -> Tensor:
-        """x (B, C, H, W), tokens (B, T, E) -> (B, C, H, W)."""
-        weights = self.weights(x, tokens, statistics)
-        v = (
-            self.value(tokens).unflatten(2, (self.heads, -1)).transpose(1, 2)
-        )  # (B, heads, T, E/heads)
-        h = (weights @ v.to(weights.dtype)).transpose(2, 3).flatten(1, 2)  # (B, E, HW)
-        return x + self.out(h.unflatten(2, x.shape[2:]))
+        return add(x, self.conv2(activate(self.conv1(x))))

@@ -1,0 +1,156 @@
+"""The arithmetic of `layers`, faster, where no gradients are needed: float32 on a CPU.
+
+There, most of the time that is not spent in convolutions is spent on memory: for pages that are new to the process,
+and for maps that no cache holds. Results equal those of the plain operations up to rounding.
+
+B batch · C channels · H, W height and width of a map
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+__all__ = [
+    "by_bands",
+    "convolve_columns",
+    "double",
+    "halve",
+    "map_colors",
+    "moments",
+    "possible",
+]
+
+_BAND: Final = 256  # rows of the picture in a band
+_COLUMNS: Final = 4
+
+
+def possible(x: Tensor) -> bool:
+    """Whether what this file holds may be used for `x`: not with gradients, autocast or in an export."""
+    return (
+        x.device.type == "cpu"
+        and x.dtype == torch.float32
+        and not torch.is_grad_enabled()
+        and not torch.is_autocast_enabled("cpu")
+        and not torch.compiler.is_compiling()
+    )
+
+
+def by_bands(function: Callable[..., Tensor], maps: Sequence[Tensor], margin: int) -> Tensor:
+    """`function(*maps)`, where that looks at a neighbourhood only, computed in bands of rows that a cache holds.
+
+    Args:
+        function: maps of one picture at several resolutions to a map (B, C, H, W); pads at the borders of what it is
+            given.
+        maps: (B, *, H / k, W / k) each, k a whole number.
+        margin: how far, in rows of the coarsest map, `function` looks up or down.
+
+    Returns:
+        (B, C, H, W) in channels-last memory.
+    """
+    height = min(x.shape[2] for x in maps)
+    count = -(-max(x.shape[2] for x in maps) // _BAND)
+    step = max(4 * margin, -(-height // count))
+    if step >= height:
+        return function(*maps)
+    whole: Tensor | None = None
+    for top in range(0, height, step):
+        bottom = min(top + step, height)
+        first, last = max(0, top - margin), min(height, bottom + margin)
+        band = function(*(_rows(x, height, first, last) for x in maps))
+        scale = band.shape[2] // (last - first)
+        if whole is None:
+            shape = (*band.shape[:2], scale * height, band.shape[3])
+            whole = torch.empty(shape, memory_format=torch.channels_last)
+        inside = _rows(band, last - first, top - first, bottom - first)
+        _rows(whole, height, top, bottom).copy_(inside)
+    assert whole is not None
+    return whole
+
+
+def _rows(x: Tensor, height: int, first: int, last: int) -> Tensor:
+    """Rows `first` to `last` of a map with `height` rows, in a map of the same place that may have more rows."""
+    scale = x.shape[2] // height
+    return x[:, :, scale * first : scale * last]
+
+
+def convolve_columns(padded: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """A 3x3 convolution to few channels, of several columns at once: padded (B, C, H + 2, W + 2), weight (c, C, 3, 3).
+
+    Three channels would leave most lanes of a CPU's vectors empty; side by side, as channels of one place, those of
+    four columns fill them, which pays in spite of the zeros in the weights.
+
+    Returns:
+        (B, c, H, W); W must be a multiple of 4.
+    """
+    columns = range(_COLUMNS)
+    wide = torch.stack([F.pad(weight, (i, _COLUMNS - 1 - i)) for i in columns]).flatten(0, 1)
+    biases = None if bias is None else bias.repeat(_COLUMNS)
+    side_by_side = F.conv2d(padded, wide, biases, (1, _COLUMNS))
+    return _apart(side_by_side, weight.shape[0])
+
+
+def _apart(side_by_side: Tensor, channels: int) -> Tensor:
+    """(B, 4 c, H, W/4) -> (B, c, H, W), a view."""
+    rows = side_by_side.permute(0, 2, 3, 1)
+    return rows.unflatten(3, (_COLUMNS, channels)).flatten(2, 3).permute(0, 3, 1, 2)
+
+
+def double(x: Tensor) -> Tensor:
+    """Bilinear interpolation to twice the resolution, (B, C, H, W) -> (B, C, 2H, 2W), on all cores.
+
+    `F.interpolate` divides a batch of channels-last pictures among them, not a picture.
+    """
+    rows = x.permute(0, 2, 3, 1)
+    return _double(_double(rows, 2), 1).permute(0, 3, 1, 2)
+
+
+def _double(x: Tensor, axis: int) -> Tensor:
+    """Twice as many places along an axis, each a quarter of the step from its origin to the neighbour there."""
+    count = x.shape[axis]
+    pairs = x.new_empty((*x.shape[: axis + 1], 2, *x.shape[axis + 1 :]))
+    left, right = pairs.unbind(axis + 1)
+    former, latter = x.narrow(axis, 0, count - 1), x.narrow(axis, 1, count - 1)
+    torch.lerp(latter, former, 0.25, out=left.narrow(axis, 1, count - 1))
+    torch.lerp(former, latter, 0.25, out=right.narrow(axis, 0, count - 1))
+    left.select(axis, 0).copy_(x.select(axis, 0))
+    right.select(axis, count - 1).copy_(x.select(axis, count - 1))
+    return pairs.flatten(axis, axis + 1)
+
+
+def halve(x: Tensor) -> Tensor:
+    """Averages of four neighbours, (B, C, H, W) -> (B, C, H/2, W/2): `F.avg_pool2d` is slow for few channels."""
+    rows = x[:, :, ::2] + x[:, :, 1::2]
+    return rows[..., ::2].add(rows[..., 1::2]).mul_(0.25)
+
+
+def map_colors(x: Tensor, matrix: Tensor, shift: Tensor) -> Tensor:
+    """matrix (3, 3) times each colour of x (1, 3, H, W), plus shift (3,); W must be a multiple of 4.
+
+    Of several columns at once, as in `convolve_columns`.
+    """
+    rows = x.permute(0, 2, 3, 1).unflatten(2, (-1, _COLUMNS)).flatten(3)
+    side_by_side = F.conv2d(
+        rows.permute(0, 3, 1, 2),
+        torch.block_diag(*[matrix] * _COLUMNS)[:, :, None, None],
+        shift.repeat(_COLUMNS),
+    )
+    return _apart(side_by_side, 3)
+
+
+def moments(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and (biased) variance over space of one picture, (1, C, H, W) -> two (1, C, 1, 1), without a copy of it.
+
+    Those of each column first: sums over a column alone lose little to rounding.
+    """
+    _, channels, height, width = x.shape
+    columns = x.permute(0, 2, 3, 1).reshape(1, height, width * channels, 1).transpose(1, 2)
+    means, variances = torch.batch_norm_update_stats(columns, None, None, 0.0)  # (W * C,)
+    means, variances = means.view(width, channels), variances.view(width, channels)
+    mean = means.mean(0)
+    variance = variances.mean(0) + (means - mean).square().mean(0)
+    return mean[None, :, None, None], variance[None, :, None, None]

@@ -1,0 +1,170 @@
+"""What replaces layers without gradients on a CPU computes the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+from small_model import small_generator
+from torch import Tensor
+
+from hfstyle.models import fast
+from hfstyle.models.attention import TokenAttention
+from hfstyle.models.layers import (
+    ColorTransfer,
+    InstanceStatistics,
+    conv3x3,
+    double,
+    halve,
+    moments,
+    standardise,
+)
+from hfstyle.models.style_encoder import Condition
+
+CLOSE = {"atol": 1e-5, "rtol": 0.0}
+
+
+def maps(channels: int, height: int, width: int, batch: int = 1) -> Tensor:
+    x = torch.randn(batch, channels, height, width, generator=torch.Generator().manual_seed(0))
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+def pictures(*shape: int, seed: int = 1) -> Tensor:
+    """Smooth random pictures in [0, 1]."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(*shape[:2], 9, 9, generator=generator)
+    return F.interpolate(coarse, shape[2:], mode="bicubic").clamp(0, 1)
+
+
+def both(function: Callable[[], Tensor]) -> tuple[Tensor, Tensor]:
+    """As with gradients, and as without."""
+    with torch.enable_grad():
+        plain = function().detach()
+    with torch.inference_mode():
+        return plain, function()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 6), (5, 4), (32, 24)])
+def test_doubling_is_bilinear_interpolation(size: tuple[int, int]) -> None:
+    x = maps(5, *size, batch=2)
+    torch.testing.assert_close(*both(lambda: double(x)), **CLOSE)
+    torch.testing.assert_close(*both(lambda: double(x.contiguous())), **CLOSE)
+
+
+def test_halving_is_the_average_of_four() -> None:
+    x = maps(3, 6, 10, batch=2)
+    torch.testing.assert_close(*both(lambda: halve(x)), **CLOSE)
+
+
+@pytest.mark.parametrize("width", [16, 18])
+def test_a_convolution_to_colours_is_the_same_in_columns_side_by_side(width: int) -> None:
+    torch.manual_seed(0)
+    layer = conv3x3(7, 3)
+    torch.nn.init.normal_(layer.bias)
+    torch.testing.assert_close(*both(lambda: layer(maps(7, 8, width, batch=2))), **CLOSE)
+
+
+@pytest.mark.parametrize("width", [16, 18])
+def test_colours_are_mapped_the_same_in_columns_side_by_side(width: int) -> None:
+    x = standardise(pictures(1, 3, 8, width))
+    colors = ColorTransfer.measure(standardise(pictures(1, 3, 64, 64, seed=2)))
+    for picture in (x, x.contiguous(memory_format=torch.channels_last)):
+        found = both(lambda picture=picture: ColorTransfer()(picture, colors, InstanceStatistics()))
+        torch.testing.assert_close(*found, **CLOSE)
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_moments_are_precise_even_far_from_0(batch: int) -> None:
+    x = maps(6, 300, 200, batch)
+    x = x * torch.tensor([1, 1e-2, 1, 30, 1, 1])[:, None, None] + 100 * torch.arange(6)[
+        :, None, None
+    ].sub(2)
+    exact = torch.var_mean(x.double(), (2, 3), correction=0, keepdim=True)
+    with torch.inference_mode():
+        mean, variance = moments(x)
+    torch.testing.assert_close(mean.double(), exact[1], atol=1e-5, rtol=1e-6)
+    torch.testing.assert_close(variance.double(), exact[0], atol=1e-9, rtol=1e-3)
+
+
+def test_attention_needs_no_weights_in_memory() -> None:
+    torch.manual_seed(0)
+    layer, tokens = TokenAttention(12, 16, heads=4), torch.randn(2, 9, 16)
+    x = maps(12, 6, 4, batch=2)
+    torch.testing.assert_close(*both(lambda: layer(x, tokens, InstanceStatistics())), **CLOSE)
+
+
+@pytest.mark.parametrize("height", [24, 600, 1000, 1030])
+def test_bands_join_without_seams(height: int) -> None:
+    weight = maps(2, 5, 5, batch=3)
+
+    def look(coarse: Tensor, fine: Tensor) -> Tensor:
+        """Two rows of the coarse map up and down, padded by what is no part of the picture."""
+        seen.append(fine.shape[2])
+        both = coarse.repeat_interleave(2, 2).repeat_interleave(2, 3) + fine
+        return F.conv2d(F.pad(both, (2, 2, 2, 2), value=7.0), weight)
+
+    seen: list[int] = []
+    coarse, fine = maps(2, height // 2, 8), maps(2, height // 2 * 2, 16)
+    whole = look(coarse, fine)
+    seen.clear()
+    with torch.inference_mode():
+        banded = fast.by_bands(look, (coarse, fine), margin=1)
+    torch.testing.assert_close(banded, whole, **CLOSE)
+    assert max(seen) <= 260
+    assert banded.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("size", [(32, 32), (48, 80), (304, 32), (544, 48)])
+@pytest.mark.parametrize("strength", [0.0, 0.4, 1.0])
+def test_pictures_are_those_that_are_painted_with_gradients(
+    size: tuple[int, int], strength: float
+) -> None:
+    generator = small_generator()
+    content = pictures(1, 3, *size)
+    condition = generator.encode(pictures(1, 3, 96, 80, seed=2))
+    amount = torch.tensor([strength])
+
+    def paint(content: Tensor) -> tuple[Tensor, Tensor]:
+        taken = InstanceStatistics()
+        with torch.enable_grad():
+            plain = generator(content, condition, amount, taken).detach()
+        with torch.inference_mode():
+            statistics = InstanceStatistics()
+            painted = generator(content, condition, amount, statistics)
+        assert len(statistics.taken) == len(taken.taken)
+        return painted, plain
+
+    torch.testing.assert_close(*paint(content), **CLOSE)
+    torch.testing.assert_close(
+        *paint(content.contiguous(memory_format=torch.channels_last)), **CLOSE
+    )
+
+
+def test_a_batch_is_painted_as_with_gradients() -> None:
+    generator, content = small_generator(), pictures(3, 3, 288, 48)
+    condition = generator.encode(pictures(3, 3, 64, 64, seed=4))
+    strength = torch.tensor([1.0, 0.3, 0.8])
+    torch.testing.assert_close(*both(lambda: generator(content, condition, strength)), **CLOSE)
+
+
+def test_the_encoder_finds_what_it_finds_with_gradients() -> None:
+    generator, style = small_generator(), pictures(1, 3, 96, 80)
+    with torch.enable_grad():
+        plain = generator.encode(style)
+    with torch.inference_mode():
+        found = generator.encode(style)
+    for a, b in zip(Condition(*found), plain, strict=True):
+        torch.testing.assert_close(a, b.detach(), atol=1e-4, rtol=1e-4)
+
+
+def test_only_float32_without_gradients_autocast_and_export_is_replaced() -> None:
+    x = torch.zeros(1)
+    assert not fast.possible(x)
+    with torch.inference_mode():
+        assert fast.possible(x)
+        assert not fast.possible(x.bfloat16())
+        assert not fast.possible(x.to("meta"))
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            assert not fast.possible(x)
