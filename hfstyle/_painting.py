@@ -19,6 +19,7 @@ from torch import Tensor
 from hfstyle._arguments import check_sides
 from hfstyle._arrays import as_float
 from hfstyle._composition import Layer, compose, lay_over, recolor_layers, with_contents
+from hfstyle._content_memory import ContentMemory
 from hfstyle._detail import restore_detail
 from hfstyle._feature_regions import MOST_PIXELS, paint_layers
 from hfstyle._geometry import crop_back, pad_to_multiple, resize, resize_by_rows, short_side
@@ -42,6 +43,23 @@ class Painter:
     """What `StyleTransferPipeline` does with pictures and codes that are ready. Needs its `generator`."""
 
     generator: StyleGenerator
+    _contents: ContentMemory
+
+    def remember_photos(self, count: int) -> None:
+        """Keep what the network sees of the last photos: in other styles and strengths they take a fifth less time.
+
+        For programs in which someone moves a slider. It serves photos painted in one pass on a CPU by torch, 2 megapixels
+        in all, in 60 bytes for each pixel. They are found again by their pixels.
+
+        Args:
+            count: photos kept at most; 0 keeps none, as pipelines do at first.
+
+        Raises:
+            ValueError: `count` is negative.
+        """
+        if count < 0:
+            raise ValueError(f"count is {count}; give a number of photos, 0 for none")
+        self._contents = ContentMemory(count)
 
     @property
     def device(self) -> torch.device:
@@ -175,10 +193,11 @@ class Painter:
         )
         condition = code.to_condition(1, self.device, self.dtype)
         amount = torch.full((1,), strength, device=self.device)
+        padded = padded.contiguous(memory_format=torch.channels_last)
         with self._autocast():
-            painted = self.generator(
-                padded.contiguous(memory_format=torch.channels_last), condition, amount
-            )
+            seen = self._contents.look(self.generator, padded)
+            known = {} if seen is None else {"features": seen}
+            painted = self.generator(padded, condition, amount, **known)
         yield crop_back(painted.float(), size).clamp(0, 1)[0]
 
     def _run_tiles(

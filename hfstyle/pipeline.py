@@ -90,6 +90,7 @@ class StyleTransferPipeline(FilePainter):
         """Style codes that came with the model, by name; read from their files when first used."""
         self._start_codes()
         self._start_controls()
+        self.remember_photos(0)
 
     @classmethod
     def from_pretrained(
@@ -191,6 +192,7 @@ class StyleTransferPipeline(FilePainter):
         check_device(self.device if device is None else device, dtype or self.dtype)
         for name, child in self.generator.named_children():
             child.to(device=device, dtype=torch.float32 if name == "encoder" else dtype)
+        self._contents.forget()
         return self
 
     def preset(self, name: str) -> StyleCode:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from huggingface_hub import PyTorchModelHubMixin
@@ -34,7 +34,7 @@ from hfstyle.models.layers import (
 from hfstyle.models.loading import MODEL_CARD_TEMPLATE, load_strictly
 from hfstyle.models.style_encoder import Condition, StyleEncoder
 
-__all__ = ["StyleGenerator", "default_model_path"]
+__all__ = ["ContentFeatures", "StyleGenerator", "default_model_path"]
 
 # Distance of a content's statistics from the style's, of which about two thirds of the painting are seen.
 _ALIKE = 0.01
@@ -45,6 +45,15 @@ _PERIOD = 128
 def default_model_path() -> Path:
     """The folder of the bundled weights: config.json, model.safetensors and styles/."""
     return Path(__file__).resolve().parent.parent / "pretrained" / "base"
+
+
+class ContentFeatures(NamedTuple):
+    """What the network sees of a content whatever the style: features at 1/2, 1/4, 1/8 and 1/16 of its resolution."""
+
+    fine: Tensor
+    low: Tensor
+    mid: Tensor
+    high: Tensor
 
 
 class StyleGenerator(
@@ -136,6 +145,13 @@ class StyleGenerator(
         """style (B, 3, h, w) in [0, 1], h and w >= 64, any size -> its condition."""
         return self.encoder(style)
 
+    def look_at(self, content: Tensor) -> ContentFeatures:
+        """content (B, 3, H, W) as in a call -> its features, for several styles and strengths.
+
+        A call that is given them takes a fifth less time.
+        """
+        return ContentFeatures(*self.encoder.trunk(standardise(content)))
+
     def encoder_fingerprint(self) -> str:
         """16 hexadecimal digits naming the encoder's weights; a `StyleCode` remembers which encoder made it."""
         return self.encoder.fingerprint()
@@ -147,6 +163,7 @@ class StyleGenerator(
         strength: Tensor,
         statistics: InstanceStatistics | None = None,
         origin: Tensor | None = None,
+        features: ContentFeatures | None = None,
     ) -> Tensor:
         """Paint `content` in the style of `condition`.
 
@@ -158,6 +175,7 @@ class StyleGenerator(
                 earlier pass replays them (tiles, video).
             origin: (B, 2) int64, the place (y, x) in px of each content's corner in the whole picture, by multiples of
                 4: tiles of one picture get the grain of their place. None is (0, 0).
+            features: `look_at(content)`; None looks now.
 
         Returns:
             (B, 3, H, W) float in [0, 1].
@@ -178,7 +196,7 @@ class StyleGenerator(
         x = standardise(content)
         colored = self.recolor(x, colors, statistics)  # (B, 3, H, W)
         plain = halve(halve(colored))  # (B, 3, H/4, W/4)
-        fine, low, mid, high = self.encoder.trunk(x)  # at 1/2, 1/4, 1/8 and 1/16
+        fine, low, mid, high = features or self.encoder.trunk(x)  # at 1/2, 1/4, 1/8 and 1/16
         h, apart_high = self.transfer(high, look_high, strength, statistics)  # (B, 192, H/16, W/16)
         if self.use_grain:
             grain_low, grain_mid, grain_high = self._grain(content, origin)

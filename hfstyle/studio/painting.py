@@ -37,6 +37,7 @@ _FIRST_STYLES: Final = (
 )
 """Presets of works that many know; they lead the gallery."""
 _PAINTED_PIXELS: Final = 2_500_000  # at which the network runs at most: panoramas have a long side
+_PHOTOS_KEPT: Final = 4  # of which the network need not look again
 _LONGEST_TITLE: Final = 32  # letters, below a thumbnail
 SWATCH: Final = 256
 """Short side in pixels of thumbnails and of style pictures beside a result."""
@@ -62,6 +63,7 @@ class Studio:
         self.first_photo = example_paths().get(_FIRST_PHOTO)
         """What the pages show until the visitor has chosen a photo; None without example photos."""
         self._memory = Memory()
+        pipe.remember_photos(_PHOTOS_KEPT)  # while visitors move sliders
         self._alone = threading.Lock()
 
         def encode(picture: Picture, style_size: int) -> StyleCode:
