@@ -21,6 +21,10 @@ class Results(Protocol):
 
     def add(self, index: int, image: Any) -> None: ...
 
+    def file(self, index: int) -> Path | None:
+        """The file that a picture has for itself, or None."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -31,14 +35,14 @@ class FileResults:
         self._folder, self._source = folder, source
         self._suffix, self._quality = suffix, quality
 
-    def _path(self, index: int) -> Path:
+    def file(self, index: int) -> Path:
         return self._folder / f"{self._source.stem(index)}{self._suffix}"
 
     def done(self) -> set[int]:
-        return {index for index in range(len(self._source)) if self._path(index).exists()}
+        return {index for index in range(len(self._source)) if self.file(index).exists()}
 
     def add(self, index: int, image: Any) -> None:
-        path = self._path(index)
+        path = self.file(index)
         path.parent.mkdir(parents=True, exist_ok=True)
         save_image(image, path, quality=self._quality)
 
@@ -83,6 +87,9 @@ class TableResults:
             self._first = index
         if len(self._rows) >= self._rows_per_file:
             self.close()
+
+    def file(self, index: int) -> None:
+        """None: pictures share them."""
 
     def close(self) -> None:
         import pyarrow as pa

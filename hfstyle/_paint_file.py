@@ -29,7 +29,14 @@ from hfstyle._arguments import (
     check_style_size,
     check_tile_size,
 )
-from hfstyle._decode import MAX_IMAGE_PIXELS, ImageError, open_file, seekable, short_reason
+from hfstyle._decode import (
+    MAX_IMAGE_PIXELS,
+    ImageError,
+    open_file,
+    seekable,
+    short_reason,
+    size_of,
+)
 from hfstyle._encode import check_target, whole_or_nothing
 from hfstyle._file_bands import open_bands
 from hfstyle._metadata import as_stored, orientation_of, portable_exif
@@ -41,11 +48,23 @@ from hfstyle._row_writers import ROW_FORMATS, row_writer
 from hfstyle._style_codes import StyleCodes, StyleInput
 from hfstyle.images import WHITE
 from hfstyle.style import StyleCode, normalise_weights
-from hfstyle.tiling import TileSize
+from hfstyle.tiling import UNTILED_PIXELS, TileSize
 
-__all__ = ["FilePainter"]
+__all__ = ["FilePainter", "better_by_rows"]
 
 _UPSIDE_DOWN: Final = (3, 4, 6, 7)  # orientations whose first stored row is the last row or column
+
+
+def better_by_rows(source: Path, target: Path, name: str) -> bool:
+    """Whether a photo is so large that it matters to have neither it nor its result in memory, and the target allows it.
+
+    Raises:
+        ImageError: the source, called `name`, is not a readable picture.
+    """
+    if target.suffix.lower() not in ROW_FORMATS:
+        return False
+    width, height = size_of(source, name)
+    return width * height > UNTILED_PIXELS
 
 
 class FilePainter(StyleCodes):

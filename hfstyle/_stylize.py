@@ -11,29 +11,25 @@ from PIL import Image
 from hfstyle._arguments import working_size
 from hfstyle._batch import Outputs, Photo, write_to_stdout
 from hfstyle._decode import size_of
-from hfstyle._row_writers import ROW_FORMATS
+from hfstyle._paint_file import better_by_rows
 from hfstyle._terminal import Progress
 from hfstyle.images import Picture, save_image
 from hfstyle.pipeline import StyleTransferPipeline
 from hfstyle.regions import Region
 from hfstyle.style import StyleCode
-from hfstyle.tiling import UNTILED_PIXELS
 
 __all__ = ["goes_by_rows", "paint_and_write", "paint_by_rows"]
 
 
 def goes_by_rows(photo: Photo, target: Path | None, args: argparse.Namespace) -> bool:
-    """Whether neither photo nor result need be whole in memory, and the photo is so large that it matters.
+    """Whether `paint_by_rows` can make this result, and the photo is so large that it matters.
 
     Raises:
         ImageError: not a readable picture.
     """
     if target is None or photo.path is None or args.region:
         return False
-    if target.suffix.lower() not in ROW_FORMATS:
-        return False
-    width, height = size_of(photo.path, photo.name)
-    return width * height > UNTILED_PIXELS
+    return better_by_rows(photo.path, target, photo.name)
 
 
 def paint_by_rows(

@@ -22,10 +22,13 @@ import torch
 from hfstyle._arguments import working_size
 from hfstyle._batch import find_style, style_label
 from hfstyle._batch_results import FileResults, Results, TableResults
-from hfstyle._encode import WRITE_FORMATS, is_unfinished
+from hfstyle._batch_settings import FAILURES, begin, check_settings, style_sketch, write_json
+from hfstyle._decode import size_of
+from hfstyle._encode import WRITE_FORMATS
 from hfstyle._options import Parser, add_model, add_style_size, number, weights, whole
 from hfstyle._options import size as size_option
-from hfstyle._sources import open_source
+from hfstyle._paint_file import better_by_rows
+from hfstyle._sources import Source, open_source
 from hfstyle._terminal import Progress, UsageError, reason
 from hfstyle.images import load_image
 from hfstyle.pipeline import StyleTransferPipeline
@@ -33,10 +36,7 @@ from hfstyle.style import StyleCode
 
 __all__ = ["BatchReport", "main", "stylize_dataset"]
 
-_SETTINGS: Final = "settings.json"
 _REPORT: Final = "report.json"
-_FAILURES: Final = ".failures-{}.json"
-_SKETCH_NUMBERS: Final = 8
 
 
 @dataclass
@@ -74,7 +74,8 @@ def stylize_dataset(
         pipe: on the device of this process.
         dataset: folder of pictures, with its subfolders; folder, name or pattern of Parquet files; or a Hub id.
         styles: of this pipeline's encoder. Of several, picture number i gets number i modulo their count.
-        output: folder. Pictures keep their names, or are numbered; with `format` "parquet" it holds files of
+        output: folder. Pictures keep their names, or are numbered; PNG and TIFF files of large pictures in files are
+            painted row by row (`StyleTransferPipeline.paint_file`); with `format` "parquet" it holds files of
             `rows_per_file` rows: `image` {bytes, path} (PNG), `index`, `style`, and the other columns of the data set.
         strength: in [0, 1].
         size: short side in pixels, from 64, at which the network runs; "full" is the picture's; "auto" at most 1080.
@@ -113,16 +114,16 @@ def stylize_dataset(
     settings = {
         "dataset": dataset,
         "pictures": len(source),
-        "styles": [_style_sketch(code) for code in styles],
+        "styles": [style_sketch(code) for code in styles],
         "strength": strength,
         "size": size,
         "format": format,
         "keep_alpha": keep_alpha,
     }
-    _check_settings(folder, settings)
+    check_settings(folder, settings)
     state.wait_for_everyone()  # all have looked before one writes
     if state.is_main_process:
-        _begin(folder, settings)
+        begin(folder, settings)
     state.wait_for_everyone()
     done = results.done()
     todo = [index for index in range(len(source)) if index not in done]
@@ -134,20 +135,16 @@ def stylize_dataset(
         try:
             for number, index in enumerate(own):
                 try:
-                    picture = load_image(
-                        source.read(index),
-                        keep_alpha=keep_alpha,
-                        name=source.name(index),
-                        compact=True,
-                    )
-                    image = pipe(
-                        picture,
+                    _paint(
+                        pipe,
+                        source,
+                        index,
                         styles[index % len(styles)],
-                        strength,
-                        processing_resolution=working_size(size, min(picture.size)),
+                        results,
+                        strength=strength,
+                        size=size,
                         keep_alpha=keep_alpha,
-                    ).images[0]
-                    results.add(index, image)
+                    )
                     painted += 1
                 except Exception as error:  # one bad picture stops none of the others
                     message = reason(error, source.name(index))
@@ -159,48 +156,39 @@ def stylize_dataset(
     return _gather(folder, state, painted, len(done), failed)
 
 
-def _style_sketch(code: StyleCode) -> list[float]:
-    """A few numbers that tell styles apart, and are the same wherever the style was encoded.
-
-    Not a digest: the number of threads changes the last bits of a code.
-    """
-    numbers = torch.cat((code.vector.float(), code.tokens.float().flatten()))
-    return [round(float(part.mean()), 3) for part in numbers.tensor_split(_SKETCH_NUMBERS)]
-
-
-def _alike(before: Any, now: Any) -> bool:
-    """Equal; of lists, the numbers within rounding."""
-    if isinstance(before, list) and isinstance(now, list):
-        pairs = zip(before, now, strict=False)
-        return len(before) == len(now) and all(
-            abs(a - b) < 0.0015 if isinstance(a, float) and isinstance(b, float) else _alike(a, b)
-            for a, b in pairs
+def _paint(
+    pipe: StyleTransferPipeline,
+    source: Source,
+    index: int,
+    style: StyleCode,
+    results: Results,
+    *,
+    strength: float,
+    size: int | str,
+    keep_alpha: bool,
+) -> None:
+    """Picture number `index`; a large one from file to file, which gives the same pixels."""
+    encoded, name, file = source.read(index), source.name(index), results.file(index)
+    if isinstance(encoded, Path) and file is not None and better_by_rows(encoded, file, name):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        pipe.paint_file(
+            encoded,
+            file,
+            style,
+            strength,
+            processing_resolution=working_size(size, min(size_of(encoded, name))),
+            keep_alpha=keep_alpha,
         )
-    return bool(before == now)
-
-
-def _check_settings(folder: Path, settings: dict[str, Any]) -> None:
-    file = folder / _SETTINGS
-    if not file.exists():
-        if folder.exists() and any(not path.name.startswith(".") for path in folder.iterdir()):
-            raise ValueError(f"{folder} holds files of something else; name an empty or new folder")
         return
-    before = json.loads(file.read_text(encoding="utf-8"))
-    for key, value in settings.items():
-        if not _alike(before.get(key), value):
-            raise ValueError(
-                f"{folder} was begun with {key} {before.get(key)!r}, now it is {value!r}; go on "
-                "with the same, or name another output"
-            )
-
-
-def _begin(folder: Path, settings: dict[str, Any]) -> None:
-    """Settings of a new run; what killed processes left is taken away."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in [*folder.rglob(".*.tmp"), *folder.glob(_FAILURES.format("*"))]:
-        if is_unfinished(path) or path.parent == folder:
-            path.unlink()
-    _write_json(folder / _SETTINGS, settings)
+    picture = load_image(encoded, keep_alpha=keep_alpha, name=name, compact=True)
+    image = pipe(
+        picture,
+        style,
+        strength,
+        processing_resolution=working_size(size, min(picture.size)),
+        keep_alpha=keep_alpha,
+    ).images[0]
+    results.add(index, image)
 
 
 def _gather(
@@ -208,25 +196,19 @@ def _gather(
 ) -> BatchReport:
     """The report of all processes, by files: a folder is what they share in any case."""
     own = {"painted": painted, "failed": failed}
-    _write_json(folder / _FAILURES.format(state.process_index), own)
+    write_json(folder / FAILURES.format(state.process_index), own)
     state.wait_for_everyone()
-    files = [folder / _FAILURES.format(rank) for rank in range(state.num_processes)]
+    files = [folder / FAILURES.format(rank) for rank in range(state.num_processes)]
     parts = [json.loads(file.read_text(encoding="utf-8")) for file in files]
     bad = sorted((item for part in parts for item in part["failed"]), key=lambda f: f["index"])
     report = BatchReport(sum(part["painted"] for part in parts), earlier, bad)
     state.wait_for_everyone()
     if state.is_main_process:
         numbers = {"painted": report.painted, "earlier": earlier, "failed": bad}
-        _write_json(folder / _REPORT, numbers)
+        write_json(folder / _REPORT, numbers)
         for file in files:
             file.unlink()
     return report
-
-
-def _write_json(file: Path, value: Any) -> None:
-    temporary = file.with_name(f".{file.name}.tmp")
-    temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(temporary, file)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -84,6 +85,34 @@ def test_a_folder_becomes_a_folder_of_the_same_names(
     pipe = StyleTransferPipeline.from_pretrained(model)
     expected = pipe("photos/more/03.png", "style.png").images[0]
     assert np.array_equal(np.asarray(Image.open("out/more/03.png")), np.asarray(expected))
+
+
+@pytest.mark.parametrize("format", ["png", "tif", "jpg", "parquet"])
+def test_large_pictures_are_painted_from_file_to_file(
+    here: Path, model: Path, monkeypatch: pytest.MonkeyPatch, format: str
+) -> None:
+    picture(50, 60).save("photos/more/large.png")
+    more = ["--format", format, "--strength", "0.7", "--size", "64"]
+    names: list[str] = []
+    paint_file = StyleTransferPipeline.paint_file
+
+    def spy(
+        self: StyleTransferPipeline, source: Path, target: Path, *given: Any, **how: Any
+    ) -> Path:
+        names.append(str(target))
+        return paint_file(self, source, target, *given, **how)
+
+    monkeypatch.setattr(StyleTransferPipeline, "paint_file", spy)
+    monkeypatch.setattr("hfstyle._paint_file.UNTILED_PIXELS", 60 * 60 - 1)
+    assert main(arguments(model, "photos", "out", *more)) == 0
+    by_rows = format in ("png", "tif")
+    assert names == ([str(Path(f"out/more/large.{format}"))] if by_rows else [])
+    if by_rows:
+        pipe = StyleTransferPipeline.from_pretrained(model)
+        expected = pipe("photos/more/large.png", "style.png", 0.7, processing_resolution=64).images[
+            0
+        ]
+        assert np.array_equal(np.asarray(Image.open(names[0])), np.asarray(expected))
 
 
 def test_bad_pictures_are_listed_and_tried_again(

@@ -389,7 +389,7 @@ def test_the_command_line_paints_large_photos_from_file_to_file(
     command = ["stylize", "photo.png", "-s", "style.safetensors", "--model", "model"]
     command += ["--keep-alpha", "--keep-exif", "--color", "0.5"]
     assert main([*command, "-o", "memory.png"]) == 0
-    monkeypatch.setattr("hfstyle._stylize.UNTILED_PIXELS", 80 * 90 - 1)
+    monkeypatch.setattr("hfstyle._paint_file.UNTILED_PIXELS", 80 * 90 - 1)
     assert main([*command, "-o", "rows.png"]) == 0
     assert main([*command, "-o", "rows.jpg"]) == 0
     assert main([*command, "-o", "folder/", "--format", "tif"]) == 0
