@@ -16,13 +16,36 @@ os.environ.update(
 )
 os.environ.pop("HF_TOKEN", None)
 
+# Two processes of `pytest -n 2` share the cores; this must stand before torch is imported, here or by a test's own process.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["OMP_NUM_THREADS"] = "1"
+
+import hypothesis
 import numpy as np
 import pytest
 from app_server import app_client, app_folder, app_pipe, browser, running_app
 from hub_server import HubServer
 from small_model import small_generator
 
+# How long an example takes says more of the machine than of the code.
+hypothesis.settings.register_profile("hfstyle", deadline=None)
+hypothesis.settings.load_profile("hfstyle")
+
 __all__ = ["app_client", "app_folder", "app_pipe", "browser", "hub", "running_app"]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With `-n 2 --dist loadgroup`: a file is one process's, and so are all tests that share the app, a browser on it, or the
+    graphs, whose making takes longest.
+    """
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        shared = next(
+            (name for name in ("browser", "running_app", "graphs") if name in fixtures), None
+        )
+        item.add_marker(pytest.mark.xdist_group(shared or item.path.stem))
 
 
 @pytest.fixture(scope="session")

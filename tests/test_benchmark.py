@@ -93,6 +93,7 @@ def test_the_machine_is_named() -> None:
     assert json.loads(json.dumps(facts)) == facts
 
 
+@pytest.mark.slow  # the export, once for all
 def test_onnx_stands_beside_torch(
     model: str, graphs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -47,7 +47,7 @@ def smooth(height: int, width: int, mode: str, seed: int) -> Image.Image:
     return image.convert(mode)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.sampled_from(CASES), st.integers(1, 70), st.integers(1, 70), st.integers(0, 9))
 def test_every_mode_of_every_format_is_read_as_it_was_written(
     case: tuple[str, str], height: int, width: int, seed: int
@@ -73,7 +73,7 @@ def test_every_mode_of_every_format_is_read_as_it_was_written(
         assert torch.equal(compact / 255, read.rgb)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     st.sampled_from(WRITTEN),
     st.sampled_from(MODES),

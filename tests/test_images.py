@@ -715,7 +715,7 @@ VALID = {
 }
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.sampled_from(sorted(VALID)),
     st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), min_size=1, max_size=6),
@@ -734,7 +734,7 @@ def test_damaged_files_load_or_raise_image_error(
         assert rgb.max() <= 1
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=200))
 def test_random_bytes_never_raise_anything_else(data: bytes) -> None:
     for start in (b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"II*\0\x08\0\0\0", b"P6 "):
@@ -981,7 +981,7 @@ def test_resize_refuses_absurd_sizes(size: int) -> None:
         resize(torch.zeros(8, 8), 4)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 32), st.integers(1, 48))
 def test_padding_reaches_the_multiple_and_cropping_undoes_it(
     height: int, width: int, multiple: int, minimum: int

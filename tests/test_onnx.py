@@ -18,6 +18,7 @@ from hfstyle.models.style_encoder import Condition
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
 
+pytestmark = pytest.mark.slow  # the export, once for all
 CLOSE = 1e-4
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,6 @@ from PIL import Image
 from small_model import small_generator
 from torch import Tensor
 
-import hfstyle
 from hfstyle import (
     ImageError,
     StyleCode,
@@ -26,8 +23,6 @@ from hfstyle import (
     StyleTransferPipeline,
     load_image,
 )
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 def photo(height: int = 40, width: int = 56, seed: int = 0) -> np.ndarray:
@@ -72,7 +67,7 @@ class CountingPipeline(StyleTransferPipeline):
         self.painted.append((inputs[0].shape[2], inputs[0].shape[3]))
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(height=st.integers(16, 90), width=st.integers(16, 90), strength=st.sampled_from([0.0, 0.6]))
 def test_the_output_has_the_size_of_the_input(height: int, width: int, strength: float) -> None:
     result = _PIPE(photo(height, width), _CODE, strength).images[0]
@@ -645,34 +640,3 @@ def test_a_missing_folder_or_file_is_named(tmp_path: Path) -> None:
         StyleTransferPipeline.from_pretrained("./nowhere")
     with pytest.raises(FileNotFoundError, match=r"no config\.json and no model\.safetensors"):
         StyleTransferPipeline.from_pretrained(tmp_path)
-
-
-def test_importing_hfstyle_imports_nothing_heavy_not_even_torch() -> None:
-    code = "import sys, hfstyle; print(hfstyle.__version__, *sorted(m.split('.')[0] for m in sys.modules))"
-    modules = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout.split()
-    assert modules[0] == hfstyle.__version__
-    assert not {"torch", "numpy", "PIL", "huggingface_hub", "safetensors"} & set(modules)
-
-
-def test_the_pipeline_needs_none_of_the_training_or_app_packages() -> None:
-    code = (
-        "import sys, hfstyle.pipeline\n"
-        "from hfstyle import *\n"
-        "print(*{m.split('.')[0] for m in sys.modules})"
-    )
-    modules = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout.split()
-    heavy = {"gradio", "datasets", "diffusers", "accelerate", "matplotlib", "cv2", "transformers"}
-    assert not heavy & set(modules)
-
-
-def test_every_public_name_is_there() -> None:
-    assert len(hfstyle.__all__) <= 12
-    for name in hfstyle.__all__:
-        assert getattr(hfstyle, name) is not None
-        assert name in dir(hfstyle)
-    with pytest.raises(AttributeError, match="Pipelien"):
-        hfstyle.Pipelien  # noqa: B018

@@ -59,7 +59,7 @@ def _starting(*words: str) -> list[list[str]]:
 # --- set-up commands
 
 
-@pytest.mark.parametrize("last", ["hfstyle demo", "pytest"])
+@pytest.mark.parametrize("last", ["hfstyle demo", "pytest -n 2 --dist loadgroup"])
 def test_there_is_one_line_that_installs_and_runs(last: str) -> None:
     lines = re.findall(rf"^python3 -m venv \.venv && .* && {last}$", README, re.MULTILINE)
     assert len(lines) == 1
@@ -96,7 +96,7 @@ def test_the_flags_that_the_text_names_exist() -> None:
     known = {flag for parser in commands.values() for flag in parser._option_string_actions}
     known |= set(batch_parser()._option_string_actions)
     known |= {"--num_processes", "--num_cpu_threads_per_process", "--cpu"}  # of accelerate launch
-    known |= {"--nproc_per_node"}  # of torchrun
+    known |= {"--nproc_per_node", "--dist"}  # of torchrun, of pytest
     scripts = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "training").glob("*.py"))
     for flag in set(re.findall(r"(?<![\w-])--[a-z][\w-]*", README + CARD)) - known:
         generic = re.sub(r"^--(content|style)_", "--{kind}_", flag)

@@ -65,11 +65,8 @@ def assert_palette_of(photo: Tensor, found: Tensor) -> None:
 
 @pytest.mark.parametrize("painted_kind", [*KINDS, "black"])
 @pytest.mark.parametrize("photo_kind", [*KINDS, *LIMITS])
-@pytest.mark.parametrize("seed", range(2))
-def test_at_zero_mean_and_covariance_are_the_photos(
-    photo_kind: str, painted_kind: str, seed: int
-) -> None:
-    content, painted = hard(photo_kind, picture(seed)), hard(painted_kind, picture(seed + 10))
+def test_at_zero_mean_and_covariance_are_the_photos(photo_kind: str, painted_kind: str) -> None:
+    content, painted = hard(photo_kind, picture(0)), hard(painted_kind, picture(10))
     assert_palette_of(content, recolor(painted, content, 0.0))
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
+from hub_server import HubServer
 from small_model import small_generator
 from torch import Tensor
 
@@ -235,6 +239,42 @@ def test_the_pipeline_searches_by_a_clip_model(clip: Path) -> None:
     assert term in WordIndex(pipe.style_space.without_paintings(), presets).vocabulary
     code = pipe.style_of_words("zzzz", encoder=str(clip))
     assert code.metadata["matched"] == f"zzzz = {term}"
+
+
+@pytest.mark.slow
+def test_a_clip_model_of_the_hub_works_offline_once_it_is_there(clip: Path, tmp_path: Path) -> None:
+    """In processes of their own, since transformers looks at the environment when it is imported."""
+    texts = ["cubism", "a blue car"]
+    code = (
+        "import json, sys\nfrom hfstyle.words import load_text_encoder\n"
+        f"print(json.dumps(load_text_encoder('someone/clip')({texts}).tolist()))"
+    )
+    environment = os.environ | {
+        "HF_HOME": str(tmp_path / "home"),
+        "HF_HUB_OFFLINE": "0",
+        "NO_PROXY": "127.0.0.1",
+        "no_proxy": "127.0.0.1",
+        "PYTHONPATH": str(Path(__file__).resolve().parent.parent),
+    }
+
+    def vectors() -> Tensor:
+        run = subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+        )
+        assert run.returncode == 0, run.stderr
+        return torch.tensor(json.loads(run.stdout))
+
+    with HubServer() as server:
+        server.add("someone/clip", clip)
+        environment["HF_ENDPOINT"] = server.url
+        online = vectors()
+        assert server.downloads("model.safetensors") == 1
+    environment["HF_HUB_OFFLINE"] = "1"
+    offline = vectors()
+    assert torch.equal(offline, online)
+    encoder = load_text_encoder(str(clip))
+    assert encoder is not None
+    torch.testing.assert_close(online, encoder(texts), atol=1e-5, rtol=1e-4)
 
 
 def test_what_is_no_clip_model_is_named(clip: Path, tmp_path: Path) -> None:
