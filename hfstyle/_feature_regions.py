@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hfstyle._composition import Layer
+from hfstyle._content_memory import ContentMemory
 from hfstyle._geometry import crop_back, pad_to_multiple, resize
 from hfstyle.models.attention import TokenAttention
 from hfstyle.models.generator import StyleGenerator
@@ -41,7 +42,11 @@ _LEAST: Final = 1e-4  # share of all layers that paint
 
 
 def paint_layers(
-    generator: StyleGenerator, content: Tensor, layers: Sequence[Layer], weights: Tensor
+    generator: StyleGenerator,
+    content: Tensor,
+    layers: Sequence[Layer],
+    weights: Tensor,
+    contents: ContentMemory,
 ) -> Tensor:
     """A picture in the styles of all layers that paint, each in its place, before strength blends it with the content.
 
@@ -50,6 +55,7 @@ def paint_layers(
         content: (1, 3, h, w) float32 in [0, 1], on the generator's device, any size.
         layers: L, of which at least one paints.
         weights: (L, H, W) float32 of any size, summing to 1; where nothing paints, any style may be shown.
+        contents: what the generator has seen of contents before.
 
     Returns:
         (1, 3, h, w) float32.
@@ -69,7 +75,9 @@ def paint_layers(
     strength = torch.tensor([layer.strength for layer in painting], device=content.device)
     twin = shared_generator(generator, padded)
     content = content.contiguous(memory_format=torch.channels_last)
-    blended = twin(content, condition, strength)  # (L, 3, H, W): with the content at each strength
+    features = contents.look(generator, content)
+    # (L, 3, H, W): with the content at each strength
+    blended = twin(content, condition, strength, features=features)
     most = int(strength.argmax())
     painted = content + (blended[most : most + 1].float() - content) / strength[most]
     return crop_back(painted, size)

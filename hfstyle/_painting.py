@@ -119,7 +119,7 @@ class Painter:
         if blend == "features" and possible:
             with suppress(torch.OutOfMemoryError), self._autocast():
                 seen = as_float(reduced.to(self.device))
-                painted = paint_layers(self.generator, seen, layers, weights)
+                painted = paint_layers(self.generator, seen, layers, weights, self._contents)
                 if not whole:
                     painted = _joined(restore_detail(painted, seen, rgb[None], 1.0), rgb.shape[1])[
                         None

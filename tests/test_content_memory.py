@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from small_model import small_generator
 
-from hfstyle import StyleTransferPipeline, _content_memory
+from hfstyle import Region, StyleTransferPipeline, _content_memory
 
 
 class Watched(StyleTransferPipeline):
@@ -35,7 +36,7 @@ def pipe() -> Iterator[Watched]:
 
 
 def painted(
-    pipe: StyleTransferPipeline, picture: object, style: object, **options: float
+    pipe: StyleTransferPipeline, picture: object, style: object, **options: Any
 ) -> torch.Tensor:
     result: torch.Tensor = pipe(picture, style, output_type="pt", **options).images[0]
     return result
@@ -50,6 +51,19 @@ def test_other_styles_and_strengths_are_painted_the_same_without_another_look(
     pipe.remember_photos(2)
     pipe.looks = 0
     kept = [painted(pipe, photo(0), code, **each) for code in codes for each in settings]
+    assert pipe.looks == 1
+    assert all(torch.equal(a, b) for a, b in zip(kept, plain, strict=True))
+
+
+def test_regions_are_painted_the_same_without_another_look(pipe: Watched) -> None:
+    codes = [pipe.encode_style(photo(seed, 80, 80)) for seed in (1, 2)]
+    mask = np.zeros((48, 70), np.uint8)
+    mask[:, 30:] = 255
+    regions = [[Region(mask, codes[1], strength)] for strength in (1.0, 0.5)]
+    plain = [painted(pipe, photo(0), codes[0], regions=each) for each in regions]
+    pipe.remember_photos(2)
+    pipe.looks = 0
+    kept = [painted(pipe, photo(0), codes[0], regions=each) for each in regions]
     assert pipe.looks == 1
     assert all(torch.equal(a, b) for a, b in zip(kept, plain, strict=True))
 
