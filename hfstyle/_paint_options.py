@@ -16,6 +16,7 @@ from hfstyle._options import (
     weights,
     whole,
 )
+from hfstyle._shapes import SHAPES
 
 __all__ = ["add_demo", "add_path", "add_stylize"]
 
@@ -36,6 +37,7 @@ examples:
   hfstyle stylize holiday/ --recursive --style monet.style.safetensors -o painted/
   hfstyle stylize photo.jpg --style a.jpg --style b.jpg --style-weights 0.7,0.3 -o mix.png
   hfstyle stylize photo.jpg --style a.jpg --region sky.png b.jpg -o two.png
+  hfstyle stylize photo.jpg --style a.jpg --region left-half b.jpg --feather 0.1 -o half.png
   curl -s https://example.org/photo.jpg | hfstyle stylize - --style a.jpg -o - > out.png
 """
 
@@ -95,8 +97,9 @@ def add_stylize(commands: Commands[Parser]) -> Parser:
         action="append",
         nargs=2,
         metavar=("MASK", "STYLE"),
-        help="paint another style where the picture MASK is white, 'none' leaves it as it is; may be given "
-        "several times, later ones lie over earlier ones. --strength and --color hold for all",
+        help="paint another style where the picture MASK is white, 'none' leaves it as it is; MASK may also be one of "
+        f"{', '.join(SHAPES)}. May be given several times, later ones lie over earlier ones. --strength and --color "
+        "hold for all",
     )
     parser.add_argument(
         "--region-photo",

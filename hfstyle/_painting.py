@@ -87,7 +87,8 @@ class Painter:
         """
         check_sides(picture.name, *picture.size)
         rgb = picture.rgb if weights is None else with_contents(picture.rgb, layers, weights)
-        if not any(layer.paints for layer in layers):
+        seen = [True] * len(layers) if weights is None else (weights > 0).flatten(1).any(1).tolist()
+        if not any(layer.paints and is_seen for layer, is_seen in zip(layers, seen, strict=True)):
             return rgb
         if weights is None:
             assert layers[0].code is not None

@@ -5,6 +5,7 @@ R regions and the background · H, W size of the photo
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,12 +18,14 @@ from PIL import ImageColor
 from torch import Tensor
 
 from hfstyle._arguments import as_share
+from hfstyle._pixels import strip_bounds
+from hfstyle._shapes import INSIDE, SHAPES
 from hfstyle.images import ImageError, ImageInput, Picture, load_image, resize
 
 if TYPE_CHECKING:
     from hfstyle._style_codes import StyleInput
 
-__all__ = ["MOST_REGIONS", "Region", "region_weights", "regions_from_labels"]
+__all__ = ["MOST_REGIONS", "SHAPES", "Region", "region_weights", "regions_from_labels"]
 
 MaskInput: TypeAlias = ImageInput
 LabelColor: TypeAlias = str | tuple[int, int, int]
@@ -34,6 +37,7 @@ _LUMINANCE: Final = (0.299, 0.587, 0.114)
 _LABEL_TOLERANCE: Final = (
     32  # of 255, root of the sum of squares: JPEG's error, less than that between colours
 )
+_COUNTED_PIXELS: Final = 1_000_000  # of a label map, for the names of its colours
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,8 +45,9 @@ class Region:
     """A part of the photo that is painted in a style of its own, or shows another photo, or both.
 
     Args:
-        mask: where it is: a picture (its luminance; white is inside), or an array or tensor (H, W), in [0, 1] if
-            floating, 0 to 255 if uint8, or bool. Of any size: it is brought to that of the photo.
+        mask: where it is: a picture (its luminance; white is inside), an array or tensor (H, W), in [0, 1] if floating,
+            0 to 255 if uint8, or bool, or a name of `SHAPES`, unless a file has that name. Of any size: it is brought
+            to that of the photo.
         style: a picture, a `StyleCode`, or a file of either; None leaves the photo as it is.
         strength: in [0, 1], as of the pipeline.
         color: in [0, 1], as of the pipeline; the palette that is kept at 0 is that of the photo inside the mask.
@@ -95,14 +100,17 @@ def regions_from_labels(
     values = [_rgb(key) for key in styles]
     if len(set(values)) < len(values):
         raise ValueError(f"two keys of styles are the same colour: {list(styles)}")
-    pixels = load_image(labels, name=None).rgb.mul(255)  # (3, H, W)
-    best = torch.full(pixels.shape[1:], float(_LABEL_TOLERANCE) ** 2)
-    index = torch.full(pixels.shape[1:], -1)
-    for number, value in enumerate(values):
-        distance = (pixels - torch.tensor(value)[:, None, None]).square_().sum(0)  # (H, W)
-        nearer = distance < best
-        index[nearer] = number
-        best = torch.minimum(best, distance)
+    pixels = load_image(labels, name=None, compact=True).rgb  # (3, H, W)
+    index = torch.full(pixels.shape[1:], -1, dtype=torch.int16)
+    for top, bottom in strip_bounds(
+        *index.shape
+    ):  # of a large map, no float32 copy for each colour
+        strip = _levels(pixels[:, top:bottom])
+        best = torch.full(strip.shape[1:], float(_LABEL_TOLERANCE) ** 2)
+        for number, value in enumerate(values):
+            distance = (strip - torch.tensor(value)[:, None, None]).square_().sum(0)  # (h, W)
+            index[top:bottom][distance < best] = number
+            best = torch.minimum(best, distance)
     regions = []
     for number, (key, style) in enumerate(styles.items()):
         mask = index == number
@@ -146,14 +154,25 @@ def _mask(source: MaskInput, name: str, size: tuple[int, int]) -> Tensor:
         source = source.float() if source.dtype == torch.bool else source
         source = source[None] if source.dim() == 2 else source
     if isinstance(source, (str, os.PathLike)):
-        name = f"{name}, {os.fspath(source)}"
+        path = os.fspath(source)
+        if path in INSIDE and not os.path.exists(path):
+            return _shape(path, size)
+        name = f"{name}, {path}"
     try:
         rgb = load_image(source, background=(0.0, 0.0, 0.0), name=name).rgb
     except ImageError as error:
-        raise ImageError(f"{error}. A mask is a picture, or (H, W) with values in [0, 1]") from None
+        raise ImageError(
+            f"{error}. A mask is a picture, (H, W) with values in [0, 1], or one of {', '.join(SHAPES)}"
+        ) from None
     mask = torch.einsum("chw,c->hw", rgb, torch.tensor(_LUMINANCE)).clamp_(0, 1)
     mask = torch.where(mask > 1 - 1e-4, 1.0, mask)  # the luminance of white, rounded
     return resize(mask[None, None].expand(1, 3, -1, -1), size, mode="bilinear")[0, 0]
+
+
+def _shape(name: str, size: tuple[int, int]) -> Tensor:
+    """(H, W) float32 of 0 and 1."""
+    y, x = ((torch.arange(side) + 0.5) / side for side in size)
+    return INSIDE[name](x[None, :], y[:, None]).expand(size).float()
 
 
 def _blurred(mask: Tensor, width: float) -> Tensor:
@@ -183,11 +202,17 @@ def _rgb(color: LabelColor) -> tuple[int, ...]:
     return value
 
 
+def _levels(pixels: Tensor) -> Tensor:
+    """uint8, or float in [0, 1] -> float32 in [0, 255]."""
+    return pixels.float() if pixels.dtype == torch.uint8 else pixels * 255
+
+
 def _present(pixels: Tensor) -> str:
-    """The commonest colours of a label map (3, H, W) in [0, 255], for a message."""
+    """The commonest colours of a label map (3, H, W), for a message; of a large one, those of evenly spread pixels."""
+    step = max(1, math.isqrt(pixels[0].numel() // _COUNTED_PIXELS))
+    levels = _levels(pixels[:, ::step, ::step]).round().int().flatten(1)  # (3, N)
     values, counts = torch.unique(
-        pixels.round().to(torch.uint8).flatten(1), dim=1, return_counts=True
+        (levels[0] << 16) + (levels[1] << 8) + levels[2], return_counts=True
     )
-    common = values[:, counts.argsort(descending=True)[:6]].T.tolist()
-    names = ["#" + bytes(value).hex() for value in common]
-    return f"its commonest are {', '.join(names)}"
+    common = values[counts.argsort(descending=True)[:6]].tolist()
+    return f"its commonest are {', '.join(f'#{value:06x}' for value in common)}"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from accessibility import low_contrast, nameless, unreached
 from app_server import open_tab, opened
+from PIL import Image
 
 pytest.importorskip("gradio")
 pytest.importorskip("skimage")
@@ -76,6 +77,36 @@ def test_the_keyboard_paints(page: Any, app_folder: Path) -> None:
     page.get_by_role("button", name="0.25", exact=True).focus()
     page.keyboard.press("Enter")
     expect(page.get_by_text("Painted, strength 0.25")).to_be_visible()
+
+
+def test_the_keyboard_paints_regions(page: Any, tmp_path: Path) -> None:
+    """A place from a list, then a mask from a file, without a pointer."""
+    from playwright.sync_api import expect
+
+    page.get_by_role("tab", name="Regions", exact=True).locator("visible=true").first.focus()
+    page.keyboard.press("Enter")
+    paint = page.get_by_role("button", name="Paint", exact=True)
+    told = page.get_by_text("elsewhere the photo itself").locator("visible=true")
+    page.get_by_label("Where the red region is").focus()
+    page.keyboard.press("Control+a")
+    page.keyboard.type("left")
+    page.keyboard.press("Enter")
+    paint.focus()
+    page.keyboard.press("Enter")
+    expect(told).to_have_text("waves; elsewhere the photo itself")
+
+    page.get_by_role("button", name="or a mask from a file").focus()
+    page.keyboard.press("Enter")
+    Image.new("RGB", (40, 30), "#00ff00").save(tmp_path / "mask.png")
+    mask = page.get_by_label("Drop an image file here to upload").locator("visible=true").last
+    mask.focus()
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press("Enter")
+    chooser.value.set_files(tmp_path / "mask.png")
+    expect(page.get_by_alt_text("the mask of the regions").locator("visible=true")).to_be_visible()
+    paint.focus()
+    page.keyboard.press("Enter")
+    expect(told).to_have_text("waves, night; elsewhere the photo itself")
 
 
 def test_the_measures_find_what_is_wrong(browser: Any) -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 from small_model import small_generator
 
 from hfstyle import ImageError, Region, StyleTransferPipeline
-from hfstyle.regions import MOST_REGIONS, region_weights, regions_from_labels
+from hfstyle.regions import MOST_REGIONS, SHAPES, region_weights, regions_from_labels
 
 SIZE = (48, 64)
 PIPE = StyleTransferPipeline(small_generator())
@@ -110,6 +110,78 @@ def test_a_bad_mask_is_named() -> None:
         region_weights([Region(LEFT, None)] * (MOST_REGIONS + 1), SIZE)
 
 
+def _inside(name: str) -> torch.Tensor:
+    return region_weights([Region(name, None, feather=0)], (48, 60))[1]
+
+
+def test_a_shape_is_a_mask_for_photos_of_any_size() -> None:
+    assert torch.equal(_inside("left-half"), (torch.arange(60) < 30).float().expand(48, -1))
+    assert torch.equal(
+        _inside("upper-third"), (torch.arange(48) < 16).float()[:, None].expand(-1, 60)
+    )
+    for whole in (
+        ("left-half", "right-half"),
+        ("upper-half", "lower-half"),
+        ("middle", "surroundings"),
+    ):
+        torch.testing.assert_close(sum(map(_inside, whole)), torch.ones(48, 60))
+    assert _inside("middle")[24, 30] == 1
+    assert _inside("middle")[0, 0] == 0
+    assert torch.equal(_inside("lower-third"), _inside("upper-third").flip(0))
+    assert {name for name in SHAPES if 0.3 < _inside(name).mean() < 0.7} == set(SHAPES)
+
+
+def test_a_file_of_a_shapes_name_goes_before_the_shape(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Image.new("L", (8, 8), 255).save("left-half", "PNG")
+    assert bool((_inside("left-half") == 1).all())
+
+
+def _stored(mode: str) -> Image.Image:
+    """A mask whose left half is white, as programs store masks."""
+    white = {"I;16": 65535, "I": 65535, "F": 1.0, "CMYK": (0, 0, 0, 0), "1": 1}.get(mode, 255)
+    black = {"CMYK": (0, 0, 0, 255)}.get(mode, 0)
+    if mode in ("RGB", "RGBA", "LA", "P"):
+        return _stored("L").convert(mode)
+    picture = Image.new(mode, (64, 48), black)
+    picture.paste(white, (0, 0, 32, 48))
+    return picture
+
+
+@pytest.mark.parametrize("mode", ["1", "P", "LA", "RGBA", "CMYK", "I;16", "F"])
+def test_a_mask_may_be_a_picture_of_any_mode(mode: str) -> None:
+    weights = region_weights([Region(_stored(mode), None, feather=0)], SIZE)
+    torch.testing.assert_close(weights[1], LEFT, atol=0.01, rtol=0)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 500), (3000, 2), (700, 900)])
+@pytest.mark.parametrize("value", [0, 1])
+def test_a_uniform_mask_of_any_size_is_all_or_nothing(size: tuple[int, int], value: int) -> None:
+    weights = region_weights([Region(torch.full(size, float(value)), None, feather=0.1)], SIZE)
+    torch.testing.assert_close(weights[1], torch.full(SIZE, float(value)))
+    painted = paint(None, Region(torch.full(size, float(value)), CODES[0]))
+    assert torch.equal(painted, PHOTO) == (value == 0)
+
+
+def test_a_region_of_one_pixel_changes_what_is_around_it_only() -> None:
+    dot = torch.zeros(SIZE)
+    dot[10, 10] = 1
+    painted = paint(None, Region(dot, CODES[0], feather=0))
+    changed = (painted - PHOTO).abs().amax(0) > 0
+    assert changed[10, 10]
+    assert changed.sum() == 1
+
+
+@pytest.mark.parametrize(
+    "mask", [torch.zeros(0, 5), np.full((4, 4), np.nan, np.float32), torch.zeros(2, 2, 2, 2), b"?"]
+)
+def test_what_is_no_mask_is_refused(mask: object) -> None:
+    with pytest.raises(ImageError, match=r"mask of regions\[0\]"):
+        region_weights([Region(mask, None)], SIZE)  # type: ignore[arg-type]
+
+
 # --- label maps
 
 
@@ -136,6 +208,25 @@ def test_a_label_map_may_be_a_jpeg(tmp_path: Path) -> None:
     _labels().save(tmp_path / "labels.jpg", quality=90)
     (region,) = regions_from_labels(tmp_path / "labels.jpg", {"red": CODES[0]}, feather=0)
     assert (region_weights([region], SIZE)[1] - LEFT).abs().mean() < 0.05
+
+
+def test_a_label_map_may_be_large_and_of_thousands_of_colours() -> None:
+    noise = np.random.default_rng(0).integers(100, 256, (1100, 1500, 3), dtype=np.uint8)
+    noise[:, :750] = (255, 0, 0)
+    (region,) = regions_from_labels(noise, {"red": CODES[0]}, feather=0)
+    assert (region_weights([region], SIZE)[1] - LEFT).abs().mean() < 0.01
+    with pytest.raises(ValueError, match="its commonest are #ff0000"):
+        regions_from_labels(noise, {"blue": CODES[0]})
+
+
+def test_transparent_strokes_of_a_label_map_are_regions_and_what_is_clear_is_none() -> None:
+    labels = Image.new("RGBA", (64, 48), (255, 0, 0, 0))  # red below nothing
+    labels.paste((255, 0, 0, 255), (0, 0, 32, 48))
+    labels.paste((0, 0, 255, 60), (40, 0, 64, 48))
+    (region,) = regions_from_labels(labels, {"red": CODES[0]}, feather=0)
+    assert torch.equal(region_weights([region], SIZE)[1], LEFT)
+    with pytest.raises(ValueError, match="no pixel of colour 'blue'"):
+        regions_from_labels(labels, {"blue": CODES[0]})
 
 
 def test_a_colour_that_a_label_map_lacks_is_named_with_those_it_has() -> None:

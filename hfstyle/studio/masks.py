@@ -1,9 +1,9 @@
-"""Regions that a visitor paints over the photo: one colour of the brush for each."""
+"""Regions that a visitor draws over the photo, or gives as a mask: one colour for each."""
 
 from __future__ import annotations
 
-import io
 import math
+from collections.abc import Sequence
 from typing import Any, Final
 
 import gradio as gr
@@ -12,13 +12,24 @@ from gradio.components.base import server
 from gradio.components.image_editor import EditorDataBlobs
 from PIL import Image
 
+from hfstyle._arrays import as_float
+from hfstyle.images import ImageError, Picture, load_image, to_pil
 from hfstyle.studio.refusals import refusal
-from hfstyle.studio.uploads import checked_upload, no_stub_files
+from hfstyle.studio.uploads import NoWebAddresses, checked_upload, no_stub_files, open_picture
 
 REGION_COLORS: Final = {"red": "#e11d48", "green": "#16a34a", "blue": "#2563eb"}
 """Names and values of the brushes, one for each region."""
 EDITOR_SIDE: Final = 768
 """Long side in pixels of the copy of the photo that is painted over; masks are enlarged to the photo's size."""
+
+_LABELS: Final = {
+    "red": ("#e11d48", "#ff0000"),
+    "green": ("#16a34a", "#00ff00", "#008000"),
+    "blue": ("#2563eb", "#0000ff"),
+}
+"""Colours of a label map: those of the brushes, and those that are called so."""
+_LABEL_TOLERANCE: Final = 100  # of 255, root of the sum of squares
+_GREY: Final = 48  # greatest difference of two channels, of 255, in a mask without colours
 
 _MOST_BYTES: Final = 4_000_000  # of one layer
 _MOST_LAYERS: Final = 8
@@ -28,7 +39,7 @@ _MOST_PIXELS: Final = 4_000_000
 
 with no_stub_files():
 
-    class MaskEditor(gr.ImageEditor):
+    class MaskEditor(NoWebAddresses, gr.ImageEditor):
         """`gr.ImageEditor` whose handler gets what was drawn, as PNG, JPEG or WebP data, and not the picture below it.
 
         What browsers send ahead is kept by Gradio until it is used; here its size and number are limited.
@@ -77,11 +88,12 @@ with no_stub_files():
             return {**super().api_info(), "description": described}
 
 
-def region_masks(layers: list[bytes]) -> dict[str, np.ndarray]:
+def drawn_masks(layers: Sequence[bytes]) -> dict[str, np.ndarray]:
     """Where each colour of the brush was used.
 
     Args:
-        layers: encoded pictures with transparency, later ones over earlier ones.
+        layers: encoded pictures with transparency, later ones over earlier ones. Without any transparency they are a mask
+            or a label map, as of `given_masks`.
 
     Returns:
         (H, W) uint8 by name of the colour, 255 where it covers the photo; without colours that were not used.
@@ -92,13 +104,14 @@ def region_masks(layers: list[bytes]) -> dict[str, np.ndarray]:
     canvas: Image.Image | None = None
     for layer in layers:
         try:
-            with Image.open(io.BytesIO(layer), formats=["PNG", "WEBP", "JPEG"]) as image:
-                size = image.size
-                if math.prod(size) > _MOST_PIXELS:
-                    raise refusal(f"The drawing is {size[0]} x {size[1]} px, which is too large.")
-                drawn = image.convert("RGBA")
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-            raise refusal("The drawing is not a readable picture; please draw it again.") from None
+            picture = load_image(
+                layer, keep_alpha=True, max_pixels=_MOST_PIXELS, name="the drawing", compact=True
+            )
+        except ImageError as error:
+            raise refusal(
+                f"{str(error)[:1].upper()}{str(error)[1:]}. Please draw it again."
+            ) from None
+        drawn = _with_alpha(picture)
         if canvas is None:
             canvas = drawn
         else:
@@ -106,12 +119,67 @@ def region_masks(layers: list[bytes]) -> dict[str, np.ndarray]:
     if canvas is None:
         return {}
     pixels = np.asarray(canvas)  # (H, W, 4)
-    values = [tuple(bytes.fromhex(value[1:])) for value in REGION_COLORS.values()]
-    colors = np.array(values, dtype=np.int32)  # (R, 3)
-    distance = np.stack([((pixels[..., :3] - color) ** 2).sum(-1) for color in colors])
-    nearest = distance.argmin(0)  # (H, W)
-    masks = {
-        name: np.where(nearest == index, pixels[..., 3], 0).astype(np.uint8)
-        for index, name in enumerate(REGION_COLORS)
-    }
+    if pixels[..., 3].min() == 255:
+        return _labelled(pixels, "drawing")
+    nearest = np.stack([_distance(pixels, color) for color in REGION_COLORS.values()]).argmin(0)
+    return _used({name: nearest == i for i, name in enumerate(REGION_COLORS)}, pixels[..., 3])
+
+
+def given_masks(path: str) -> dict[str, np.ndarray]:
+    """The regions of an uploaded picture: a label map in red, green and blue, or a mask, whose white is the red region.
+
+    Args:
+        path: of the upload; what is transparent is outside of all regions.
+
+    Returns:
+        (H, W) uint8 by name of the colour, as `drawn_masks` does; at least one.
+
+    Raises:
+        gr.Error: neither white nor one of the colours in it, or too large.
+        ImageError: not a usable picture.
+    """
+    picture = open_picture(path, "mask", keep_alpha=True)
+    step = math.ceil(math.sqrt(math.prod(picture.size) / _MOST_PIXELS))
+    alpha = None if picture.alpha is None else picture.alpha[:, ::step, ::step]
+    smaller = Picture(picture.rgb[:, ::step, ::step], alpha, picture.name)
+    return _labelled(np.asarray(_with_alpha(smaller)), "mask")
+
+
+def _with_alpha(picture: Picture) -> Image.Image:
+    rgb, alpha = as_float(picture.rgb), picture.alpha
+    return to_pil(rgb, rgb.new_ones(1, *picture.size) if alpha is None else as_float(alpha))
+
+
+def _labelled(pixels: np.ndarray, what: str) -> dict[str, np.ndarray]:
+    """The regions of a mask or a label map (H, W, 4)."""
+    colors, alpha = pixels[..., :3], pixels[..., 3]
+    spread = colors.max(-1).astype(int) - colors.min(-1)
+    if spread[alpha > 0].max(initial=0) <= _GREY:
+        white = np.asarray(Image.fromarray(colors).convert("L")) * (alpha / 255.0)
+        found = _used({"red": np.ones_like(alpha, bool)}, white.round().astype(np.uint8))
+        if not found:
+            raise refusal(f"The {what} has no white in it; white is where the red region is.")
+        return found
+    nearest = np.stack(
+        [np.stack([_distance(pixels, c) for c in of]).min(0) for of in _LABELS.values()]
+    )
+    near = nearest.min(0) <= _LABEL_TOLERANCE**2
+    found = _used({name: near & (nearest.argmin(0) == i) for i, name in enumerate(_LABELS)}, alpha)
+    if not found:
+        raise refusal(
+            f"The {what} has neither red #ff0000, green #00ff00 nor blue #0000ff in it; give a picture in these "
+            "colours, or one in black and white."
+        )
+    return found
+
+
+def _distance(pixels: np.ndarray, color: str) -> np.ndarray:
+    """(H, W) int32: squared, of the colours of (H, W, 4)."""
+    value = np.array(tuple(bytes.fromhex(color[1:])), np.int32)
+    return ((pixels[..., :3] - value) ** 2).sum(-1, dtype=np.int32)
+
+
+def _used(places: dict[str, np.ndarray], alpha: np.ndarray) -> dict[str, np.ndarray]:
+    """Masks of the colours that cover at least half of a pixel somewhere."""
+    masks = {name: np.where(place, alpha, 0).astype(np.uint8) for name, place in places.items()}
     return {name: mask for name, mask in masks.items() if mask.max() > 127}

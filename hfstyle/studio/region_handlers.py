@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable, Iterator
-from typing import Any
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
 import gradio as gr
 
@@ -12,12 +13,39 @@ from hfstyle import Region, StyleCode
 from hfstyle.images import resize, to_pil
 from hfstyle.pipeline import DEFAULT_STYLE_SIZE
 from hfstyle.studio.jobs import PROGRESS, job
-from hfstyle.studio.masks import EDITOR_SIDE, REGION_COLORS, region_masks
+from hfstyle.studio.masks import EDITOR_SIDE, REGION_COLORS, drawn_masks, given_masks
 from hfstyle.studio.painting import Studio
 from hfstyle.studio.refusals import needed, refusal
 from hfstyle.studio.results import write_png
 from hfstyle.studio.settings import DEFAULT_RESOLUTION, Settings
 from hfstyle.studio.uploads import open_picture
+
+DRAWN: Final = "drawn"
+"""Where a region is, if not at a place with a name."""
+_NOWHERE: Final = (
+    "Draw over a part of the photo, choose a place for a region from its list, or give a mask."
+)
+_SHAPE_FEATHER: Final = 0.05  # short sides; what is drawn has edges of its own
+
+
+@dataclass(frozen=True)
+class _Places:
+    """What tells where the regions are: later ones go before earlier ones."""
+
+    drawing: list[bytes] | None
+    mask: str | None
+    names: Sequence[str | None]
+
+    def masks(self) -> dict[str, Any]:
+        """Masks of `Region`, by name of the colour; without colours that are nowhere."""
+        found: dict[str, Any] = drawn_masks(self.drawing or [])
+        if self.mask:
+            found |= given_masks(self.mask)
+        chosen = zip(REGION_COLORS, self.names, strict=True)
+        return found | {color: name for color, name in chosen if name and name != DRAWN}
+
+    def key(self) -> Hashable:
+        return hashlib.blake2b(b"".join(self.drawing or [])).digest(), self.mask, *self.names
 
 
 class RegionHandlers:
@@ -46,7 +74,7 @@ class RegionHandlers:
         strength: float,
         color: float,
         resolution: float,
-        *slots: Any,
+        *rest: Any,
     ) -> Iterator[tuple[Any, Any]]:
         """Before and after, status."""
         shown = content or self.studio.first_photo
@@ -57,20 +85,22 @@ class RegionHandlers:
 
         def work() -> tuple[Any, str]:
             original = self.studio.original_preview(shown, settings.resolution)
-            code, regions, key = self._regions(drawing, background, slots)
+            *slots, mask, red, green, blue = rest
+            places = _Places(drawing, mask, (red, green, blue))
+            code, regions, key = self._regions(places, background, slots)
             if not regions and code is None:
-                return (original, original), "Paint over a part of the photo, then press **Paint**."
+                return (original, original), f"{_NOWHERE} Then press **Paint**."
             painted = self.studio.painted_preview(shown, code, key, settings, regions)
             names = [getattr(region.style, "name", "") or "the photo itself" for region in regions]
-            rest = code.name if code else "the photo itself"
-            return (original, painted), f"{', '.join(names) or 'No region'}; elsewhere {rest}"
+            elsewhere = code.name if code else "the photo itself"
+            return (original, painted), f"{', '.join(names) or 'No region'}; elsewhere {elsewhere}"
 
         yield (yield from job(work, (gr.skip(), gr.skip())))
 
     def regions(
         self,
         content: str | None,
-        drawing: list[bytes] | None,
+        drawing: list[bytes] | None = None,
         background: str | None = None,
         strength: float = 1.0,
         color: float = 1.0,
@@ -87,6 +117,10 @@ class RegionHandlers:
         style_blue: str | None = None,
         strength_blue: float = 1.0,
         color_blue: float = 1.0,
+        mask: str | None = None,
+        where_red: str | None = DRAWN,
+        where_green: str | None = DRAWN,
+        where_blue: str | None = DRAWN,
         progress: gr.Progress = PROGRESS,
     ) -> Iterator[Any]:
         """Paint parts of a photo in styles of their own, at the photo's full size.
@@ -110,6 +144,12 @@ class RegionHandlers:
             style_blue: a picture whose style the blue region takes, before the preset.
             strength_blue: of the blue region, from 0 to 1.
             color_blue: of the blue region, from 0 to 1.
+            mask: a picture that shows the regions: a label map in red, green and blue, or a mask, whose white is the red
+                region. Its regions replace those of the drawing.
+            where_red: "drawn" where the drawing or the mask has it; or "left-half", "right-half", "upper-half",
+                "lower-half", "upper-third", "lower-third", "middle" or "surroundings".
+            where_green: the same of the green region.
+            where_blue: the same of the blue region.
 
         Returns:
             The painted photo, a PNG file with the settings in its name and metadata.
@@ -121,25 +161,25 @@ class RegionHandlers:
         settings = Settings.of(strength, color, DEFAULT_STYLE_SIZE, resolution)
 
         def work() -> str:
-            code, regions, _ = self._regions(drawing, background, slots)
+            places = _Places(drawing, mask, (where_red, where_green, where_blue))
+            code, regions, _ = self._regions(places, background, slots)
             if not regions and code is None:
-                raise refusal("Paint over a part of the photo first.")
+                raise refusal(_NOWHERE)
             return studio.full_size(photo, code, settings, regions)
 
         yield (yield from job(work, gr.skip(), progress))
 
     def _regions(
-        self, drawing: list[bytes] | None, background: str | None, slots: Any
+        self, places: _Places, background: str | None, slots: Any
     ) -> tuple[StyleCode | None, list[Region], Hashable]:
         """Style of the background, regions, and what tells them from others."""
-        layers = drawing or []
-        masks = region_masks(layers)
+        masks = places.masks()
         regions = []
         for index, name in enumerate(REGION_COLORS):
             preset, style, strength, color = slots[4 * index : 4 * index + 4]
             if name in masks:
                 code = self.studio.style(style, None, preset, DEFAULT_STYLE_SIZE)
-                regions.append(Region(masks[name], code, float(strength), float(color)))
-        drawn = hashlib.blake2b(b"".join(layers)).digest()
-        key = (drawn, background, *slots)
+                feather = _SHAPE_FEATHER if isinstance(masks[name], str) else Region.feather
+                regions.append(Region(masks[name], code, float(strength), float(color), feather))
+        key = (places.key(), background, *slots)
         return self.studio.style(None, None, background, DEFAULT_STYLE_SIZE), regions, key

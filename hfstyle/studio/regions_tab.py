@@ -1,8 +1,9 @@
-"""Parts of a photo in styles of their own: painted over with a brush of one colour for each."""
+"""Parts of a photo in styles of their own: drawn over with a brush of one colour for each, at a place, or in a mask."""
 
 from __future__ import annotations
 
-from typing import Any
+import itertools
+from typing import Any, Final
 
 import gradio as gr
 
@@ -18,7 +19,20 @@ from hfstyle.studio.parts import (
     style_choice,
 )
 from hfstyle.studio.refusals import friendly, friendly_steps
-from hfstyle.studio.region_handlers import RegionHandlers
+from hfstyle.studio.region_handlers import DRAWN, RegionHandlers
+from hfstyle.studio.uploads import PhotoUpload
+
+_PLACES: Final = (
+    ("where I draw it, or where a mask has it", DRAWN),
+    ("left half", "left-half"),
+    ("right half", "right-half"),
+    ("upper half", "upper-half"),
+    ("lower half", "lower-half"),
+    ("upper third, like a sky", "upper-third"),
+    ("lower third, like a ground", "lower-third"),
+    ("middle, like a portrait", "middle"),
+    ("all around the middle", "surroundings"),
+)
 
 
 def regions_tab(
@@ -34,11 +48,16 @@ def regions_tab(
     """
     studio = handlers.studio
     slots: list[Any] = []
+    places: list[Any] = []
     with gr.Row():
         with gr.Column(scale=2, min_width=320):
             content = photo_input()
             for index, name in enumerate(REGION_COLORS):
                 with gr.Accordion(f"{name.title()} region", open=index == 0):
+                    place = gr.Dropdown(
+                        list(_PLACES), value=DRAWN, label=f"Where the {name} region is"
+                    )
+                    places.append(place)
                     slots += style_choice(studio, f"of the {name} region")
                     slots += [strength_slider(f"Strength, {name}"), color_slider(f"Colour, {name}")]
             with gr.Accordion("Elsewhere", open=False):
@@ -50,8 +69,8 @@ def regions_tab(
                 resolution = resolution_slider()
         with gr.Column(scale=3, min_width=320):
             gr.Markdown(
-                "Draw over a part of the photo with the red, green or blue brush, choose a style for that colour, "
-                "then press **Paint**."
+                "Draw over a part of the photo with the red, green or blue brush, or choose a place for a region from "
+                "its list, or give a mask. Then press **Paint**."
             )
             editor = MaskEditor(
                 label="Draw the regions",
@@ -71,6 +90,17 @@ def regions_tab(
                 elem_id="regions",
                 elem_classes="drawing",
             )
+            with gr.Accordion("or a mask from a file", open=False):
+                gr.Markdown(
+                    "A picture in black and white, whose white is the red region, or in red, green and blue."
+                )
+                mask = PhotoUpload(
+                    label="Mask or label map",
+                    height=180,
+                    format="png",
+                    sources=["upload", "clipboard"],
+                    alt_text="the mask of the regions",
+                )
             last = gr.State()  # the photo in the editor
             with gr.Row():
                 paint = gr.Button("Paint", variant="primary", scale=4)
@@ -79,7 +109,7 @@ def regions_tab(
             before_after = before_after_slider()
             download = gr.Button("Full-size picture")
             file = gr.File(label="Full-size PNG", elem_classes="files")
-    inputs = [content, editor, background, strength, color, resolution, *slots]
+    inputs = [content, editor, background, strength, color, resolution, *slots, mask, *places]
     gr.on(
         [content.change, tab.select],
         friendly(handlers.canvas),
@@ -100,10 +130,10 @@ def regions_tab(
     )
     stop.click(None, cancels=[run, shown])
     if studio.labels:
-        tab.select(
-            lambda chosen: chosen or studio.first_styles(1)[0],
-            slots[0],
-            slots[0],
-            api_visibility="private",
-            queue=False,
-        )
+        presets = slots[::4]
+        first = studio.first_styles(len(presets))
+
+        def fill(*chosen: str | None) -> list[str | None]:
+            return [own or given for own, given in itertools.zip_longest(chosen, first)]
+
+        tab.select(fill, presets, presets, api_visibility="private", queue=False)

@@ -30,15 +30,12 @@ MAX_STYLE_FILE_BYTES: Final = 1_000_000
 _SHOWN_AT: Final = f"{API_PREFIX}/file="
 
 
-class _FromUpload:
-    """Makes a component accept files that were uploaded to this app, and nothing else.
+class NoWebAddresses:
+    """Keeps a component from fetching web addresses for a client, as Gradio would.
 
-    Gradio would fetch web addresses for a client, and opens pictures before the handler can refuse them. Here the
-    handler gets the path of the uploaded file, unopened. The address under which this app shows an upload, which is what
-    clients of the Model Context Protocol give, stands for its path.
+    The address under which this app shows an upload, which is what clients of the Model Context Protocol give, stands
+    for its path.
     """
-
-    most_bytes = MAX_UPLOAD_BYTES
 
     async def async_move_resource_to_block_cache(
         self, url_or_file_path: str | Path | None
@@ -52,6 +49,16 @@ class _FromUpload:
             url_or_file_path
         )
         return moved
+
+
+class _FromUpload(NoWebAddresses):
+    """Makes a component accept files that were uploaded to this app, and nothing else.
+
+    Gradio opens pictures before the handler can refuse them. Here the handler gets the path of the uploaded file,
+    unopened.
+    """
+
+    most_bytes = MAX_UPLOAD_BYTES
 
     def preprocess(self, payload: Any) -> str | None:
         return None if payload is None else checked_upload(payload, self.most_bytes)
@@ -115,8 +122,13 @@ with no_stub_files():
         get_block_class = get_block_name
 
 
-def open_picture(path: str, what: str) -> Picture:
+def open_picture(path: str, what: str, *, keep_alpha: bool = False) -> Picture:
     """An uploaded picture, decoded, if its header announces a size that may be decoded; of 8 bits it stays uint8.
+
+    Args:
+        path: of the upload.
+        what: what to call it.
+        keep_alpha: leave transparency beside the colours instead of laying them over white.
 
     Raises:
         gr.Error: more than `MAX_UPLOAD_PIXELS`.
@@ -138,4 +150,10 @@ def open_picture(path: str, what: str) -> Picture:
             f"The {name} is {size[0]} x {size[1]} px ({math.prod(size) / 1e6:.0f} megapixels); the limit is "
             f"{MAX_UPLOAD_PIXELS / 1e6:.0f} megapixels. Please make it smaller."
         )
-    return load_image(path, max_pixels=MAX_UPLOAD_PIXELS, name=f"the {name}", compact=True)
+    return load_image(
+        path,
+        keep_alpha=keep_alpha,
+        max_pixels=MAX_UPLOAD_PIXELS,
+        name=f"the {name}",
+        compact=True,
+    )
