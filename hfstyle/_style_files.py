@@ -109,6 +109,8 @@ def find_style_file(
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
+    from hfstyle.models.loading import absent_told
+
     if not name or name != os.path.basename(name) or name.startswith("."):
         raise StyleCodeError(f"{name!r} is no name of a style; give a file's name without suffix")
     tried = [f"{at}{name}{end}" for at in ("", "styles/") for end in _SUFFIXES]
@@ -122,14 +124,15 @@ def find_style_file(
         )
     for file in tried:
         try:
-            path = hf_hub_download(
-                str(place),
-                file,
-                revision=revision,
-                token=token,
-                local_files_only=local_files_only,
-                cache_dir=None if cache_dir is None else Path(cache_dir),
-            )
+            with absent_told(place, local_files_only):
+                path = hf_hub_download(
+                    str(place),
+                    file,
+                    revision=revision,
+                    token=token,
+                    local_files_only=local_files_only,
+                    cache_dir=None if cache_dir is None else Path(cache_dir),
+                )
         except LocalEntryNotFoundError:
             if file == tried[-1] or not local_files_only:
                 raise

@@ -189,11 +189,46 @@ def test_a_model_without_presets_loads_offline(hub: HubServer, folder: Path) -> 
     assert list(pipeline.presets) == []
 
 
+@pytest.mark.parametrize("kind", [StyleGenerator, StyleTransferPipeline, StyleDiscriminator])
+@pytest.mark.parametrize(
+    ("offline", "remedy"),
+    [(False, "could not be reached .*check the path, or the network"), (True, "HF_HUB_OFFLINE")],
+)
+def test_a_path_that_does_not_exist_is_one_sentence_without_a_network(
+    hub: HubServer,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: type[StyleGenerator],
+    offline: bool,
+    remedy: str,
+) -> None:
+    """It looks like a Hub id, so the Hub is asked."""
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(
+        constants,
+        "HUGGINGFACE_CO_URL_TEMPLATE",
+        "http://127.0.0.1:9/{repo_id}/resolve/{revision}/{filename}",
+    )
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", offline)
+    with pytest.raises(LocalEntryNotFoundError, match=f"no folder run/v9 here.*{remedy}") as caught:
+        kind.from_pretrained("run/v9")
+    assert "\n" not in str(caught.value)
+    assert caught.value.__suppress_context__  # no traceback of the HTTP client before it
+
+
+@pytest.mark.parametrize("kind", [StyleGenerator, StyleTransferPipeline, StyleDiscriminator])
+def test_a_path_that_cannot_be_a_repository_is_not_looked_for_on_the_hub(
+    hub: HubServer, kind: type[StyleGenerator]
+) -> None:
+    with pytest.raises(FileNotFoundError, match="runs/of/may is not a folder"):
+        kind.from_pretrained("runs/of/may")
+    assert hub.requests == []
+
+
 @pytest.mark.parametrize("kind", [StyleGenerator, StyleTransferPipeline])
 def test_what_was_not_downloaded_is_a_clear_error_offline(
     hub: HubServer, kind: type[StyleGenerator | StyleTransferPipeline]
 ) -> None:
-    with pytest.raises(LocalEntryNotFoundError, match="local_files_only"):
+    with pytest.raises(LocalEntryNotFoundError, match=f"no folder {REPO} here.*local_files_only"):
         kind.from_pretrained(REPO, local_files_only=True)
     assert hub.requests == []
 
@@ -244,8 +279,9 @@ def _run(code: str, environment: dict[str, str]) -> str:
 
 @pytest.mark.parametrize("kind", [StyleGenerator, StyleTransferPipeline, StyleDiscriminator])
 def test_an_unknown_repository_is_named(hub: HubServer, kind: type[StyleGenerator]) -> None:
-    with pytest.raises(RepositoryNotFoundError, match="nobody/nothing"):
+    with pytest.raises(RepositoryNotFoundError, match="nobody/nothing") as caught:
         kind.from_pretrained("nobody/nothing")
+    assert "folder nobody/nothing here" in str(caught.value)
 
 
 @pytest.mark.parametrize("kind", [StyleGenerator, StyleTransferPipeline])

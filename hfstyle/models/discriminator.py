@@ -5,6 +5,7 @@ B batch · C channels · S side of the candidate · D style width
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
 from hfstyle.models.layers import activate
-from hfstyle.models.loading import MODEL_CARD_TEMPLATE, load_strictly
+from hfstyle.models.loading import MODEL_CARD_TEMPLATE, absent_told, load_strictly
 
 __all__ = ["StyleDiscriminator", "content_view"]
 
@@ -108,6 +109,15 @@ class StyleDiscriminator(
         h = activate(self.coarse(h))
         coarse = self.logit_coarse(h) + _project(h, self.project_coarse(style))
         return [fine.float(), coarse.float()]
+
+    @classmethod
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: str | Path, **options: Any
+    ) -> StyleDiscriminator:
+        """Load from a folder or a Hub id; the options are those of `PyTorchModelHubMixin`. Errors as of `absent_told`."""
+        model = pretrained_model_name_or_path
+        with absent_told(model, options.get("local_files_only", False)):
+            return super().from_pretrained(model, **options)
 
     @classmethod
     def _from_pretrained(cls, **kwargs: Any) -> StyleDiscriminator:

@@ -31,7 +31,7 @@ from hfstyle.models.layers import (
     standardise,
     unstandardise,
 )
-from hfstyle.models.loading import MODEL_CARD_TEMPLATE, load_strictly
+from hfstyle.models.loading import MODEL_CARD_TEMPLATE, absent_told, load_strictly
 from hfstyle.models.style_encoder import Condition, StyleEncoder
 
 __all__ = ["ContentFeatures", "StyleGenerator", "default_model_path"]
@@ -302,6 +302,15 @@ class StyleGenerator(
                 f"content of {height} x {width} px: height and width must be multiples of {self.size_multiple} and at "
                 f"least {self.minimum_size}; StyleTransferPipeline pads any size and crops back"
             )
+
+    @classmethod
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: str | Path, **options: Any
+    ) -> StyleGenerator:
+        """Load from a folder or a Hub id; the options are those of `PyTorchModelHubMixin`. Errors as of `absent_told`."""
+        model = pretrained_model_name_or_path
+        with absent_told(model, options.get("local_files_only", False)):
+            return super().from_pretrained(model, **options)
 
     @classmethod
     def _from_pretrained(cls, **kwargs: Any) -> StyleGenerator:

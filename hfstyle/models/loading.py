@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from huggingface_hub import constants, hf_hub_download
-from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub.errors import (
+    HfHubHTTPError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+)
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-__all__ = ["MODEL_CARD_TEMPLATE", "load_strictly"]
+__all__ = ["MODEL_CARD_TEMPLATE", "absent_told", "load_strictly"]
 
 _TransportError: type[Exception] = HfHubHTTPError.__bases__[0]
 """Base of all that huggingface_hub's HTTP client raises (httpx, httpx2 since 2.0); a broken connection is no OSError."""
@@ -36,6 +44,40 @@ pipe("photo.jpg", "painting.jpg", strength=0.8).images[0].save("out.png")
 
 {{ description | default("", true) }}
 """
+
+
+@contextmanager
+def absent_told(model: str | os.PathLike[str], local_files_only: bool = False) -> Iterator[None]:
+    """Says in one sentence that what is loaded meanwhile is neither a folder here nor to be had from the Hub.
+
+    Args:
+        model: the folder or Hub id.
+        local_files_only: whether the Hub is not to be asked.
+
+    Raises:
+        FileNotFoundError: no folder, and not like a Hub id.
+        LocalEntryNotFoundError: no folder; the Hub, where it could be, was not reached or not to be asked.
+        RepositoryNotFoundError: no folder, and not on the Hub.
+    """
+    try:
+        yield
+    except HFValidationError:
+        raise FileNotFoundError(
+            f"{model} is not a folder, and not a Hub id like 'user/model'"
+        ) from None
+    except RepositoryNotFoundError as error:
+        error.append_to_message(f"\nNor is there a folder {model} here.")
+        raise
+    except LocalEntryNotFoundError as error:
+        absent = f"there is no folder {model} here, and as a model of the Hub it"
+        if local_files_only:
+            why = "was not downloaded; check the path, or load it once without local_files_only"
+        elif constants.HF_HUB_OFFLINE:
+            why = "was not downloaded; check the path, or load it once without HF_HUB_OFFLINE"
+        else:
+            cause = f" ({error.__cause__})" if error.__cause__ else ""
+            why = f"could not be reached{cause}; check the path, or the network"
+        raise LocalEntryNotFoundError(f"{absent} {why}") from None
 
 
 def load_strictly(
