@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,8 +20,14 @@ _PATIENCE = 300  # seconds to the first answer
 
 
 @contextmanager
-def served() -> Iterator[tuple[str, int]]:
-    """Address and process id of the app with the bundled weights, until the block ends."""
+def served(program: Sequence[str] = ("app.py",)) -> Iterator[tuple[str, int]]:
+    """Address and process id of the app with the bundled weights, until the block ends.
+
+    SIGTERM ends the block like Ctrl-C, and the server with it; so use it in the main thread.
+
+    Args:
+        program: what Python runs instead of the app; it answers at GRADIO_SERVER_PORT.
+    """
     os.environ |= {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -33,8 +40,9 @@ def served() -> Iterator[tuple[str, int]]:
             "GRADIO_TEMP_DIR": folder,
             "PYTHONPATH": str(_ROOT),
         }
+        before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
         server = subprocess.Popen(
-            [sys.executable, "app.py"],
+            [sys.executable, *program],
             cwd=_ROOT,
             env=environment,
             stdout=subprocess.DEVNULL,
@@ -48,6 +56,7 @@ def served() -> Iterator[tuple[str, int]]:
                 time.sleep(0.5)
             yield url, server.pid
         finally:
+            signal.signal(signal.SIGTERM, before)
             server.terminate()
             server.wait()
 

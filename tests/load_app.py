@@ -118,7 +118,8 @@ def main() -> None:
         tally = Tally(started + seconds, options.requests or float("inf"))
         samples = [(0.0, 0, memory(pid))]
         clients = [
-            threading.Thread(target=visit, args=(url, photo, tally)) for _ in range(options.clients)
+            threading.Thread(target=visit, args=(url, photo, tally), daemon=True)
+            for _ in range(options.clients)
         ]
         for client in clients:
             client.start()
@@ -126,7 +127,7 @@ def main() -> None:
             time.sleep(0.5)
             elapsed = time.monotonic() - started
             share = tally.share if options.requests else elapsed / seconds
-            if share * _SAMPLES >= len(samples):
+            if len(samples) <= _SAMPLES and share * _SAMPLES >= len(samples):
                 samples.append((elapsed, len(tally.seconds), memory(pid)))
         samples.append((time.monotonic() - started, len(tally.seconds), memory(pid)))
     print(f"{options.clients} clients, 512 x 512 px, each time another photo")
