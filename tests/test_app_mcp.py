@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
+import os
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ from hfstyle import StyleTransferPipeline
 
 pytest.importorskip("gradio")
 mcp = pytest.importorskip("mcp")
+
+from hfstyle.studio import results, uploads  # noqa: E402
 
 TOOLS = {"stylize", "regions", "sample", "find", "mix", "encode", "compare"}
 
@@ -77,6 +81,60 @@ def test_a_tool_paints_a_photo_in_the_question(server: Any, app_folder: Path) ->
     answer = ask(server, "stylize", content=f"data:image/png;base64,{data}", preset="waves")
     assert not answer.isError, answer.content
     assert _pictures(answer) == [(70, 50)]
+
+
+def _data_url(picture: Path | bytes, kind: str = "image/png") -> str:
+    data = picture if isinstance(picture, bytes) else picture.read_bytes()
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def _files() -> set[Path]:
+    return {path for path in Path(os.environ["GRADIO_TEMP_DIR"]).rglob("*") if path.is_file()}
+
+
+def test_a_photo_in_the_question_is_deleted_like_an_upload(server: Any, app_folder: Path) -> None:
+    before = _files()
+    image = Image.open(app_folder / "photo.png").rotate(3)
+    stream = io.BytesIO()
+    image.save(stream, "JPEG")
+    given = _data_url(stream.getvalue(), "image/jpeg")
+    answer = ask(server, "stylize", content=given, preset="waves")
+    assert not answer.isError, answer.content
+    added = _files() - before
+    assert [path.name for path in added if path.suffix == ".jpg"] == ["picture.jpg"]
+    results.delete_old(3600)
+    assert added <= _files()
+    results.delete_old(-1)
+    assert not added & _files()
+
+
+def test_a_photo_in_the_question_is_held_to_the_limits(server: Any, app_folder: Path) -> None:
+    before = _files()
+    huge = bytearray((app_folder / "photo.png").read_bytes())
+    huge[16:24] = (9000).to_bytes(4, "big") * 2  # width and height in the header
+    huge[29:33] = zlib.crc32(huge[12:29]).to_bytes(4, "big")
+    for given, words in (
+        ("data:image/png;base64,AAA", "damaged"),
+        ("data:image/png;base64,A!AA", "damaged"),
+        ("data:image/png,hello", "in base64"),
+        (_data_url(b"notes"), "not a picture"),
+        (_data_url(bytes(huge)), "81 megapixels"),
+    ):
+        answer = ask(server, "stylize", content=given, preset="waves")
+        assert answer.isError
+        assert words in answer.content[0].text
+    results.delete_old(-1)
+    assert _files() <= before
+
+
+def test_a_photo_of_too_many_bytes_is_refused_before_it_is_decoded(
+    server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Below the network, where newer versions of the package `mcp` refuse it already."""
+    monkeypatch.delattr(base64, "b64decode")
+    given = {"content": "data:image/png;base64," + "A" * (uploads.MAX_UPLOAD_BYTES * 4 // 3 + 8)}
+    with pytest.raises(ValueError, match="the limit is 25 MB"):
+        server.mcp_server_obj.convert_strings_to_filedata(given, [["content"]])
 
 
 def test_a_tool_gives_all_that_it_makes(server: Any, app_folder: Path) -> None:

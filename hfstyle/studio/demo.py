@@ -22,6 +22,7 @@ from hfstyle.studio.handlers import Handlers
 from hfstyle.studio.keyboard import EQUIP_PAGE
 from hfstyle.studio.mix_tab import mix_tab
 from hfstyle.studio.painting import Studio
+from hfstyle.studio.questions import limit_questions
 from hfstyle.studio.region_handlers import RegionHandlers
 from hfstyle.studio.regions_tab import regions_tab
 from hfstyle.studio.results import delete_old
@@ -45,6 +46,7 @@ def create_app(
         model_name: shown in About and kept in the pictures' metadata.
         max_queue: requests that may wait; the next ones are asked to come back later.
     """
+    limit_questions()
     studio = Studio(pipe, model_name)
     thumbnails = Thumbnails(studio)
     handlers = Handlers(studio, thumbnails)
