@@ -5,6 +5,8 @@ Every function takes a Playwright page and returns one line for each failure.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 # Composes each text's colour over all backgrounds below it, with their opacities. Text over pictures and gradients has no
@@ -106,9 +108,22 @@ _CONTROLS = {
 }
 
 
+# Looked at and measured at one time: what is being computed fades meanwhile.
+_AT_REST = """() => document.querySelector("[data-testid=status-tracker]:not(.hide), .pending, .generating")
+  ? null : (CONTRAST)()""".replace("CONTRAST", _CONTRAST)
+
+
+def in_the_end(measure: Callable[[Any], list[str]], page: Any, seconds: float = 60) -> list[str]:
+    """What a measure returns once there is no failure, else what it returned last: scripts equip a page after it is drawn."""
+    until = time.monotonic() + seconds
+    while (failures := measure(page)) and time.monotonic() < until:
+        page.wait_for_timeout(200)
+    return failures
+
+
 def low_contrast(page: Any) -> list[str]:
-    """Visible texts, entries and placeholders below 4.5 to 1, or below 3 to 1 where they are large."""
-    texts, failures = page.evaluate(_CONTRAST)
+    """Visible texts, entries and placeholders below 4.5 to 1, or below 3 to 1 where they are large, when nothing is computed."""
+    texts, failures = page.wait_for_function(_AT_REST).json_value()
     assert texts > 5, "nothing to measure"
     return list(failures)
 

@@ -17,6 +17,9 @@ from PIL import Image
 
 from hfstyle import StyleCode, StyleGenerator, StyleTransferPipeline
 
+PATIENCE = 300_000
+"""Milliseconds after which a browser's state is not waited for any more; a busy machine needs minutes for some."""
+
 
 def picture(width: int = 70, height: int = 50, seed: int = 0) -> Image.Image:
     return Image.fromarray(
@@ -116,7 +119,7 @@ def browser(running_app: Any) -> Iterator[Any]:
     if chromium is None and "HFSTYLE_BROWSER_NEEDED" not in os.environ:
         pytest.skip("no Chromium")
     with playwright.sync_playwright() as driver:
-        playwright.expect.set_options(timeout=60_000)
+        playwright.expect.set_options(timeout=PATIENCE)
         chrome = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield chrome
         chrome.close()
@@ -124,22 +127,32 @@ def browser(running_app: Any) -> Iterator[Any]:
 
 @contextmanager
 def opened(browser: Any, demo: Any, width: int) -> Iterator[Any]:
-    """The app in a new page of the browser, once it has painted the example; fails on errors in its scripts."""
+    """The app in a new page of the browser, once the first page is whole; fails on errors in its scripts."""
     problems: list[str] = []
     page = browser.new_page(viewport={"width": width, "height": 850}, color_scheme="light")
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(PATIENCE)
     page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on(
+        "filechooser", lambda chooser: None
+    )  # from now on: asked for with a key press, it comes too late
     page.goto(demo.local_url)
+    for part in (".presets .thumbnail-item >> nth=2", ".results .thumbnail-item >> nth=1"):
+        page.locator(part).wait_for()
     page.locator(".strip .thumbnail-item").nth(4).wait_for()
     yield page
     page.close()
     assert not problems
 
 
+FIRST_OF = {"About": "h2"}
+"""What a page begins with, if not with a place for a photo."""
+
+
 def open_tab(page: Any, name: str) -> None:
     """Show a page of the app."""
     page.get_by_role("tab", name=name, exact=True).locator("visible=true").first.click()
-    page.wait_for_timeout(500)
+    page.get_by_role("tab", name=name, exact=True, selected=True).first.wait_for()
+    page.locator(f"{FIRST_OF.get(name, '.photo')} >> visible=true").first.wait_for()
 
 
 def upload(path: Path) -> Any:

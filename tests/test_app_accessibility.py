@@ -7,16 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from accessibility import low_contrast, nameless, unreached
+from accessibility import in_the_end, low_contrast, nameless, unreached
 from app_server import open_tab, opened
 from PIL import Image
 
 pytest.importorskip("gradio")
 pytest.importorskip("skimage")
-
-
-# What is being computed fades meanwhile.
-_IDLE = "!document.querySelector('[data-testid=status-tracker]:not(.hide), .pending, .generating')"
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +25,8 @@ def page(browser: Any, running_app: Any) -> Iterator[Any]:
 @pytest.mark.parametrize("tab", ["Stylise", "Regions", "Discover", "Mix", "Compare", "About"])
 def test_everybody_can_use_it(page: Any, tab: str) -> None:
     open_tab(page, tab)
-    page.locator(".photo:visible, h2:visible").first.wait_for()
-    page.wait_for_function(_IDLE)
-    assert nameless(page) == []
+    assert in_the_end(nameless, page) == []
     assert unreached(page) == []
-    page.wait_for_function(_IDLE)
     assert low_contrast(page) == []
     page.emulate_media(color_scheme="dark")
     page.locator("body.dark").wait_for()
@@ -98,8 +91,10 @@ def test_the_keyboard_paints_regions(page: Any, tmp_path: Path) -> None:
     page.get_by_role("button", name="or a mask from a file").focus()
     page.keyboard.press("Enter")
     Image.new("RGB", (40, 30), "#00ff00").save(tmp_path / "mask.png")
-    mask = page.get_by_label("Drop an image file here to upload").locator("visible=true").last
+    mask = page.locator("#mask").get_by_label("Drop an image file here to upload")
+    expect(mask).to_be_visible()
     mask.focus()
+    expect(mask).to_be_focused()
     with page.expect_file_chooser() as chooser:
         page.keyboard.press("Enter")
     chooser.value.set_files(tmp_path / "mask.png")

@@ -55,7 +55,7 @@ class Handlers:
         by_preset = preset if not style and not style_file else None
         label = studio.labels.get(by_preset or "", code.name)
         swatch = studio.swatch(style) if style else by_preset and self.thumbnails.of(by_preset)
-        swatches = [(swatch, "Style")] if swatch else []
+        swatches = [(swatch, "Style" if style else "Style, on a cat")] if swatch else []
         beside = [(original, "Photo"), *swatches, (painted, f"Painted, strength {strength:g}")]
         height, width = studio.preview(shown, settings.resolution).size
         took = "from memory" if remembered else f"in {time.perf_counter() - started:.1f} s"

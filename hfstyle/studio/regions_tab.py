@@ -23,7 +23,7 @@ from hfstyle.studio.region_handlers import DRAWN, RegionHandlers
 from hfstyle.studio.uploads import PhotoUpload
 
 _PLACES: Final = (
-    ("where I draw it, or where a mask has it", DRAWN),
+    ("as drawn, or as in the mask", DRAWN),
     ("left half", "left-half"),
     ("right half", "right-half"),
     ("upper half", "upper-half"),
@@ -100,6 +100,7 @@ def regions_tab(
                     format="png",
                     sources=["upload", "clipboard"],
                     alt_text="the mask of the regions",
+                    elem_id="mask",
                 )
             last = gr.State()  # the photo in the editor
             with gr.Row():

@@ -29,7 +29,11 @@ def stylise_tab(
     with gr.Row():
         with gr.Column(scale=2, min_width=320):
             content = photo_input()
-            gr.Markdown("**Style**: pick a painting, or bring your own")
+            gr.Markdown(
+                "**Style**: pick a painting, here shown by a cat painted in its style, or bring your own"
+                if names
+                else "**Style**: bring a picture, or a style file"
+            )
             with gr.Tabs():
                 with gr.Tab("Gallery"):
                     gallery = gr.Gallery(
@@ -60,6 +64,10 @@ def stylise_tab(
                 strength, color = strength_slider(), color_slider()
             with gr.Accordion("Brush and detail", open=False):
                 style_size, resolution = fine_sliders()
+            with gr.Row():
+                download = gr.Button("Full-size picture", variant="primary", scale=4)
+                stop = stop_button()
+            file = gr.File(label="Full-size PNG", elem_classes="files")
             beside = results_gallery("Side by side")
             gr.Markdown("**Strength from 0 to 1**: choose one to set the slider")
             strip = results_gallery(
@@ -68,10 +76,6 @@ def stylise_tab(
                 elem_classes=["results", "strip"],
                 allow_preview=False,
             )
-            with gr.Row():
-                download = gr.Button("Full-size picture", variant="primary", scale=4)
-                stop = stop_button()
-            file = gr.File(label="Full-size PNG", elem_classes="files")
 
     inputs: list[Any] = [
         content,

@@ -42,10 +42,18 @@ input[type="range"]::-moz-range-thumb { background: var(--slider-color); border:
 .results .grid-container, .presets .grid-container { padding-top: 0; grid-auto-rows: auto; }
 .strip .grid-container { grid-template-columns: repeat(5, minmax(0, 1fr)) !important; }
 
-/* Nothing yet: a low box in which progress can be seen, or none */
+/* Nothing yet: a low box that says so, or none */
 .compared .empty, .results .empty { min-height: 4.5rem; }
-.compared .empty svg, .results .empty svg { visibility: hidden; }
-.block.files:has(.empty) { display: none; }
+.compared .empty > *, .results .empty > * { display: none; }
+.compared .empty::after, .results .empty::after {
+  content: "Nothing painted yet"; font-size: .875rem; color: var(--body-text-color-subdued);
+}
+.compared .empty { padding-top: 2rem; }
+.block.files:has(.empty), .icon-button-wrapper:not(:has(button, a)) { display: none; }
+
+/* Example photos fill their squares */
+.gallery:has(> .gallery-item) { gap: .5rem; }
+.gallery-item .container img { width: 100%; height: 100%; object-fit: cover; }
 
 input[role="combobox"] { text-overflow: ellipsis; padding-right: 2.5rem !important; }
 
@@ -55,10 +63,9 @@ input[role="combobox"] { text-overflow: ellipsis; padding-right: 2.5rem !importa
   .photo { height: 140px !important; }
   .photo:has(img) { height: 220px !important; }
   .photo .wrap { min-height: 0; }
-  .gallery { display: grid; grid-template-columns: repeat(4, 1fr); gap: .5rem; }
-  .gallery .container { width: 100% !important; max-width: none !important; aspect-ratio: 1; }
-  .gallery .gallery-item > span { display: block; }
-  .gallery .container img { width: 100%; height: 100%; object-fit: cover; }
+  .gallery:has(> .gallery-item) { display: grid; grid-template-columns: repeat(4, minmax(0, 1fr)); }
+  .gallery-item .container { width: 100% !important; max-width: none !important; aspect-ratio: 1; }
+  .gallery-item > span { display: block; }
   .presets, .presets .grid-wrap { height: auto !important; }
   .presets .grid-wrap { overflow: auto hidden; }
   .presets .grid-container { grid: auto / auto-flow 6.5rem; gap: .5rem; }
