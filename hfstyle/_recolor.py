@@ -12,9 +12,9 @@ and green; at 1, The Starry Night was a grey relief. Each step is affine, so tog
 
     out = P painted + C content + d,
 
-found from the joint moments of both pictures. Clipping to [0, 1] shifts the moments; `hfstyle._clipping` finds the map
-A = [T | s] behind P and C that takes this back, from a sample of the pixels, and one more step on all of them. Where there is none
-that would not amplify grain to noise (photos of little but black and white), the photo itself is mixed in by quarters.
+found from the joint moments of both pictures. Clipping to [0, 1] shifts the moments; `hfstyle._clipping` finds the map that
+takes this back, from a sample of the pixels, and takes one more step on all of them. Where there is none that would not
+amplify grain to noise (photos of little but black and white), the photo itself is mixed in by quarters.
 
 H, W size of the picture · 3 colours · 6 = painted and content colours of a pixel
 """

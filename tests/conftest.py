@@ -34,18 +34,32 @@ hypothesis.settings.load_profile("hfstyle")
 __all__ = ["app_client", "app_folder", "app_pipe", "browser", "hub", "running_app"]
 
 
+# Fixtures that tests of several files share, and groups of tests that take long, longest first.
+_SHARED = ("browser", "running_app", "graphs")
+_LONG = ("test_train", *_SHARED, "test_batch", "test_evaluate")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.pluginmanager.hasplugin("xdist"):
+        config.option.loadscopereorder = False  # groups begin in the order that is given them below
+
+
+@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in this hook
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With `-n 2 --dist loadgroup`: a file is one process's, and so are all tests that share the app, a browser on it, or the
-    graphs, whose making takes longest.
+    """With `-n 2 --dist loadgroup`: tests that share the app, a browser on it, or the graphs are one process's, of others those
+    of a file.
     """
     if not config.pluginmanager.hasplugin("xdist"):
         return
-    for item in items:
-        fixtures = set(getattr(item, "fixturenames", ()))
-        shared = next(
-            (name for name in ("browser", "running_app", "graphs") if name in fixtures), None
-        )
-        item.add_marker(pytest.mark.xdist_group(shared or item.path.stem))
+    groups = {item: _group(item) for item in items}
+    for item, group in groups.items():
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: (*_LONG, groups[item]).index(groups[item]))
+
+
+def _group(item: pytest.Item) -> str:
+    fixtures = getattr(item, "fixturenames", ())
+    return next((name for name in _SHARED if name in fixtures), item.path.stem)
 
 
 @pytest.fixture(scope="session")
