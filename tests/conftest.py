@@ -34,32 +34,25 @@ hypothesis.settings.load_profile("hfstyle")
 __all__ = ["app_client", "app_folder", "app_pipe", "browser", "hub", "running_app"]
 
 
-# Fixtures that tests of several files share, and groups of tests that take long, longest first.
-_SHARED = ("browser", "running_app", "graphs")
-_LONG = ("test_train", *_SHARED, "test_batch", "test_evaluate")
+# Files that take long, longest first: two processes of `pytest -n 2 --dist loadfile` begin with them.
+_LONG = (
+    "test_train",
+    "test_app_browser",
+    "test_onnx",
+    "test_app_load",
+    "test_app_accessibility",
+    "test_batch",
+    "test_evaluate",
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if config.pluginmanager.hasplugin("xdist"):
-        config.option.loadscopereorder = False  # groups begin in the order that is given them below
+        config.option.loadscopereorder = False  # files begin in the order of their tests
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in this hook
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With `-n 2 --dist loadgroup`: tests that share the app, a browser on it, or the graphs are one process's, of others those
-    of a file.
-    """
-    if not config.pluginmanager.hasplugin("xdist"):
-        return
-    groups = {item: _group(item) for item in items}
-    for item, group in groups.items():
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: (*_LONG, groups[item]).index(groups[item]))
-
-
-def _group(item: pytest.Item) -> str:
-    fixtures = getattr(item, "fixturenames", ())
-    return next((name for name in _SHARED if name in fixtures), item.path.stem)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: (*_LONG, item.path.stem).index(item.path.stem))
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +14,7 @@ from small_model import small_generator
 
 from hfstyle.benchmark import _fits, format_results, machine, measure
 from hfstyle.cli import main
-from hfstyle.pipeline import DEFAULT_STYLE_SIZE, StyleTransferPipeline
+from hfstyle.pipeline import DEFAULT_STYLE_SIZE
 
 
 @pytest.fixture(scope="module")
@@ -91,42 +90,6 @@ def test_the_machine_is_named() -> None:
     assert facts["cpu"]
     assert facts["cores"] >= 1
     assert json.loads(json.dumps(facts)) == facts
-
-
-@pytest.mark.slow  # the export, once for all
-def test_onnx_stands_beside_torch(
-    model: str, graphs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    pytest.importorskip("onnxruntime")
-
-    def export_onnx(pipe: StyleTransferPipeline, folder: str) -> None:
-        """The graphs of the same model, which are exported already."""
-        assert pipe.generator.encoder_fingerprint() in (graphs / "onnx.json").read_text()
-        shutil.copytree(graphs, folder, dirs_exist_ok=True)
-
-    monkeypatch.setattr("hfstyle.onnx_export.export_onnx", export_onnx)
-
-    def case(command: list[str], **options: Any) -> SimpleNamespace:
-        given = json.loads(command[-1])
-        return SimpleNamespace(returncode=0, stderr="", stdout=json.dumps(measure(**given)))
-
-    monkeypatch.setattr(subprocess, "run", case)
-    options = ["--sizes", "64", "--dtype", "float32", "bfloat16", "--backend", "torch", "onnx"]
-    command = ["benchmark", *options, "--repeats", "1", "--device", "cpu", "--model", model]
-    assert main([*command, "--json", "-"]) == 0
-    report = json.loads(capsys.readouterr().out)
-    kinds = [(r["backend"], r["task"], r["dtype"]) for r in report["results"]]
-    assert kinds == [
-        ("torch", "paint", "float32"),
-        ("torch", "paint", "bfloat16"),
-        ("torch", "encode", "float32"),
-        ("onnx", "paint", "float32"),
-        ("onnx", "encode", "float32"),
-    ]
-    assert report["machine"]["onnxruntime"]
-    text = format_results(report)
-    assert "BACKEND" in text
-    assert f"onnxruntime {report['machine']['onnxruntime']}" in text
 
 
 def test_large_pictures_are_measured_from_file_to_file_and_fitted(

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +16,8 @@ from PIL import Image
 from small_model import small_generator
 
 from hfstyle import StyleCode, StyleTransferPipeline
+from hfstyle.benchmark import format_results, measure
+from hfstyle.cli import main
 from hfstyle.models.style_encoder import Condition
 
 pytest.importorskip("onnxruntime")
@@ -143,3 +148,42 @@ def test_the_graphs_are_described(graphs: Path) -> None:
     assert {path.name for path in graphs.iterdir()} == {
         *("encoder.onnx", "generator.onnx", "onnx.json", "styles")
     }
+
+
+def test_the_benchmark_tells_it_beside_torch(
+    graphs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    model = str(tmp_path / "model")
+    small_generator().save_pretrained(model)
+
+    def export_onnx(pipe: StyleTransferPipeline, folder: str) -> None:
+        """The graphs of the same model, which are exported already."""
+        assert pipe.generator.encoder_fingerprint() in (graphs / "onnx.json").read_text()
+        shutil.copytree(graphs, folder, dirs_exist_ok=True)
+
+    monkeypatch.setattr("hfstyle.onnx_export.export_onnx", export_onnx)
+
+    def case(command: list[str], **options: Any) -> SimpleNamespace:
+        given = json.loads(command[-1])
+        return SimpleNamespace(returncode=0, stderr="", stdout=json.dumps(measure(**given)))
+
+    monkeypatch.setattr(subprocess, "run", case)
+    options = ["--sizes", "64", "--dtype", "float32", "bfloat16", "--backend", "torch", "onnx"]
+    command = ["benchmark", *options, "--repeats", "1", "--device", "cpu", "--model", model]
+    assert main([*command, "--json", "-"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    kinds = [(r["backend"], r["task"], r["dtype"]) for r in report["results"]]
+    assert kinds == [
+        ("torch", "paint", "float32"),
+        ("torch", "paint", "bfloat16"),
+        ("torch", "encode", "float32"),
+        ("onnx", "paint", "float32"),
+        ("onnx", "encode", "float32"),
+    ]
+    assert report["machine"]["onnxruntime"]
+    text = format_results(report)
+    assert "BACKEND" in text
+    assert f"onnxruntime {report['machine']['onnxruntime']}" in text
