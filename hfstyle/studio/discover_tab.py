@@ -71,7 +71,7 @@ def discover_tab(
                 buttons=[],
             )
             before_after = before_after_slider()
-            status = gr.Markdown("")
+            status = gr.Markdown("", elem_classes="status")
             with gr.Row():
                 strength, color = strength_slider(), color_slider()
             with gr.Accordion("Detail", open=False):

@@ -8,7 +8,8 @@ from typing import Final
 from hfstyle.examples import EXAMPLE_PHOTOS
 
 # Example photos and pictures of galleries are buttons without a telling name, and the handle between before and after
-# listens to mice and fingers only. Pages are built when their tab is first opened, hence the observer.
+# listens to mice and fingers only; what a page says about its result is to be read out. Pages are built when their tab is
+# first opened, hence the observer.
 EQUIP_PAGE: Final = r"""() => {
   if (window.pageIsEquipped) return;
   window.pageIsEquipped = true;
@@ -45,6 +46,9 @@ EQUIP_PAGE: Final = r"""() => {
     document.querySelectorAll(".thumbnail-item").forEach((button) => {
       const caption = button.querySelector(".caption-label");
       if (caption) set(button, "aria-label", caption.textContent.trim().replace("\n", ", "));
+    });
+    document.querySelectorAll(".status").forEach((text) => {
+      if (!text.parentElement.closest(".status")) set(text, "role", "status");
     });
     document.querySelectorAll(".empty[aria-label]").forEach((box) => set(box, "role", "img"));
     document.querySelectorAll(".compared [data-testid=slider]").forEach((handle) => {

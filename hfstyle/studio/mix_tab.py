@@ -40,7 +40,7 @@ def mix_tab(
                     )
         with gr.Column(scale=3, min_width=320):
             before_after = before_after_slider()
-            status = gr.Markdown("Choose a photo to begin.")
+            status = gr.Markdown("Choose a photo to begin.", elem_classes="status")
             with gr.Row():
                 strength, color = strength_slider(), color_slider()
             with gr.Accordion("Brush and detail", open=False):

@@ -98,12 +98,13 @@ def results_gallery(label: str, columns: int = 3, **changes: Any) -> gr.Gallery:
     )
 
 
-def before_after_slider() -> gr.ImageSlider:
-    """The photo and its painting, one over the other."""
+def before_after_slider(share: int = 50) -> gr.ImageSlider:
+    """The photo and its painting, one over the other; of the photo, a share of so many percent is seen at first."""
     return gr.ImageSlider(
         label="Before and after",
         format="png",
         max_height=620,
+        slider_position=share,
         interactive=False,
         elem_classes="compared",
     )

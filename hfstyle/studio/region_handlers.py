@@ -14,7 +14,7 @@ from hfstyle.images import resize, to_pil
 from hfstyle.pipeline import DEFAULT_STYLE_SIZE
 from hfstyle.studio.jobs import PROGRESS, job
 from hfstyle.studio.masks import EDITOR_SIDE, REGION_COLORS, drawn_masks, given_masks
-from hfstyle.studio.painting import Studio
+from hfstyle.studio.painting import Studio, preset_label
 from hfstyle.studio.refusals import needed, refusal
 from hfstyle.studio.results import write_png
 from hfstyle.studio.settings import DEFAULT_RESOLUTION, Settings
@@ -46,6 +46,10 @@ class _Places:
 
     def key(self) -> Hashable:
         return hashlib.blake2b(b"".join(self.drawing or [])).digest(), self.mask, *self.names
+
+
+def _told(style: Any) -> str:
+    return preset_label(style.name, style) if isinstance(style, StyleCode) else "the photo itself"
 
 
 class RegionHandlers:
@@ -91,9 +95,9 @@ class RegionHandlers:
             if not regions and code is None:
                 return (original, original), f"{_NOWHERE} Then press **Paint**."
             painted = self.studio.painted_preview(shown, code, key, settings, regions)
-            names = [getattr(region.style, "name", "") or "the photo itself" for region in regions]
-            elsewhere = code.name if code else "the photo itself"
-            return (original, painted), f"{', '.join(names) or 'No region'}; elsewhere {elsewhere}"
+            names = [_told(region.style) for region in regions]
+            told = f"{', '.join(names) or 'No region'}; elsewhere {_told(code)}"
+            return (original, painted), told
 
         yield (yield from job(work, (gr.skip(), gr.skip())))
 

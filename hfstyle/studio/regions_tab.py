@@ -106,8 +106,8 @@ def regions_tab(
             with gr.Row():
                 paint = gr.Button("Paint", variant="primary", scale=4)
                 stop = stop_button()
-            status = gr.Markdown("")
-            before_after = before_after_slider()
+            status = gr.Markdown("", elem_classes="status")
+            before_after = before_after_slider(5)  # half would hide what is painted on the left
             download = gr.Button("Full-size picture")
             file = gr.File(label="Full-size PNG", elem_classes="files")
     inputs = [content, editor, background, strength, color, resolution, *slots, mask, *places]

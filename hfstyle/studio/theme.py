@@ -38,6 +38,7 @@ input[type="range"]::-moz-range-thumb { background: var(--slider-color); border:
   color: var(--body-text-color); opacity: 1 !important;
 }
 .strip .caption-label { text-align: center; }
+.results .thumbnail-item img { aspect-ratio: auto; max-height: 24rem; }
 .results .grid-wrap { height: auto; min-height: 0; max-height: none; }
 .results .grid-container, .presets .grid-container { padding-top: 0; grid-auto-rows: auto; }
 .strip .grid-container { grid-template-columns: repeat(5, minmax(0, 1fr)) !important; }
@@ -63,6 +64,7 @@ input[role="combobox"] { text-overflow: ellipsis; padding-right: 2.5rem !importa
   .photo { height: 140px !important; }
   .photo:has(img) { height: 220px !important; }
   .photo .wrap { min-height: 0; }
+  [data-testid="upload-icon"] { display: none; }
   .gallery:has(> .gallery-item) { display: grid; grid-template-columns: repeat(4, minmax(0, 1fr)); }
   .gallery-item .container { width: 100% !important; max-width: none !important; aspect-ratio: 1; }
   .gallery-item > span { display: block; }
