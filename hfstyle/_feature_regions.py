@@ -24,6 +24,7 @@ from hfstyle._geometry import crop_back, pad_to_multiple, resize
 from hfstyle.models.attention import TokenAttention
 from hfstyle.models.generator import StyleGenerator
 from hfstyle.models.layers import (
+    ColorSpread,
     ColorTransfer,
     FeatureTransfer,
     Grain,
@@ -37,7 +38,7 @@ __all__ = ["MOST_PIXELS", "paint_layers", "shared_generator"]
 MOST_PIXELS: Final = 4 * 2048 * 2048
 """Of all layers together, that are composed in features; more memory than that is better spent pass by pass."""
 
-_STYLED = (ColorTransfer, FeatureTransfer, Grain, Modulation, TokenAttention)
+_STYLED = (ColorSpread, ColorTransfer, FeatureTransfer, Grain, Modulation, TokenAttention)
 _LEAST: Final = 1e-4  # share of all layers that paint
 
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from hfstyle.models.layers import (
+    ColorSpread,
     ColorTransfer,
     FeatureTransfer,
     InstanceStatistics,
@@ -51,6 +52,27 @@ def test_a_picture_keeps_its_own_colours_and_grey_has_no_noise_amplified() -> No
     mapped = ColorTransfer()(grey, colourful, InstanceStatistics())
     chroma = mapped[:, 0] - mapped[:, 2]
     assert chroma.std() < 12 * (grey[:, 0] - grey[:, 2]).std()
+
+
+def test_a_grey_style_leaves_no_colour_in_the_picture_nor_in_what_is_painted_on_it() -> None:
+    grey = ColorTransfer.measure(
+        standardise(picture(5).mean(1, keepdim=True).expand(-1, 3, -1, -1))
+    )
+    content = standardise(picture(6))
+    mapped = ColorTransfer()(content, grey, InstanceStatistics())
+    painted = ColorSpread()(content, grey)
+    for found in (mapped, painted):
+        lightness = found.mean(1, keepdim=True)
+        assert lightness.std() > 0.1
+        assert (found - lightness).abs().max() < 0.02 * lightness.std()
+
+
+def test_painted_detail_varies_as_the_colours_of_the_style_do() -> None:
+    style = standardise(picture(7, 96, 80))
+    unit = torch.randn(1, 3, 128, 128, generator=torch.Generator().manual_seed(8))
+    painted = ColorSpread()(unit, ColorTransfer.measure(style))
+    wanted = covariance(torch.nn.functional.avg_pool2d(style, 2))
+    assert (covariance(painted) - wanted).norm() < 0.05 * wanted.norm()
 
 
 def test_features_take_the_statistics_of_the_style_at_full_strength_and_keep_theirs_at_0() -> None:

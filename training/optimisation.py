@@ -32,6 +32,7 @@ def hidden_and_others(generator: StyleGenerator) -> tuple[list[nn.Parameter], li
         "encoder.mlp",
         "style1.",
         "paint.",
+        "tint.",
         "refine.",
     )
     hidden, others = [], []

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from hfstyle.models import fast
 from hfstyle.models.attention import TokenAttention
 from hfstyle.models.layers import (
+    ColorSpread,
     ColorTransfer,
     FeatureTransfer,
     Grain,
@@ -74,6 +75,9 @@ class StyleGenerator(
     4 px, so that every stroke, edge and grain is painted. The style encoder is a part of the model, since a condition
     means nothing to another generator.
 
+    At full resolution only lightness is painted; what is added of colour comes from 1/4. Thin lines in colours are the
+    cheapest way to a painting's variance of colours, and drew red and cyan rims along the edges of photos.
+
     Args:
         widths: channels at 1/2 (head), 1/4, 1/8 and 1/16 resolution.
         fine_width: channels of the features of content and style at 1/2 resolution.
@@ -126,6 +130,7 @@ class StyleGenerator(
             self.grain_low = Grain(grain, low, style_width)
         self.recolor = ColorTransfer()
         self.transfer = FeatureTransfer()
+        self.color = ColorSpread()
         self.attend_high = TokenAttention(high, token_width, heads)
         self.blocks_high = _blocks(blocks[2], high, style_width)
         self.up2 = nn.Conv2d(high, mid, 1)
@@ -137,9 +142,11 @@ class StyleGenerator(
         self.detail = conv3x3(16 + 3 + fine_width, head)
         self.modulate_detail = Modulation(head, style_width, normalise=False)
         self.refine = conv3x3(head, 12)
-        self.paint = conv3x3(12, 3)
+        self.paint = conv3x3(12, 1)
+        self.tint = conv3x3(low, 2)
         with torch.no_grad():
             self.paint.weight.mul_(0.1)
+            self.tint.weight.mul_(0.1)
 
     def encode(self, style: Tensor) -> Condition:
         """style (B, 3, h, w) in [0, 1], h and w >= 64, any size -> its condition."""
@@ -219,28 +226,32 @@ class StyleGenerator(
             h = self.grain_low(h, grain_low, style)
         for block in self.blocks_low:
             h = block(h, style, statistics)
+        tinted = plain + self.color(self.tint(h), colors)  # (B, 3, H/4, W/4)
         h = activate(self.spread(h))  # (B, 16, H/4, W/4)
         statistics.of(fine)  # of the whole map, whatever rows of it are seen at a time
         repaint = partial(
             self._repaint,
             style=style,
             look_fine=look_fine,
+            colors=colors,
             strength=strength,
             measured=statistics.taken[-1],
             apart=apart_low + apart_mid + apart_high,
         )
-        return self._by_bands(repaint, (content, colored, plain, fine, h), margin=2)
+        return self._by_bands(repaint, (content, colored, plain, tinted, fine, h), margin=2)
 
     def _repaint(
         self,
         content: Tensor,
         colored: Tensor,
         plain: Tensor,
+        tinted: Tensor,
         fine: Tensor,
         h: Tensor,
         *,
         style: Tensor,
         look_fine: Tensor,
+        colors: Tensor,
         strength: Tensor,
         measured: Tensor,
         apart: Tensor,
@@ -249,25 +260,25 @@ class StyleGenerator(
 
         Args:
             content, colored: (B, 3, H, W).
-            plain: (B, 3, H/4, W/4), colours averaged.
+            plain, tinted: (B, 3, H/4, W/4), colours averaged, without and with what is painted of colour.
             fine: (B, fine_width, H/2, W/2).
             h: (B, 16, H/4, W/4).
             style: (B, style_width).
             look_fine: (B, 2 * fine_width), the style's part of the condition.
+            colors: (B, 9), the style's.
             strength: (B,).
             measured: (2, B, fine_width, 1, 1), statistics of the whole fine map.
             apart: (B,), sum of the coarser maps' distances from the style.
         """
         given = InstanceStatistics([measured])
         fine, apart_fine = self.transfer(fine, look_fine, strength, given)
-        plain = double(plain)  # (B, 3, H/2, W/2)
-        h = self.detail(torch.cat((double(h), plain.to(h.dtype), fine), dim=1))
+        h = self.detail(torch.cat((double(h), double(plain).to(h.dtype), fine), dim=1))
         h = self.refine(activate(self.modulate_detail(h, style, given)))  # (B, 12, H/2, W/2)
-        h = self.paint(activate(double(h)))  # (B, 3, H, W)
+        h = self.color(self.paint(activate(double(h))), colors)  # (B, 3, H, W)
         # A picture whose statistics are the style's already needs no painting.
         apart = (apart + apart_fine) / 4  # (B,)
         need = (1 - torch.exp(-apart / _ALIKE))[:, None, None, None]
-        painted = _into_range(unstandardise(double(plain) + h.float()))
+        painted = _into_range(unstandardise(double(double(tinted)) + h))
         painted = torch.lerp(unstandardise(colored), painted, need)
         weight = strength[:, None, None, None].to(content.dtype)
         return (content + weight * (painted.to(content.dtype) - content)).clamp(0, 1)

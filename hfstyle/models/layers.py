@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from hfstyle.models import fast
 
 __all__ = [
+    "ColorSpread",
     "ColorTransfer",
     "FeatureTransfer",
     "Grain",
@@ -43,6 +44,7 @@ _OPPONENT = (
 )
 # Deviation, in units of `standardise`, below which a channel of colour is not amplified further.
 _FAINTEST_COLOR = 0.1
+_ROOT_FLOOR = 1e-3  # least deviation of a colour, for the roots of grey pictures
 
 
 def standardise(image: Tensor) -> Tensor:
@@ -73,7 +75,7 @@ class _ReflectConv2d(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         padded = in_own_type(F.pad, input, (1, 1, 1, 1), mode="reflect")
-        if self.out_channels == 3 and fast.possible(input) and input.shape[3] % 4 == 0:
+        if self.out_channels <= 3 and fast.possible(input) and input.shape[3] % 4 == 0:
             return fast.convolve_columns(padded, self.weight, self.bias)
         return F.conv2d(padded, self.weight, self.bias, self.stride)
 
@@ -209,8 +211,8 @@ class ColorTransfer(nn.Module):
         # T = L_style L_own^-1, both triangular: a 3x3 matrix in closed form, which exports.
         a, b, c, d, e, f = own.unbind(1)
         p, q, r, s, t, u = colors[:, 3:].float().unbind(1)
-        p, r, u = (root.clamp(min=_FAINTEST_COLOR) for root in (p, r, u))  # drawn codes may lie
-        t00, t11, t22 = p / a, r / c, u / f
+        t00, t11, t22 = _gain(p, a), _gain(r, c), _gain(u, f)
+        a, c = a.clamp(min=_FAINTEST_COLOR), c.clamp(min=_FAINTEST_COLOR)
         t21 = (t - t22 * e) / c
         t10 = (q - t11 * b) / a
         t20 = (s - t21 * b - t22 * d) / a
@@ -231,6 +233,41 @@ class ColorTransfer(nn.Module):
         return mapped.unflatten(1, x.shape[2:]).permute(0, 3, 1, 2)
 
 
+class ColorSpread(nn.Module):
+    """Painted detail takes the spread of the style's colours: what a pencil drawing is painted with is grey.
+
+    Detail is painted in coordinates in which all styles' colours vary alike (lightness, then what of each opponent
+    colour the former do not explain), and the root of the style's covariance makes colours of it. No parameters.
+    """
+
+    def forward(self, x: Tensor, colors: Tensor) -> Tensor:
+        """Make colours of what is painted.
+
+        Args:
+            x: (B, 3, H, W) all coordinates, (B, 1, H, W) lightness alone, or (B, 2, H, W) the other two.
+            colors: (B, 9) of a style.
+
+        Returns:
+            (B, 3, H, W) float32, to be added to a standardised picture.
+        """
+        p, q, r, s, t, u = colors[:, 3:].float().unbind(1)
+        p, r, u = (root.clamp(min=0) for root in (p, r, u))  # drawn codes may lie
+        zero = torch.zeros_like(p)
+        root = torch.stack((p, zero, zero, q, r, zero, s, t, u), dim=1).unflatten(1, (3, 3))
+        root = root[:, :, 1:] if x.shape[1] == 2 else root[:, :, : x.shape[1]]
+        opponent = torch.tensor(_OPPONENT, device=x.device)
+        matrix = in_own_type(torch.matmul, opponent.T, root)  # (B, 3, channels of x), to RGB
+        rows = x.float().permute(0, 2, 3, 1).flatten(1, 2)  # (B, HW, channels of x)
+        mapped = in_own_type(torch.matmul, rows, matrix.mT)
+        return mapped.unflatten(1, x.shape[2:]).permute(0, 3, 1, 2)
+
+
+def _gain(goal: Tensor, own: Tensor) -> Tensor:
+    """goal / own, both deviations: 0 for a goal without this colour, no more than faint colours stand."""
+    goal = goal.clamp(min=0)  # drawn codes may lie
+    return goal / torch.maximum(own, goal.clamp(min=_ROOT_FLOOR, max=_FAINTEST_COLOR))
+
+
 def _opponent_sums(x: Tensor) -> Tensor:
     """Opponent colours and their pairwise sums, whose variances hold the covariances: (B, 3, H, W) -> (B, 6, H/2, W/2).
 
@@ -248,7 +285,7 @@ def _mean_and_root(mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
     """Moments (B, 6, 1, 1) of `_opponent_sums` -> mean (B, 3) and triangular root of the covariance (B, 6)."""
     v0, v1, v2, v01, v02, v12 = variance[:, :, 0, 0].unbind(1)
     c01, c02, c12 = ((v01 - v0 - v1) / 2, (v02 - v0 - v2) / 2, (v12 - v1 - v2) / 2)
-    floor = _FAINTEST_COLOR**2
+    floor = _ROOT_FLOOR**2
     a = torch.sqrt(v0 + floor)
     b, d = c01 / a, c02 / a
     c = torch.sqrt((v1 + floor - b * b).clamp(min=floor))
