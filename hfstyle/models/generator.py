@@ -110,7 +110,7 @@ class StyleGenerator(
         token_grid: int = 8,
         heads: int = 4,
         use_tokens: bool = True,
-        grain: int = 0,
+        grain: int = 4,
     ) -> None:
         super().__init__()
         head, low, mid, high = widths
