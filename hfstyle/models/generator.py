@@ -39,8 +39,9 @@ __all__ = ["ContentFeatures", "StyleGenerator", "default_model_path"]
 
 # Distance of a content's statistics from the style's, of which about two thirds of the painting are seen.
 _ALIKE = 0.01
-# Cells of 4 px after which the pattern of the grain repeats.
-_PERIOD = 128
+# Cells of 4 px after which the pattern of the grain repeats: half of its channels, and the other half. Together they
+# repeat after 128 * 127 cells.
+_PERIODS = (128, 127)
 
 
 def default_model_path() -> Path:
@@ -123,7 +124,9 @@ class StyleGenerator(
 
         self.use_grain = grain > 0
         if self.use_grain:
-            drawn = torch.randn(_PERIOD, _PERIOD, grain, generator=torch.Generator().manual_seed(0))
+            drawn = torch.randn(
+                _PERIODS[0], _PERIODS[0], grain, generator=torch.Generator().manual_seed(0)
+            )
             self.register_buffer("pattern", drawn)
             self.grain_high = Grain(grain, high, style_width)
             self.grain_mid = Grain(grain, mid, style_width)
@@ -297,9 +300,13 @@ class StyleGenerator(
         if origin is None:
             origin = torch.zeros(content.shape[0], 2, dtype=torch.int64, device=content.device)
         cells = origin // 4  # (B, 2)
-        rows = (cells[:, :1] + torch.arange(height, device=content.device)) % _PERIOD  # (B, h)
-        columns = (cells[:, 1:] + torch.arange(width, device=content.device)) % _PERIOD
-        low = self.pattern[rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+        down = cells[:, :1] + torch.arange(height, device=content.device)  # (B, h)
+        right = cells[:, 1:] + torch.arange(width, device=content.device)
+        halves = [
+            pattern[(down % period)[:, :, None], (right % period)[:, None, :]]
+            for pattern, period in zip(self.pattern.tensor_split(2, dim=2), _PERIODS, strict=True)
+        ]
+        low = torch.cat(halves, dim=3).permute(0, 3, 1, 2)
         mid = 2 * halve(low)
         return low, mid, 2 * halve(mid)
 
