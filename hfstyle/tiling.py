@@ -95,8 +95,7 @@ def paint_in_tiles(
         band = torch.empty((rows.stop - rows.start, width, 3), dtype=dtype).permute(2, 0, 1)
         for tile in row:
             statistics = InstanceStatistics(given)
-            pixels, origin = tiles.read(tile), tiles.origin(tile)
-            painted = generator(pixels, condition, strength, statistics, origin)  # (1, 3, h, w)
+            painted = generator(tiles.read(tile), condition, strength, statistics)  # (1, 3, h, w)
             painted = painted[0][:, *tile.inside(1)].float().clamp(0, 1)
             if dtype == torch.uint8:
                 painted = painted.mul(255).round()
@@ -197,10 +196,6 @@ class _Tiles:
         rows, columns = slice(tile.y.first, tile.y.last), slice(tile.x.first, tile.x.last)
         return self._ready(self._content[..., rows, columns])
 
-    def origin(self, tile: _Tile) -> Tensor:
-        """(1, 2): where in the picture lies what is read."""
-        return torch.tensor([[tile.y.first, tile.x.first]], device=self._condition.vector.device)
-
     def measure(self) -> list[Tensor]:
         """The statistics of the whole picture: K of shape (2, 1, C, 1, 1)."""
         sample = self._sample()
@@ -212,9 +207,7 @@ class _Tiles:
                 pixels = self.read(tile)
                 whole.begin(tile, pixels.shape[2])
                 with suppress(_Measured):
-                    self._generator(
-                        pixels, self._condition, self._strength, whole, self.origin(tile)
-                    )
+                    self._generator(pixels, self._condition, self._strength, whole)
                 self.step()
             corrected = _Sample(whole.statistics(), drawn.own)
             self._generator(sample, self._condition, self._strength, corrected)

@@ -212,31 +212,39 @@ def test_a_crop_under_the_whole_pictures_statistics_is_the_crop_of_the_whole(
     with torch.no_grad():
         whole = generator(content, condition, ones, measured)[place]
         crop = content[place].contiguous()
-        origin = torch.tensor([[32, 32]])
-        replayed = generator(crop, condition, ones, InstanceStatistics(measured.taken), origin)
-        elsewhere = generator(crop, condition, ones, InstanceStatistics(measured.taken))
+        replayed = generator(crop, condition, ones, InstanceStatistics(measured.taken))
         alone = generator(crop, condition, ones)
     inner = slice(112, 208)  # farther from the crop's border than this small network sees
     difference = (replayed - whole)[:, :, inner, inner].abs().max()
     assert difference < 1e-5
     assert (alone - whole)[:, :, inner, inner].abs().max() > 1e-3
-    assert (elsewhere - whole)[:, :, inner, inner].abs().max() > 1e-3
 
 
-def test_grain_breaks_up_what_is_flat() -> None:
-    content = pictures(1, 3, 448, 448)
+def test_grain_breaks_up_what_is_flat_and_moves_with_its_place(
+    generator: StyleGenerator, condition: Condition
+) -> None:
+    content = pictures(1, 3, 448, 448).expand(3, -1, -1, -1).clone()
     content[..., 64:-64, 64:-64] = 0.6
-    for grain, least, most in ((0, 0.0, 1e-4), (2, 1e-3, 1.0)):
-        generator = small_generator(grain=grain)
-        with torch.no_grad():
-            output = generator(content, generator.encode(pictures(1, 3, 96, 80)), torch.ones(1))
-        deviation = output[..., 192:-192, 192:-192].std(dim=(2, 3)).max()
-        assert least <= deviation <= most
+    content[2] = content[2].roll((16, 32), (1, 2))
+    style = Condition(*(part.expand(3, *part.shape[1:]) for part in condition))
+    places = torch.tensor([[100, 200], [-1, -1], [100 - 16, 200 - 32]])
+    with torch.no_grad():
+        output = generator(content, style, torch.ones(3), grain=places)
+        bare = generator(content[1:2], condition, torch.ones(1))
+    middle = output[..., 192:-192, 192:-192]
+    deviation = middle.std(dim=(2, 3)).amax(1)
+    assert deviation[0] > 1e-3
+    assert deviation[1] < 1e-4
+    torch.testing.assert_close(output[1:2], bare, atol=1e-5, rtol=0)
+    moved = output[2].roll((-16, -32), (1, 2))[..., 192:-192, 192:-192]
+    assert (moved - middle[0]).abs().mean() < 0.3 * (middle[0] - middle[1]).abs().mean()
 
 
 def test_gradients_reach_every_parameter() -> None:
     net = small_generator()
-    output = net(pictures(2, 3, 64, 64), net.encode(pictures(2, 3, 64, 64, seed=6)), torch.ones(2))
+    style = net.encode(pictures(2, 3, 64, 64, seed=6))
+    places = torch.tensor([[0, 0], [-1, -1]])
+    output = net(pictures(2, 3, 64, 64), style, torch.ones(2), grain=places)
     output.square().mean().backward()
     for name, parameter in net.named_parameters():
         assert parameter.grad is not None, name

@@ -130,6 +130,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="share of pairs at strength 1; the others draw it uniformly from [0, 1]",
     )
     add(
+        "--grain_share",
+        type=float,
+        default=0.5,
+        help="share of pairs painted on a grain: a random pattern in the features, from which strokes in flat areas begin "
+        "instead of at the borders of small crops; pictures are painted without it",
+    )
+    add(
         "--monitor_patience",
         type=int,
         default=2000,
@@ -227,7 +234,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     ):
         if getattr(args, name) < 1:
             parser.error(f"--{name} {getattr(args, name)}: must be at least 1")
-    for name in ("full_strength_share", "paintings_as_content", "color_jitter", "ema_decay"):
+    for name in (
+        "full_strength_share",
+        "grain_share",
+        "paintings_as_content",
+        "color_jitter",
+        "ema_decay",
+    ):
         if not 0 <= getattr(args, name) <= 1:
             parser.error(f"--{name} {getattr(args, name)}: must be within [0, 1]")
     if args.init_from and (args.generator_config or args.no_tokens):

@@ -135,7 +135,7 @@ def _draw_generator(d: _Drawing, g: StyleGenerator) -> None:
     y1, y2, y4, y8, y16 = rows.values()
     attend = "attention, " if g.use_tokens else ""
     if g.use_grain:
-        note += "; grain: a fixed pattern, added before the modulated blocks"
+        note += "; in training, a random grain before the modulated blocks"
     badge = "tokens · c, s" if g.use_tokens else "c, s"
     d.box("data", 95, y1, 130, "content photo x", "any size from 16 px")
     d.arrow((225, y1 + 22), (270, y1 + 22))

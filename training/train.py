@@ -51,8 +51,10 @@ from training.views import (
     channels_last,
     loss_view,
     move,
+    moved_places,
     no_grad_features,
     permute_channels,
+    random_places,
     resized,
     to_float,
 )
@@ -69,11 +71,11 @@ class GeneratorStep(nn.Module):
         self.loss_resolution = loss_resolution
 
     def forward(
-        self, content: Tensor, style: Tensor, strength: Tensor, origin: Tensor, encoded: int
+        self, content: Tensor, style: Tensor, strength: Tensor, grain: Tensor, encoded: int
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Paint (B, 3, S, S); also the styles' code vectors (B, D) and those of the first `encoded` outputs."""
         condition = self.generator.encode(style)
-        output = self.generator(content, condition, strength, origin=origin)
+        output = self.generator(content, condition, strength, grain=grain)
         if not encoded:
             return output, condition.vector, condition.vector[:0]
         painted = resized(output[:encoded], self.loss_resolution)
@@ -212,9 +214,9 @@ def main(args: Any) -> None:
         strength[full:batch] = torch.rand(batch - full, device=device)
         themselves = content[:own] if counters.step % 2 else style[:own]
         moved, down, right = move(content[:again])
-        origin = 4 * torch.randint(512, (len(strength), 2), device=device)
+        grain = random_places(len(strength), args.grain_share, device)
         if again:
-            origin[-again:] = origin[:again] - torch.tensor((down, right), device=device)
+            grain[-again:] = moved_places(grain[:again], down, right)
         all_content = channels_last(torch.cat((content, themselves, moved)))
         all_style = channels_last(
             resized(torch.cat((style, themselves, style[:again])), args.loss_resolution)
@@ -229,7 +231,7 @@ def main(args: Any) -> None:
 
         with accelerator.accumulate(step_module, discriminator):
             painted, codes, output_codes = step_module(
-                all_content, all_style, strength, origin, full if contrasting else 0
+                all_content, all_style, strength, grain, full if contrasting else 0
             )
             output, identity, repeated = painted.split((batch, own, again))
             codes = codes[:batch]

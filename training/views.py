@@ -17,8 +17,10 @@ __all__ = [
     "channels_last",
     "loss_view",
     "move",
+    "moved_places",
     "no_grad_features",
     "permute_channels",
+    "random_places",
     "resized",
     "to_float",
 ]
@@ -71,6 +73,18 @@ def move(content: Tensor) -> tuple[Tensor, int, int]:
     padded = F.pad(content, (right, 0, down, 0), mode="reflect")
     moved = padded[..., : content.shape[2], : content.shape[3]]
     return (moved + _NOISE * torch.randn_like(moved)).clamp(0, 1), down, right
+
+
+def random_places(count: int, share: float, device: torch.device) -> Tensor:
+    """Places on the generator's grain: (count, 2) in px, multiples of 4; about a share of them, the rest without, -4."""
+    places = MOVE_MARGIN + 4 * torch.randint(128, (count, 2), device=device)
+    return torch.where(torch.rand(count, 1, device=device) < share, places, -4)
+
+
+def moved_places(places: Tensor, down: int, right: int) -> Tensor:
+    """Where the grain lies under pictures that were moved, so that it moves along."""
+    shift = torch.tensor((down, right), device=places.device)
+    return torch.where(places < 0, places, places - shift)
 
 
 def channels_last(x: Tensor) -> Tensor:

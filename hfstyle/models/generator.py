@@ -39,9 +39,8 @@ __all__ = ["ContentFeatures", "StyleGenerator", "default_model_path"]
 
 # Distance of a content's statistics from the style's, of which about two thirds of the painting are seen.
 _ALIKE = 0.01
-# Cells of 4 px after which the pattern of the grain repeats: half of its channels, and the other half. Together they
-# repeat after 128 * 127 cells.
-_PERIODS = (128, 127)
+# Cells of 4 px after which the pattern of the grain repeats.
+_PERIOD = 128
 
 
 def default_model_path() -> Path:
@@ -88,7 +87,7 @@ class StyleGenerator(
         token_grid: side of the grid of tokens; T = token_grid ** 2.
         heads: attention heads.
         use_tokens: False leaves the attention out (an ablation; the condition keeps its tokens).
-        grain: channels of the random pattern that strokes in flat areas begin with; 0 leaves it out.
+        grain: channels of the pattern that strokes in flat areas begin with in training; 0 leaves it out.
     """
 
     pattern: Tensor
@@ -124,9 +123,7 @@ class StyleGenerator(
 
         self.use_grain = grain > 0
         if self.use_grain:
-            drawn = torch.randn(
-                _PERIODS[0], _PERIODS[0], grain, generator=torch.Generator().manual_seed(0)
-            )
+            drawn = torch.randn(_PERIOD, _PERIOD, grain, generator=torch.Generator().manual_seed(0))
             self.register_buffer("pattern", drawn)
             self.grain_high = Grain(grain, high, style_width)
             self.grain_mid = Grain(grain, mid, style_width)
@@ -172,7 +169,7 @@ class StyleGenerator(
         condition: Condition,
         strength: Tensor,
         statistics: InstanceStatistics | None = None,
-        origin: Tensor | None = None,
+        grain: Tensor | None = None,
         features: ContentFeatures | None = None,
     ) -> Tensor:
         """Paint `content` in the style of `condition`.
@@ -183,8 +180,8 @@ class StyleGenerator(
             strength: (B,) float in [0, 1]; 0 returns the content exactly, 1 is the full style.
             statistics: a fresh object is filled with the instance statistics of this pass; one built from those of an
                 earlier pass replays them (tiles, video).
-            origin: (B, 2) int64, the place (y, x) in px of each content's corner in the whole picture, by multiples of
-                4: tiles of one picture get the grain of their place. None is (0, 0).
+            grain: (B, 2) int64, the place (y, x) in px, a multiple of 4, at which each picture lies on the pattern of the
+                grain; a negative place or None paints without it, as the pipeline does (see `Grain`).
             features: `look_at(content)`; None looks now.
 
         Returns:
@@ -208,25 +205,25 @@ class StyleGenerator(
         plain = halve(halve(colored))  # (B, 3, H/4, W/4)
         fine, low, mid, high = features or self.encoder.trunk(x)  # at 1/2, 1/4, 1/8 and 1/16
         h, apart_high = self.transfer(high, look_high, strength, statistics)  # (B, 192, H/16, W/16)
-        if self.use_grain:
-            grain_low, grain_mid, grain_high = self._grain(content, origin)
-            h = self.grain_high(h, grain_high, style)
+        patterns = None if grain is None or not self.use_grain else self._patterns(content, grain)
+        if patterns:
+            h = self.grain_high(h, patterns[2], style)
         if self.use_tokens:
             h = self.attend_high(h, tokens, statistics)
         for block in self.blocks_high:
             h = block(h, style, statistics)
         mid, apart_mid = self.transfer(mid, look_mid, strength, statistics)
         h = add(mid, double(self.up2(h)))  # (B, 128, H/8, W/8)
-        if self.use_grain:
-            h = self.grain_mid(h, grain_mid, style)
+        if patterns:
+            h = self.grain_mid(h, patterns[1], style)
         if self.use_tokens:
             h = self.attend_mid(h, tokens, statistics)
         for block in self.blocks_mid:
             h = block(h, style, statistics)
         low, apart_low = self.transfer(low, look_low, strength, statistics)
         h = add(low, double(self.up1(h)))  # (B, 48, H/4, W/4)
-        if self.use_grain:
-            h = self.grain_low(h, grain_low, style)
+        if patterns:
+            h = self.grain_low(h, patterns[0], style)
         for block in self.blocks_low:
             h = block(h, style, statistics)
         tinted = plain + self.color(self.tint(h), colors)  # (B, 3, H/4, W/4)
@@ -294,19 +291,13 @@ class StyleGenerator(
             return function(*maps)
         return fast.by_bands(function, maps, margin)
 
-    def _grain(self, content: Tensor, origin: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """The pattern at 1/4, 1/8 and 1/16 of the content's resolution, each (B, K, h, w) of unit deviation."""
+    def _patterns(self, content: Tensor, grain: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The grain at 1/4, 1/8 and 1/16 of the content's resolution, each (B, K, h, w) of unit deviation, or 0."""
         height, width = content.shape[2] // 4, content.shape[3] // 4
-        if origin is None:
-            origin = torch.zeros(content.shape[0], 2, dtype=torch.int64, device=content.device)
-        cells = origin // 4  # (B, 2)
-        down = cells[:, :1] + torch.arange(height, device=content.device)  # (B, h)
-        right = cells[:, 1:] + torch.arange(width, device=content.device)
-        halves = [
-            pattern[(down % period)[:, :, None], (right % period)[:, None, :]]
-            for pattern, period in zip(self.pattern.tensor_split(2, dim=2), _PERIODS, strict=True)
-        ]
-        low = torch.cat(halves, dim=3).permute(0, 3, 1, 2)
+        down = grain[:, :1] // 4 + torch.arange(height, device=content.device)  # (B, h)
+        right = grain[:, 1:] // 4 + torch.arange(width, device=content.device)
+        cells = self.pattern[(down % _PERIOD)[:, :, None], (right % _PERIOD)[:, None, :]]
+        low = cells.permute(0, 3, 1, 2) * (grain[:, :1, None, None] >= 0)
         mid = 2 * halve(low)
         return low, mid, 2 * halve(mid)
 

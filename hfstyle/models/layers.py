@@ -328,10 +328,12 @@ class FeatureTransfer(nn.Module):
 
 
 class Grain(nn.Module):
-    """A fixed random pattern, added to a feature map as strongly as the style asks: what strokes begin with.
+    """A fixed random pattern, added to a feature map as strongly as the style asks: strokes where the photo is flat.
 
-    Where the photo is flat, convolutions that treat all places alike can draw nothing but one colour; a pattern that
-    differs from place to place (Karras et al. 2019, section 3.2) becomes strokes there. It lies still on the canvas.
+    Convolutions that treat all places alike can draw nothing but one colour there, unless places differ (Karras et al.
+    2019, section 3.2). Trained on small crops without it, networks begin such strokes at the border, which they know
+    from the padding, and whole pictures get them there and nowhere else. The pattern lies still on the canvas and not on
+    what moves over it, so pictures are painted without it.
     """
 
     def __init__(self, pattern_channels: int, channels: int, style_width: int) -> None:
