@@ -253,6 +253,20 @@ def test_colour_loss_is_at_its_floor_for_the_styles_colours_and_high_for_the_pho
     assert losses.color_loss(content, content, style, zeros) < 1e-3
 
 
+def test_halo_loss_asks_colour_to_change_only_where_the_photo_does() -> None:
+    content = torch.full((1, 3, 64, 64), 0.2)
+    content[..., 32:] = 0.8
+    red_sky = content.clone()
+    red_sky[:, 0, :, 32:] = 0.1  # another colour up to the photo's edge
+    halo = content.clone()
+    halo[:, 0, :, 32:48] -= 0.2  # and one that ends beside it
+    assert losses.halo_loss(content, content) < 1e-6
+    assert losses.halo_loss(red_sky, content) < 1e-6
+    assert losses.halo_loss(halo, content) > 1e-3
+    grey = halo.mean(1, keepdim=True).expand(-1, 3, -1, -1)
+    assert losses.halo_loss(grey, content) < 1e-6  # lightness is free
+
+
 def test_consistency_is_zero_for_a_painting_that_moves_with_its_photo() -> None:
     large = torch.rand(1, 3, 72, 72, generator=torch.Generator().manual_seed(0))
     output, moved = large[..., 8:, 8:], large[..., 5:69, 2:66]  # by 3 px down and 6 px right

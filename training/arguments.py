@@ -100,6 +100,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--texture_weight", type=float, default=2.0, help="channel covariances")
     add("--local_weight", type=float, default=2.0, help="nearest style features at every place")
     add("--color_weight", type=float, default=1.0, help="mean and covariance of the pixels")
+    add(
+        "--halo_weight",
+        type=float,
+        default=10.0,
+        help="colour should not change where the photo does not: no halos along edges, no rainbows in skies",
+    )
     add("--identity_weight", type=float, default=4.0)
     add(
         "--consistency_weight",

@@ -239,6 +239,7 @@ def _draw_losses(d: _Drawing) -> None:
         "texture": "covariances of y’s features",
         "local": "each place like some place of y",
         "colour": "mean and covariance of y’s pixels",
+        "halo": "colour changes where x changes",
         "identity": "a picture in its own style is itself",
         "consistency": "x moved, with noise, is painted alike",
         "contrast": "the output’s code is nearest to c",
@@ -246,8 +247,8 @@ def _draw_losses(d: _Drawing) -> None:
         "D’s own": "hinge on real and fake, R1 on reals",
     }
     for i, (name, meaning) in enumerate(terms.items()):
-        d.text(848, 626 + 20 * i, name)
-        d.text(932, 626 + 20 * i, meaning, "dim")
+        d.text(848, 622 + 19 * i, name)
+        d.text(932, 622 + 19 * i, meaning, "dim")
     d.text(848, 835, "style, texture: the target moves from x to y with s", "dim")
 
 

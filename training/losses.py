@@ -1,8 +1,8 @@
 """The losses, one function per term, in the order of the sum that the generator minimises.
 
     L_G = w_content L_content + w_style L_style + w_texture L_texture + w_local L_local
-        + w_color L_color + w_identity L_identity + w_consistency L_consistency + w_contrast L_contrast
-        + w_adversarial L_adversarial
+        + w_color L_color + w_halo L_halo + w_identity L_identity + w_consistency L_consistency
+        + w_contrast L_contrast + w_adversarial L_adversarial
     L_D = L_real + L_fake + w_mismatched L_mismatched + R1
 
 Layers are scaled by the energy of their own features, so that a weight means the same with any perceptual network.
@@ -31,6 +31,7 @@ __all__ = [
     "content_loss",
     "contrast_loss",
     "discriminator_loss",
+    "halo_loss",
     "identity_loss",
     "interpolate",
     "local_loss",
@@ -169,6 +170,26 @@ def color_loss(output: Tensor, content: Tensor, style: Tensor, strength: Tensor)
     seen, own, goal = (measure({"pixels": picture}) for picture in (output, content, style))
     target = interpolate(own, goal, strength)
     return style_loss(seen, target, own, goal) + texture_loss(seen, target, own, goal)
+
+
+def halo_loss(output: Tensor, content: Tensor) -> Tensor:
+    """Colour that changes where the photo does not: halos along edges, rainbows in skies.
+
+    L = mean |grad chroma(G)| exp(-|grad x| / 0.04), both at 1/4 of the resolution: smoothness that stops at the photo's
+    edges (Godard et al. 2017, eq. 3, there for depth), so that a whole sky may change its colour.
+
+    Args:
+        output, content: (B, 3, S, S) in [0, 1].
+    """
+    painted, photo = F.avg_pool2d(output.float(), 4), F.avg_pool2d(content.float(), 4)
+    red, green, blue = painted.unbind(1)
+    chroma = torch.stack(((red - blue) / 2**0.5, (red + blue - 2 * green) / 6**0.5), dim=1)
+    terms = []
+    for axis in (2, 3):
+        change = chroma.diff(dim=axis).abs().mean(1)
+        edge = photo.diff(dim=axis).abs().mean(1)
+        terms.append((change * torch.exp(-edge / 0.04)).mean())
+    return torch.stack(terms).mean()
 
 
 def _root(ratio: Tensor) -> Tensor:

@@ -291,6 +291,8 @@ def main(args: Any) -> None:
                 terms["color"] = args.color_weight * losses.color_loss(
                     output, content, style, strength[:batch]
                 )
+            if args.halo_weight > 0:
+                terms["halo"] = args.halo_weight * losses.halo_loss(output, content)
             if own:
                 terms["identity"] = args.identity_weight * losses.identity_loss(
                     identity, themselves
