@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import torch
 from PIL import Image
 
 from hfstyle.images import ImageError
@@ -17,12 +18,19 @@ from hfstyle.style import StyleCode
 __all__ = ["ffmpeg_program", "save_animation", "style_path"]
 
 _FFMPEG_SECONDS: Final = 600
+_SPREAD: Final = (
+    6  # numbers at the end of a code's vector: the root of the covariance of its colours
+)
+_FAINT: Final = 0.1  # deviation of colour from which on changes count by their ratio
+_ALIKE: Final = 0.25  # change of the logarithm of the spread that needs no easing
 
 
 def style_path(
     codes: Sequence[StyleCode], steps: int = 11, *, close: bool = False
 ) -> list[StyleCode]:
-    """Codes along straight lines from each style to the next, evenly spaced.
+    """Codes along straight lines from each style to the next, spaced so that pictures move evenly.
+
+    From a grey style to a colourful one the first steps are shorter: to the eye, a little colour is much on grey.
 
     Args:
         codes: at least 2, of one encoder.
@@ -43,8 +51,22 @@ def style_path(
     for step in range(steps):
         place = length * step / (steps if close else steps - 1)
         index = min(int(place), length - 1)
-        path.append(stops[index].toward(stops[index + 1], place - index))
+        first, second = stops[index], stops[index + 1]
+        path.append(first.toward(second, _eased(first, second, place - index)))
     return path
+
+
+def _eased(first: StyleCode, second: StyleCode, share: float) -> float:
+    """The amount, in [0, 1], after which this share of the way is behind the eye: half by the line, half by colour."""
+    ways = torch.linspace(0, 1, 513)
+    roots = torch.stack([code.vector[-_SPREAD:] for code in (first, second)]).float()
+    mixed = torch.lerp(roots[0], roots[1], ways[:, None])
+    seen = torch.log1p(mixed[:, 1:].norm(dim=1) / _FAINT)  # all but lightness by itself
+    travelled = torch.cat((seen.new_zeros(1), seen.diff().abs().cumsum(0)))
+    if share in (0, 1) or travelled[-1] < _ALIKE:
+        return share
+    behind = (ways + travelled / travelled[-1]) / 2
+    return float(np.interp(share, behind.numpy(), ways.numpy()))
 
 
 def save_animation(

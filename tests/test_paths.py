@@ -35,6 +35,15 @@ def test_a_path_begins_and_ends_at_its_styles_with_even_steps() -> None:
     torch.testing.assert_close(steps, steps[:1].expand_as(steps), atol=1e-5, rtol=1e-4)
 
 
+def test_steps_away_from_grey_are_shorter() -> None:
+    grey = torch.rand(1, 64, 64, generator=torch.Generator().manual_seed(5)).expand(3, -1, -1)
+    codes = [PIPE.encode_style(grey), CODES[0]]
+    for path in (style_path(codes, 11), style_path(codes[::-1], 11)[::-1]):
+        steps = [float((b.vector - a.vector).norm()) for a, b in pairwise(path)]
+        assert steps[0] < 0.6 * steps[-1]
+        assert sum(steps) == pytest.approx(float((codes[1].vector - codes[0].vector).norm()))
+
+
 def test_a_path_passes_through_all_its_styles() -> None:
     path = style_path(CODES, 5)
     for place, code in zip((0, 2, 4), CODES, strict=True):
