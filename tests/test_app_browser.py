@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +56,7 @@ def test_in_a_browser(
         canvas = page.locator("#regions canvas").first
         expect(canvas).to_be_visible()
         page.locator("#regions").scroll_into_view_if_needed()
-        told = page.get_by_text(re.compile("^Draw over a part.*Then|elsewhere the photo itself"))
+        told = page.get_by_text("elsewhere the photo itself")
         for _ in range(20):  # until the editor has drawn the photo, it takes no strokes
             box = canvas.bounding_box()
             assert box is not None
@@ -67,11 +66,10 @@ def test_in_a_browser(
             page.mouse.move(middle[0] + 40, middle[1] + 20, steps=5)
             page.mouse.up()
             page.get_by_role("button", name="Paint", exact=True).click()
-            expect(told).to_be_visible()
-            if "elsewhere" in told.inner_text():
+            page.wait_for_timeout(2000)
+            if told.count():
                 break
-            page.wait_for_timeout(1000)
-        expect(told).to_contain_text("elsewhere the photo itself")
+        expect(told).to_be_visible()
 
         show("Discover")
         page.get_by_label("Styles by words").fill("painter")

@@ -28,7 +28,6 @@ __all__ = [
 MOVE_MARGIN: Final = 16
 """Pixels, of which a photo is moved at most half."""
 _NOISE: Final = 0.01  # deviation of the noise on a moved photo
-_BORDER: Final = 16  # pixels at each side that these losses leave out
 _WHOLE_EVERY: Final = 2  # steps, in one of which the losses see outputs at their own resolution
 
 
@@ -60,8 +59,14 @@ def loss_view(step: int, loss_side: int) -> Callable[[Tensor], Tensor]:
     their borders, large pictures had along theirs and nowhere else in flat areas.
     """
     if step % _WHOLE_EVERY == 0:
-        return lambda pictures: channels_last(pictures[..., _BORDER:-_BORDER, _BORDER:-_BORDER])
+        return lambda pictures: channels_last(_without_border(pictures))
     return lambda pictures: channels_last(resized(pictures, loss_side))
+
+
+def _without_border(pictures: Tensor) -> Tensor:
+    """Without 16 px at each side, or 8 of crops below 128 px: multiples of 16 px stay such."""
+    border = 16 if pictures.shape[2] >= 128 else 8
+    return pictures[..., border:-border, border:-border]
 
 
 def move(content: Tensor) -> tuple[Tensor, int, int]:
