@@ -27,7 +27,6 @@ from hfstyle.models.layers import (
     ColorSpread,
     ColorTransfer,
     FeatureTransfer,
-    Grain,
     InstanceStatistics,
     Modulation,
 )
@@ -38,7 +37,7 @@ __all__ = ["MOST_PIXELS", "paint_layers", "shared_generator"]
 MOST_PIXELS: Final = 4 * 2048 * 2048
 """Of all layers together, that are composed in features; more memory than that is better spent pass by pass."""
 
-_STYLED = (ColorSpread, ColorTransfer, FeatureTransfer, Grain, Modulation, TokenAttention)
+_STYLED = (ColorSpread, ColorTransfer, FeatureTransfer, Modulation, TokenAttention)
 _LEAST: Final = 1e-4  # share of all layers that paint
 
 
@@ -136,16 +135,14 @@ class _Shared(nn.Module):
         self.part, self.pyramid = part, pyramid
 
     def forward(self, x: Tensor, *arguments: Tensor | InstanceStatistics) -> Any:
-        """x (1, C, H, W); of the arguments, styles have L rows, others one -> what the part returns, blended."""
+        """x (1, C, H, W); of the arguments, styles have L rows -> what the part returns, blended."""
         statistics = arguments[-1] if isinstance(arguments[-1], InstanceStatistics) else None
-        tensors = [argument for argument in arguments if isinstance(argument, Tensor)]
+        styles = [argument for argument in arguments if isinstance(argument, Tensor)]
         begin = len(statistics.taken) if statistics else 0
         blended: list[Tensor] = []
         many = False
         for index, share in enumerate(self.pyramid.at(x)):
-            own: list[Tensor | InstanceStatistics] = [
-                rows[index : index + 1] if len(rows) > 1 else rows for rows in tensors
-            ]
+            own: list[Tensor | InstanceStatistics] = [style[index : index + 1] for style in styles]
             if statistics:
                 own.append(InstanceStatistics(statistics.taken[begin:]) if index else statistics)
             found = self.part(x, *own)

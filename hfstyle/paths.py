@@ -13,14 +13,14 @@ import torch
 from PIL import Image
 
 from hfstyle.images import ImageError
+from hfstyle.models.layers import ColorTransfer
 from hfstyle.style import StyleCode
 
 __all__ = ["ffmpeg_program", "save_animation", "style_path"]
 
 _FFMPEG_SECONDS: Final = 600
-_SPREAD: Final = (
-    6  # numbers at the end of a code's vector: the root of the covariance of its colours
-)
+_SPREAD: Final = ColorTransfer.WIDTH - 3
+"""Numbers at the end of a code's vector: the root of the covariance of its colours."""
 _FAINT: Final = 0.1  # deviation of colour from which on changes count by their ratio
 _ALIKE: Final = 0.25  # change of the logarithm of the spread that needs no easing
 

@@ -126,7 +126,8 @@ def _draw_generator(d: _Drawing, g: StyleGenerator) -> None:
     head = g.detail.out_channels
     own = sum(p.numel() for p in g.parameters()) - sum(p.numel() for p in g.encoder.parameters())
     note = (
-        f"{own / 1e6:.2f} M parameters without the trunk; reflection padding, bilinear upsampling"
+        f"{own / 1e6:.2f} M parameters without the trunk; lightness is painted at H × W, colour at 1/4"
+        + ("; in training, grain before the modulated blocks" if g.use_grain else "")
     )
     d.panel(20, 216, 1200, 350, "Generator G(x, c, s)", note)
     rows = {"H × W": 254, "1/2": 317, "1/4": 380, "1/8": 443, "1/16": 506}
@@ -134,8 +135,6 @@ def _draw_generator(d: _Drawing, g: StyleGenerator) -> None:
         d.text(40, y + 26, label, "dim")
     y1, y2, y4, y8, y16 = rows.values()
     attend = "attention, " if g.use_tokens else ""
-    if g.use_grain:
-        note += "; in training, a random grain before the modulated blocks"
     badge = "tokens · c, s" if g.use_tokens else "c, s"
     d.box("data", 95, y1, 130, "content photo x", "any size from 16 px")
     d.arrow((225, y1 + 22), (270, y1 + 22))
@@ -179,7 +178,7 @@ def _draw_generator(d: _Drawing, g: StyleGenerator) -> None:
           f"{g.spread.out_channels} + 3 + {fine} → {head} → {g.refine.out_channels} channels", badge="c, s")  # fmt: skip
     d.arrow((850, y2), (850, y1 + 44))
     d.arrow((650, y1 + 22), (740, y1 + 22))
-    d.box("gen", 740, y1, 180, "colours + conv in y’s", "p; less if x is like y already")
+    d.box("gen", 740, y1, 180, "colours + lightness", "p; less if x is like y already")
     d.arrow((920, y1 + 22), (950, y1 + 22))
     d.box("gen", 950, y1, 120, "x + s (p − x)", "s = 0 is x exactly", badge="s")
     d.arrow((1070, y1 + 22), (1100, y1 + 22))
