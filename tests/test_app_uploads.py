@@ -173,6 +173,22 @@ def _post(app_client: Any, data: list[Any]) -> str:
     return httpx.get(f"{url}/{response.json()['event_id']}", timeout=20).text
 
 
+def test_an_upload_that_nothing_uses_is_deleted_like_the_others(
+    running_app: Any, app_client: Any
+) -> None:
+    import httpx
+    from gradio.route_utils import delete_files_created_by_app
+
+    file = ("forgotten.png", _encoded(picture(seed=9), "PNG"))
+    paths = httpx.post(app_client.src + "gradio_api/upload", files={"files": file}).json()
+    delete_files_created_by_app(running_app, age=3600)
+    results.delete_old(3600)
+    assert Path(paths[0]).is_file()
+    delete_files_created_by_app(running_app, age=-1)
+    results.delete_old(-1)
+    assert not Path(paths[0]).parent.exists()
+
+
 def test_the_cleaning_spares_what_everybody_sees(
     running_app: Any, app_client: Any, app_folder: Path, tmp_path: Path
 ) -> None:
@@ -192,9 +208,10 @@ def test_the_cleaning_spares_what_everybody_sees(
     assert thumbnails
     assert thumbnails <= kept
 
-    delete_files_created_by_app(running_app, age=-1)
+    delete_files_created_by_app(running_app, age=3600)
     results.delete_old(3600)
-    assert list(uploads.rglob("of_a_visitor*"))  # a result, not yet an hour old
+    assert len(list(uploads.rglob("of_a_visitor*"))) == 2  # the photo and its painting
+    delete_files_created_by_app(running_app, age=-1)
     results.delete_old(-1)
     assert not list(uploads.rglob("of_a_visitor*"))
     assert not [folder for folder in uploads.glob("*/") if not any(folder.iterdir())]
