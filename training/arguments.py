@@ -55,8 +55,14 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add(
         "--color_jitter",
         type=float,
-        default=0.15,
-        help="share of style pictures whose colour channels are permuted, for palettes the data lacks",
+        default=0.4,
+        help="share of style pictures that are given another palette or contrast, for colours the data lacks",
+    )
+    add(
+        "--pattern_share",
+        type=float,
+        default=0.3,
+        help="share of style pictures made into mosaics, posters, hatchings and the like, for strokes the data lacks",
     )
     add("--dataloader_num_workers", type=int, default=1, help="threads that cut crops")
     add(
@@ -245,6 +251,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "grain_share",
         "paintings_as_content",
         "color_jitter",
+        "pattern_share",
         "ema_decay",
     ):
         if not 0 <= getattr(args, name) <= 1:

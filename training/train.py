@@ -46,6 +46,7 @@ from training.optimisation import (
 from training.perceptual import load_perceptual
 from training.report import Log, export, push, save_curves, save_grid
 from training.stopping import StopRequest, any_process
+from training.variation import vary_colors, vary_patterns
 from training.views import (
     MOVE_MARGIN,
     channels_last,
@@ -53,7 +54,6 @@ from training.views import (
     move,
     moved_places,
     no_grad_features,
-    permute_channels,
     random_places,
     resized,
     to_float,
@@ -197,7 +197,7 @@ def main(args: Any) -> None:
         crops = to_float(loaders["style"].next_batch().flatten(0, 1), device).unflatten(
             0, (batch, 2)
         )
-        crops = permute_channels(crops, args.color_jitter)
+        crops = vary_patterns(vary_colors(crops, args.color_jitter), args.pattern_share)
         style, real = (
             channels_last(crops[:, 0]),
             channels_last(crops[:, 1]),

@@ -19,7 +19,6 @@ __all__ = [
     "move",
     "moved_places",
     "no_grad_features",
-    "permute_channels",
     "random_places",
     "resized",
     "to_float",
@@ -99,10 +98,3 @@ def channels_last(x: Tensor) -> Tensor:
 def to_float(crops: Tensor, device: torch.device) -> Tensor:
     """uint8 (B, 3, S, S) -> float32 in [0, 1] on the device."""
     return channels_last(crops.to(device, non_blocking=True)).float().div_(255)
-
-
-def permute_channels(crops: Tensor, share: float) -> Tensor:
-    """Give a share of the paintings (B, K, 3, S, S) another palette: their colour channels in another order."""
-    for i in torch.nonzero(torch.rand(len(crops)) < share).flatten().tolist():
-        crops[i] = crops[i][:, torch.randperm(3, device=crops.device)]
-    return crops
