@@ -26,16 +26,16 @@ from torch.optim.swa_utils import AveragedModel
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from hfstyle.models.discriminator import StyleDiscriminator, content_view
+from hfstyle.models.discriminator import StyleDiscriminator
 from hfstyle.models.generator import StyleGenerator
-from training import losses
 from training.arguments import parse_args
-from training.augment import augment
+from training.batches import draw_batch
 from training.checkpoints import Counters, check_output_dir, resume, save_checkpoint
 from training.judging import discriminator_step, diversity
 from training.loaders import open_loaders
 from training.monitor import GameMonitor
 from training.muon import Muon
+from training.objective import Painted, Perceptual, adversarial_term, perceptual_terms
 from training.optimisation import (
     ema_update,
     freeze_unused,
@@ -46,18 +46,7 @@ from training.optimisation import (
 from training.perceptual import load_perceptual
 from training.report import Log, export, push, save_curves, save_grid
 from training.stopping import StopRequest, any_process
-from training.variation import vary_colors, vary_patterns
-from training.views import (
-    MOVE_MARGIN,
-    channels_last,
-    loss_view,
-    move,
-    moved_places,
-    no_grad_features,
-    random_places,
-    resized,
-    to_float,
-)
+from training.views import loss_view, resized
 
 logger = get_logger(__name__)
 
@@ -80,6 +69,20 @@ class GeneratorStep(nn.Module):
             return output, condition.vector, condition.vector[:0]
         painted = resized(output[:encoded], self.loss_resolution)
         return output, condition.vector, self.generator.encode(painted).vector
+
+
+def open_perceptual(args: Any, device: torch.device) -> Perceptual:
+    """The perceptual network of --perceptual_model, and what is seen of it. Raises ValueError of layers it lacks."""
+    network = load_perceptual(args.perceptual_model, cache_dir=args.cache_dir, reflect=False)
+    layers = frozenset(args.content_layers + args.style_layers + args.local_layers)
+    if unknown := sorted(layers - set(network.layers)):
+        raise ValueError(
+            f"{args.perceptual_model} has no {', '.join(unknown)}; its layers are {', '.join(network.layers)}: choose "
+            "--content_layers, --style_layers and --local_layers among them"
+        )
+    network.to(device, memory_format=torch.channels_last)
+    weights = dict(zip(args.style_layers, args.style_layer_weights, strict=True))
+    return Perceptual(network, layers, weights)
 
 
 def main(args: Any) -> None:
@@ -126,23 +129,14 @@ def main(args: Any) -> None:
     )
     generator.float().train()
     discriminator.float().train()
-    perceptual = load_perceptual(args.perceptual_model, cache_dir=args.cache_dir, reflect=False).to(
-        device
-    )
-    for module in (generator, discriminator, perceptual):
+    perceptual = open_perceptual(args, device)
+    for module in (generator, discriminator):
         module.to(memory_format=torch.channels_last)
-    layer_weights = dict(zip(args.style_layers, args.style_layer_weights, strict=True))
-    layers = frozenset(args.content_layers + args.style_layers + args.local_layers)
-    if unknown := sorted(layers - set(perceptual.layers)):
-        raise ValueError(
-            f"{args.perceptual_model} has no {', '.join(unknown)}; its layers are {', '.join(perceptual.layers)}: choose "
-            "--content_layers, --style_layers and --local_layers among them"
-        )
     ema = AveragedModel(
         generator, device=device, use_buffers=True, multi_avg_fn=ema_update(args.ema_decay)
     )
 
-    batch, side = args.train_batch_size, args.resolution
+    size, side = args.train_batch_size, args.resolution
     loaders = open_loaders(args, device, rank, accelerator.num_processes)
 
     # Optimisers. The discriminator learns faster than the generator (two time scales, Heusel et al. 2017).
@@ -188,63 +182,39 @@ def main(args: Any) -> None:
     validation: tuple[Tensor, Tensor] | None = None
     log = Log(output_dir / "log.jsonl", counters.step) if accelerator.is_main_process else None
     logger.info(
-        f"{sum(p.numel() for p in generator.parameters()) / 1e6:.2f} M parameters, {batch} pairs of {side} px on each "
+        f"{sum(p.numel() for p in generator.parameters()) / 1e6:.2f} M parameters, {size} pairs of {side} px on each "
         f"of {accelerator.num_processes} process(es), from step {counters.step}"
     )
 
     while counters.step < args.max_train_steps:
-        content = to_float(loaders["content"].next_batch()[:, 0], device)  # (B, 3, S, S)
-        crops = to_float(loaders["style"].next_batch().flatten(0, 1), device).unflatten(
-            0, (batch, 2)
-        )
-        crops = vary_patterns(vary_colors(crops, args.color_jitter), args.pattern_share)
-        style, real = (
-            channels_last(crops[:, 0]),
-            channels_last(crops[:, 1]),
-        )  # two crops of one painting each
-
-        # The first `full` pairs are painted at strength 1. Extra ones follow: pictures styled by themselves, photos and
-        # paintings in turn, and the first contents once more, moved and with noise.
-        full = max(1, round(batch * args.full_strength_share))
+        batch = draw_batch(args, loaders, counters.step, device)
+        full = batch.full
         contrasting = args.contrast_weight > 0 and full > 1
-        extra = max(1, batch // 8)
-        own = extra if args.identity_weight > 0 else 0
-        again = extra if args.consistency_weight > 0 else 0
-        strength = torch.ones(batch + own + again, device=device)
-        strength[full:batch] = torch.rand(batch - full, device=device)
-        themselves = content[:own] if counters.step % 2 else style[:own]
-        moved, down, right = move(content[:again])
-        grain = random_places(len(strength), args.grain_share, device)
-        if again:
-            grain[-again:] = moved_places(grain[:again], down, right)
-        all_content = channels_last(torch.cat((content, themselves, moved)))
-        all_style = channels_last(
-            resized(torch.cat((style, themselves, style[:again])), args.loss_resolution)
-        )
         look = loss_view(counters.step, args.loss_resolution)
         adversarial_weight = args.adversarial_weight * min(
             1.0, max(0.0, (counters.step - args.adversarial_start) / max(1, args.adversarial_ramp))
         )
         playing = args.adversarial_weight > 0 and counters.step >= args.adversarial_start
-        terms: dict[str, Tensor] = {}
         measured: dict[str, Tensor] = {}
 
         with accelerator.accumulate(step_module, discriminator):
-            painted, codes, output_codes = step_module(
-                all_content, all_style, strength, grain, full if contrasting else 0
+            outputs, codes, output_codes = step_module(
+                batch.all_content,
+                batch.all_style,
+                batch.strength,
+                batch.grain,
+                full if contrasting else 0,
             )
-            output, identity, repeated = painted.split((batch, own, again))
-            codes = codes[:batch]
+            codes = codes[:size]
+            painted = Painted(*batch.split(outputs), codes, output_codes)
+            seen_content, seen_output = look(batch.content[:full]), look(painted.output[:full])
             finite = True
-            # What the losses and the discriminator look at, each (B, 3, L, L).
-            seen_output, seen_content = look(output), look(content)
-            seen_style, seen_real = look(style), look(real)
 
             # 1. The discriminator's move.
             if playing:
                 judged = discriminator_step(
-                    args, discriminator, bare_discriminator, seen_content[:full], seen_real,
-                    seen_output[:full].detach(), codes.detach(), with_r1=counters.step % args.r1_interval == 0,
+                    args, discriminator, bare_discriminator, seen_content, look(batch.real),
+                    seen_output.detach(), codes.detach(), with_r1=counters.step % args.r1_interval == 0,
                 )  # fmt: skip
                 d_loss = judged.pop("loss")
                 accelerator.backward(d_loss)
@@ -259,62 +229,14 @@ def main(args: Any) -> None:
                 measured |= {"d_loss": d_loss, **judged}
 
             # 2. The generator's move, the discriminator frozen.
+            bare_discriminator.requires_grad_(False)
             with accelerator.autocast():
-                seen = {
-                    "output": perceptual(seen_output, layers),
-                    **no_grad_features(perceptual, layers, content=seen_content, style=seen_style),
-                }
-            stats = {
-                name: losses.measure({k: f for k, f in features.items() if k in args.style_layers})
-                for name, features in seen.items()
-            }
-            target = losses.interpolate(stats["content"], stats["style"], strength[:batch])
-            terms["content"] = args.content_weight * losses.content_loss(
-                seen["output"], seen["content"], args.content_layers
-            )
-            terms["style"] = args.style_weight * losses.style_loss(
-                stats["output"], target, stats["content"], stats["style"], args.style_normalisation,
-                layer_weights,
-            )  # fmt: skip
-            if args.texture_weight > 0:
-                terms["texture"] = args.texture_weight * losses.texture_loss(
-                    stats["output"], target, stats["content"], stats["style"]
-                )
-            if args.local_weight > 0:
-                terms["local"] = args.local_weight * losses.local_loss(
-                    {k: f[:full] for k, f in seen["output"].items()},
-                    {k: f[:full] for k, f in seen["style"].items()},
-                    args.local_layers,
-                    strength[:full],
-                )
-            if args.color_weight > 0:
-                terms["color"] = args.color_weight * losses.color_loss(
-                    output, content, style, strength[:batch]
-                )
-            if args.halo_weight > 0:
-                terms["halo"] = args.halo_weight * losses.halo_loss(output, content)
-            if own:
-                terms["identity"] = args.identity_weight * losses.identity_loss(
-                    identity, themselves
-                )
-            if again:
-                terms["consistency"] = args.consistency_weight * losses.consistency_loss(
-                    output[:again], repeated, down, right, MOVE_MARGIN
-                )
-            if contrasting:
-                terms["contrast"] = args.contrast_weight * losses.contrast_loss(
-                    output_codes, codes[:full]
-                )
-            if playing and adversarial_weight > 0:
-                bare_discriminator.requires_grad_(False)
-                view = content_view(seen_content[:full])
-                with accelerator.autocast():
-                    fake = bare_discriminator(
-                        *augment(seen_output[:full], view), codes[:full, None].detach()
-                    )
-                terms["adversarial"] = adversarial_weight * losses.adversarial_loss(
-                    fake, args.gan_loss
-                )
+                terms = perceptual_terms(args, perceptual, look, batch, painted)
+                if playing and adversarial_weight > 0:
+                    terms["adversarial"] = adversarial_term(
+                        args, bare_discriminator, seen_content, seen_output, codes[:full],
+                        adversarial_weight,
+                    )  # fmt: skip
             loss = torch.stack(list(terms.values())).sum()
             accelerator.backward(loss)
             bare_discriminator.requires_grad_(True)
@@ -330,7 +252,7 @@ def main(args: Any) -> None:
                 scheduler.step()
                 optimizer.zero_grad()
 
-        counters.pairs += batch * accelerator.num_processes
+        counters.pairs += size * accelerator.num_processes
         if not accelerator.sync_gradients:
             continue
         counters.step += 1
@@ -353,7 +275,7 @@ def main(args: Any) -> None:
         measured |= {f"loss_{name}": value for name, value in terms.items()}
         if counters.step % 10 == 0:
             with accelerator.autocast():
-                measured |= diversity(generator, content, all_style[:batch])
+                measured |= diversity(generator, batch.content, batch.all_style[:size])
         # One transfer from the device for all numbers of a step.
         numbers = torch.stack([value.detach().float() for value in measured.values()]).tolist()
         step_row = dict(zip(measured, numbers, strict=True))
@@ -379,7 +301,7 @@ def main(args: Any) -> None:
             and counters.step % args.validation_steps == 0
         ):
             if validation is None:
-                validation = content[:4].clone(), style[:4].clone()
+                validation = batch.content[:4].clone(), batch.style[:4].clone()
             save_grid(
                 ema.module, *validation, output_dir / "validation" / f"step-{counters.step:07d}.png"
             )

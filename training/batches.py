@@ -1,0 +1,99 @@
+"""What one step paints: pairs at strengths of their own, a few pictures in their own style, a few photos moved.
+
+B pairs · F of them at full strength · E extra pictures of each kind · S side of a crop · L side for the style encoder
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from training.variation import vary_colors, vary_patterns
+from training.views import (
+    channels_last,
+    move,
+    moved_places,
+    random_places,
+    resized,
+    to_float,
+)
+
+__all__ = ["Batch", "draw_batch"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The pictures of a step.
+
+    Attributes:
+        content: (B, 3, S, S), the photos, in [0, 1] as all pictures here.
+        style: (B, 3, S, S), a crop of each painting, whose code is the condition.
+        real: (B, 3, S, S), another crop of each painting.
+        themselves: (E or 0, 3, S, S), pictures styled by themselves.
+        full: F; the first F pairs are painted at strength 1.
+        own, again: how many pictures are styled by themselves, and how many contents are painted once more, moved.
+        down, right: pixels by which they are moved.
+        all_content: (N, 3, S, S), contents, themselves, moved contents; N = B + own + again.
+        all_style: (N, 3, L, L), their styles, as the style encoder sees them.
+        strength: (N,).
+        grain: (N, 2), places on the grain's pattern, negative without it.
+    """
+
+    content: Tensor
+    style: Tensor
+    real: Tensor
+    themselves: Tensor
+    full: int
+    own: int
+    again: int
+    down: int
+    right: int
+    all_content: Tensor
+    all_style: Tensor
+    strength: Tensor
+    grain: Tensor
+
+    def split(self, painted: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Outputs (N, 3, S, S) for `all_content` -> those of the pairs, of themselves, of the moved contents."""
+        output, identity, repeated = painted.split((len(self.content), self.own, self.again))
+        return output, identity, repeated
+
+
+def draw_batch(args: Any, loaders: dict[str, Any], step: int, device: torch.device) -> Batch:
+    """Draw the pictures of a step, with strengths, moves and places of the grain."""
+    size = args.train_batch_size
+    content = to_float(loaders["content"].next_batch()[:, 0], device)
+    crops = to_float(loaders["style"].next_batch().flatten(0, 1), device).unflatten(0, (size, 2))
+    crops = vary_patterns(vary_colors(crops, args.color_jitter), args.pattern_share)
+    style, real = channels_last(crops[:, 0]), channels_last(crops[:, 1])
+
+    full = max(1, round(size * args.full_strength_share))
+    extra = max(1, size // 8)
+    own = extra if args.identity_weight > 0 else 0
+    again = extra if args.consistency_weight > 0 else 0
+    strength = torch.ones(size + own + again, device=device)
+    strength[full:size] = torch.rand(size - full, device=device)
+    themselves = content[:own] if step % 2 else style[:own]  # photos and paintings in turn
+    moved, down, right = move(content[:again])
+    grain = random_places(len(strength), args.grain_share, device)
+    if again:
+        grain[-again:] = moved_places(grain[:again], down, right)
+    all_style = resized(torch.cat((style, themselves, style[:again])), args.loss_resolution)
+    return Batch(
+        content=content,
+        style=style,
+        real=real,
+        themselves=themselves,
+        full=full,
+        own=own,
+        again=again,
+        down=down,
+        right=right,
+        all_content=channels_last(torch.cat((content, themselves, moved))),
+        all_style=channels_last(all_style),
+        strength=strength,
+        grain=grain,
+    )

@@ -1,0 +1,140 @@
+"""The generator's move in a step: what it minimises, term by term, each with its weight.
+
+B pairs · F of them at full strength · S side of a crop · D style width
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from hfstyle.models.discriminator import StyleDiscriminator, content_view
+from training import losses
+from training.augment import augment
+from training.batches import Batch
+from training.views import MOVE_MARGIN, no_grad_features
+
+__all__ = ["Painted", "Perceptual", "adversarial_term", "perceptual_terms"]
+
+
+class Perceptual(NamedTuple):
+    """The frozen network, the layers that any term looks at, and the weights of the style layers."""
+
+    network: nn.Module
+    layers: frozenset[str]
+    layer_weights: Mapping[str, float]
+
+
+class Painted(NamedTuple):
+    """What the generator made of a batch.
+
+    Attributes:
+        output: (B, 3, S, S), the pairs.
+        identity: (own, 3, S, S), pictures styled by themselves.
+        repeated: (again, 3, S, S), the first outputs once more, of moved contents.
+        codes: (B, D), vectors of the styles.
+        output_codes: (F or 0, D), vectors of the first outputs' own styles.
+    """
+
+    output: Tensor
+    identity: Tensor
+    repeated: Tensor
+    codes: Tensor
+    output_codes: Tensor
+
+
+def perceptual_terms(
+    args: Any,
+    perceptual: Perceptual,
+    look: Callable[[Tensor], Tensor],
+    batch: Batch,
+    painted: Painted,
+) -> dict[str, Tensor]:
+    """All weighted terms but the adversarial one; to be called under the autocast of the step.
+
+    Args:
+        args: the weights.
+        perceptual: what compares pictures.
+        look: the view of pictures that this step's losses have.
+        batch: what was painted.
+        painted: what came of it.
+    """
+    output, full = painted.output, batch.full
+    seen = {
+        "output": perceptual.network(look(output), perceptual.layers),
+        **no_grad_features(
+            perceptual.network,
+            perceptual.layers,
+            content=look(batch.content),
+            style=look(batch.style),
+        ),
+    }
+    with torch.autocast(output.device.type, enabled=False):
+        stats = {
+            name: losses.measure({k: f for k, f in features.items() if k in args.style_layers})
+            for name, features in seen.items()
+        }
+        strength = batch.strength[: len(output)]
+        target = losses.interpolate(stats["content"], stats["style"], strength)
+        terms = {
+            "content": args.content_weight
+            * losses.content_loss(seen["output"], seen["content"], args.content_layers),
+            "style": args.style_weight
+            * losses.style_loss(
+                stats["output"],
+                target,
+                stats["content"],
+                stats["style"],
+                args.style_normalisation,
+                perceptual.layer_weights,
+            ),
+        }
+        if args.texture_weight > 0:
+            terms["texture"] = args.texture_weight * losses.texture_loss(
+                stats["output"], target, stats["content"], stats["style"]
+            )
+        if args.local_weight > 0:
+            terms["local"] = args.local_weight * losses.local_loss(
+                {k: f[:full] for k, f in seen["output"].items()},
+                {k: f[:full] for k, f in seen["style"].items()},
+                args.local_layers,
+                strength[:full],
+            )
+        if args.color_weight > 0:
+            terms["color"] = args.color_weight * losses.color_loss(
+                output, batch.content, batch.style, strength
+            )
+        if args.halo_weight > 0:
+            terms["halo"] = args.halo_weight * losses.halo_loss(output, batch.content)
+        if batch.own:
+            terms["identity"] = args.identity_weight * losses.identity_loss(
+                painted.identity, batch.themselves
+            )
+        if batch.again:
+            terms["consistency"] = args.consistency_weight * losses.consistency_loss(
+                output[: batch.again], painted.repeated, batch.down, batch.right, MOVE_MARGIN
+            )
+        if len(painted.output_codes):
+            terms["contrast"] = args.contrast_weight * losses.contrast_loss(
+                painted.output_codes, painted.codes[:full]
+            )
+    return terms
+
+
+def adversarial_term(
+    args: Any,
+    discriminator: StyleDiscriminator,
+    content: Tensor,
+    output: Tensor,
+    codes: Tensor,
+    weight: float,
+) -> Tensor:
+    """The weighted adversarial term; the discriminator's parameters must be frozen.
+
+    content, output: (F, 3, S, S), as the step's losses see them; codes: (F, D).
+    """
+    fake = discriminator(*augment(output, content_view(content)), codes[:, None].detach())
+    return weight * losses.adversarial_loss(fake, args.gan_loss)
