@@ -117,7 +117,7 @@ def attention_of(pipe: StyleTransferPipeline, rgb: Tensor, code: StyleCode) -> T
         condition = code.to_condition(1, pipe.device, pipe.dtype)
         with pipe._autocast():
             generator(padded, condition, torch.ones(1, device=pipe.device))
-            features, tokens = seen[0]
+            features, tokens = seen[-1]  # of the last level, the finest
             weights = layer.weights(features, tokens, InstanceStatistics())  # (1, heads, hw, T)
     finally:
         handle.remove()

@@ -165,14 +165,18 @@ class _Tiles:
         self._condition = condition
         self._strength = strength
         self._progress = progress
-        # The blocks at 1/16, 1/8 and 1/4 resolution reach 64 px with the default numbers, everything before and after
-        # them 80 px more. Of the latter, 32 px are enough: beyond, the weights are too small to change a level of 8
-        # bits. Averages over tiles need less. Margins are multiples of 16, as tiles are.
-        blocks = 32 * len(generator.blocks_high) + 16 * len(generator.blocks_mid)
-        self._margin = blocks + -(-8 * len(generator.blocks_low) // 16) * 16 + 32
+        # At full resolution, the blocks at 1/8 and 1/4 reach 32 px with the default numbers, everything before and after
+        # them farther. Of the latter, 32 px are enough: beyond, the weights are too small to change a level of 8 bits.
+        # Each level before reaches twice as far, the first has blocks at 1/16, too. Averages over tiles need less.
+        # Margins are multiples of the generator's, as tiles are.
+        blocks = 16 * len(generator.blocks_mid) + 8 * len(generator.blocks_low)
+        reach = (2**generator.levels - 1) * (blocks + 32)
+        reach += 2 ** (generator.levels - 1) * 32 * len(generator.blocks_high)
+        multiple = generator.size_multiple
+        self._margin = -(-reach // multiple) * multiple
         self._side = side
         self.painted = self._cut(self._margin)
-        self._measured = self._cut(-(-self._margin // 32) * 16)
+        self._measured = self._cut(-(-reach // (2 * multiple)) * multiple)
         self._done, self._total = 0, (_MEASURE_PASSES + 1) * len(self.painted)
 
     def _cut(self, margin: int) -> list[_Tile]:

@@ -143,7 +143,7 @@ def test_a_folder_that_is_not_whole_is_named(graphs: Path, tmp_path: Path) -> No
 
 def test_the_graphs_are_described(graphs: Path) -> None:
     facts = json.loads((graphs / "onnx.json").read_text())
-    assert facts["size_multiple"] == 16
+    assert facts["size_multiple"] == 32
     assert facts["encoder"] == StyleTransferPipeline.from_onnx(graphs).presets["waves"].encoder
     assert {path.name for path in graphs.iterdir()} == {
         *("encoder.onnx", "generator.onnx", "onnx.json", "styles")

@@ -27,7 +27,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--loss_resolution",
         type=int,
         help="side of the pictures that the style encoder, the losses and the discriminator look at: crops and outputs are "
-        "reduced to it, for the losses and the discriminator in every second step, so that strokes learn their size on "
+        "reduced to it, for the losses and the discriminator in a third of the steps, so that strokes learn their size on "
         "larger crops at less cost. A multiple of 16, at most --resolution, which it is by default",
     )
     add(

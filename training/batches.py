@@ -15,7 +15,6 @@ from training.variation import vary_colors, vary_patterns
 from training.views import (
     channels_last,
     move,
-    moved_places,
     random_places,
     resized,
     to_float,
@@ -79,8 +78,8 @@ def draw_batch(args: Any, loaders: dict[str, Any], step: int, device: torch.devi
     themselves = content[:own] if step % 2 else style[:own]  # photos and paintings in turn
     moved, down, right = move(content[:again])
     grain = random_places(len(strength), args.grain_share, device)
-    if again:
-        grain[-again:] = moved_places(grain[:again], down, right)
+    if again:  # the pattern cannot be moved by parts of a cell
+        grain[:again] = grain[-again:] = -1
     all_style = resized(torch.cat((style, themselves, style[:again])), args.loss_resolution)
     return Batch(
         content=content,

@@ -17,7 +17,6 @@ __all__ = [
     "channels_last",
     "loss_view",
     "move",
-    "moved_places",
     "no_grad_features",
     "random_places",
     "resized",
@@ -27,7 +26,6 @@ __all__ = [
 MOVE_MARGIN: Final = 16
 """Pixels, of which a photo is moved at most half."""
 _NOISE: Final = 0.01  # deviation of the noise on a moved photo
-_WHOLE_EVERY: Final = 2  # steps, in one of which the losses see outputs at their own resolution
 
 
 def no_grad_features(
@@ -50,16 +48,23 @@ def resized(pictures: Tensor, side: int) -> Tensor:
 
 
 def loss_view(step: int, loss_side: int) -> Callable[[Tensor], Tensor]:
-    """How the losses of this step look at pictures: reduced to `loss_side`, or as they are but for a border.
+    """How the losses of this step look at pictures: as they are, at half their resolution, or reduced to `loss_side`.
 
-    The reduced picture shows how things lie together; the other one edges and grain as a viewer of the output sees them.
-    Not a small window of it: windows of paintings vary less than the whole, and colours became paler when they were the
-    goal. The border is left out because the padding tells the network where it is: strokes that small crops had along
-    their borders, large pictures had along theirs and nowhere else in flat areas.
+    As they are, edges and grain show as a viewer of the output sees them; reduced, large strokes do, and how things lie
+    together. Not a small window: windows of paintings vary less than the whole, and colours became paler when they were
+    the goal. In two of three steps a border is left out because the padding tells the network where it is: strokes that
+    small crops had along their borders, large pictures had along theirs and nowhere else in flat areas.
     """
-    if step % _WHOLE_EVERY == 0:
+    if step % 3 == 0:
         return lambda pictures: channels_last(_without_border(pictures))
-    return lambda pictures: channels_last(resized(pictures, loss_side))
+    if step % 3 == 1:
+        return lambda pictures: channels_last(resized(pictures, loss_side))
+    return lambda pictures: channels_last(_halved(_without_border(pictures)))
+
+
+def _halved(pictures: Tensor) -> Tensor:
+    """At half the resolution, or what is a multiple of 16 px below that, but at least 32 px."""
+    return resized(pictures, max(32, pictures.shape[2] // 32 * 16))
 
 
 def _without_border(pictures: Tensor) -> Tensor:
@@ -83,12 +88,6 @@ def random_places(count: int, share: float, device: torch.device) -> Tensor:
     """Places on the generator's grain: (count, 2) in px, multiples of 4; about a share of them, the rest without, -4."""
     places = MOVE_MARGIN + 4 * torch.randint(128, (count, 2), device=device)
     return torch.where(torch.rand(count, 1, device=device) < share, places, -4)
-
-
-def moved_places(places: Tensor, down: int, right: int) -> Tensor:
-    """Where the grain lies under pictures that were moved, so that it moves along."""
-    shift = torch.tensor((down, right), device=places.device)
-    return torch.where(places < 0, places, places - shift)
 
 
 def channels_last(x: Tensor) -> Tensor:

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
+import torch.nn.functional as F
 from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
@@ -48,13 +49,8 @@ def default_model_path() -> Path:
     return Path(__file__).resolve().parent.parent / "pretrained" / "base"
 
 
-class ContentFeatures(NamedTuple):
-    """What the network sees of a content whatever the style: features at 1/2, 1/4, 1/8 and 1/16 of its resolution."""
-
-    fine: Tensor
-    low: Tensor
-    mid: Tensor
-    high: Tensor
+ContentFeatures = list[Tensor]
+"""What the coarsest level sees of a content whatever the style: features at 1/2, 1/4, 1/8 and 1/16 of its resolution."""
 
 
 class StyleGenerator(
@@ -68,6 +64,10 @@ class StyleGenerator(
     model_card_template=MODEL_CARD_TEMPLATE,
 ):
     """Paint a content picture in the style of a condition, in one forward pass.
+
+    Painted from coarse to fine, as by a painter who blocks in a picture with a large brush first: the network paints the
+    picture at half its resolution, and then that, with the photo's detail laid over it, at full resolution. The same
+    weights do both; strokes of both sizes come of it for a quarter more time.
 
     A U-shaped network that spends its arithmetic at 1/8 and 1/16 of the picture's resolution. Coarse features attend to
     the style's tokens, every block is modulated by the style's vector, and a light head at 1/2 resolution repaints the
@@ -87,14 +87,15 @@ class StyleGenerator(
         token_grid: side of the grid of tokens; T = token_grid ** 2.
         heads: attention heads.
         use_tokens: False leaves the attention out (an ablation; the condition keeps its tokens).
+        levels: resolutions at which the picture is painted one after the other, each twice the one before; from 1.
         grain: channels of the pattern that strokes in flat areas begin with in training; 0 leaves it out.
     """
 
     pattern: Tensor
 
-    size_multiple: int = 16
+    size_multiple: int
     """Height and width of the content must be multiples of this; the pipeline pads and crops back."""
-    minimum_size: int = 32
+    minimum_size: int
     """Least height and width of the content after padding."""
     in_bands: bool = True
     """Whether the head may run in bands of rows, which it does on a CPU without gradients."""
@@ -110,15 +111,20 @@ class StyleGenerator(
         token_grid: int = 8,
         heads: int = 4,
         use_tokens: bool = True,
+        levels: int = 2,
         grain: int = 4,
     ) -> None:
         super().__init__()
         head, low, mid, high = widths
+        self.levels = levels
+        self.size_multiple, self.minimum_size = 8 * 2**levels, 16 * 2**levels
         self.use_tokens = use_tokens
         self.encoder = StyleEncoder(
             (fine_width, low, mid, high), style_width, token_width, token_grid
         )
-        self.style1 = nn.Linear(self.encoder.vector_width + 1, style_width)
+        # Beside the style, what is asked for: the strength and, of several levels, which.
+        asked = 1 if levels == 1 else 2
+        self.style1 = nn.Linear(self.encoder.vector_width + asked, style_width)
         self.style2 = nn.Linear(style_width, style_width)
 
         self.use_grain = grain > 0
@@ -153,11 +159,10 @@ class StyleGenerator(
         return self.encoder(style)
 
     def look_at(self, content: Tensor) -> ContentFeatures:
-        """content (B, 3, H, W) as in a call -> its features, for several styles and strengths.
-
-        A call that is given them takes a fifth less time.
-        """
-        return ContentFeatures(*self.encoder.trunk(standardise(content)))
+        """content (B, 3, H, W) as in a call -> features of its coarsest level, for several styles and strengths."""
+        for _ in range(1, self.levels):
+            content = _reduced(content)
+        return self.encoder.trunk(standardise(content))
 
     def encoder_fingerprint(self) -> str:
         """16 hexadecimal digits naming the encoder's weights; a `StyleCode` remembers which encoder made it."""
@@ -193,34 +198,79 @@ class StyleGenerator(
         if not torch.compiler.is_compiling():
             self._check_size(*content.shape[2:])
         statistics = statistics or InstanceStatistics()
+        pictures = [content]
+        for _ in range(1, self.levels):
+            pictures.append(_reduced(pictures[-1]))
+        seen = pictures[-1]
+        for level in reversed(range(1, self.levels)):
+            painted = self._paint(
+                seen, condition, strength, statistics, grain, features, level=level
+            )
+            change = double(painted - pictures[level])
+            seen = (pictures[level - 1] + change).to(content.dtype)
+            features = None
+        return self._paint(seen, condition, strength, statistics, grain, features, over=content)
+
+    def _paint(
+        self,
+        seen: Tensor,
+        condition: Condition,
+        strength: Tensor,
+        statistics: InstanceStatistics,
+        grain: Tensor | None,
+        features: ContentFeatures | None,
+        *,
+        level: int = 0,
+        over: Tensor | None = None,
+    ) -> Tensor:
+        """One level: what is seen (B, 3, H, W) -> painted (B, 3, H, W), about within [0, 1].
+
+        Args:
+            seen, condition, strength, statistics, grain, features: as in a call.
+            level: how often the resolution is still to be doubled.
+            over: (B, 3, H, W), the content that the painting is laid over, as thickly as the strength says; None returns
+                the bare painting.
+        """
         _, look_fine, look_low, look_mid, look_high, colors = condition.vector.split(
             self.encoder.parts, dim=1
         )
-        style = torch.cat((condition.vector, strength[:, None].to(condition.vector.dtype)), dim=1)
+        asked = [strength[:, None]]
+        if self.levels > 1:
+            asked.append(torch.full_like(strength, level)[:, None])
+        style = torch.cat((condition.vector, *(x.to(condition.vector.dtype) for x in asked)), dim=1)
         style = activate(self.style2(activate(self.style1(style))))  # (B, style_width)
         tokens = condition.tokens
 
-        x = standardise(content)
+        x = standardise(seen)
         colored = self.recolor(x, colors, statistics)  # (B, 3, H, W)
         plain = halve(halve(colored))  # (B, 3, H/4, W/4)
-        fine, low, mid, high = features or self.encoder.trunk(x)  # at 1/2, 1/4, 1/8 and 1/16
-        h, apart_high = self.transfer(high, look_high, strength, statistics)  # (B, 192, H/16, W/16)
-        patterns = None if grain is None or not self.use_grain else self._patterns(content, grain)
-        if patterns:
-            h = self.grain_high(h, patterns[2], style)
-        if self.use_tokens:
-            h = self.attend_high(h, tokens, statistics)
-        for block in self.blocks_high:
-            h = block(h, style, statistics)
-        mid, apart_mid = self.transfer(mid, look_mid, strength, statistics)
-        h = add(mid, double(self.up2(h)))  # (B, 128, H/8, W/8)
+        # What a level sees at 1/16, the level before it saw at 1/8: only the first has that stage.
+        stages = 4 if level == self.levels - 1 else 3
+        fine, low, mid, *high = features or self.encoder.trunk(x, stages)  # at 1/2, 1/4, 1/8, 1/16
+        patterns = None if grain is None or not self.use_grain else self._patterns(x, grain, level)
+        apart = []
+        h = None
+        if high:
+            h, distance = self.transfer(high[0], look_high, strength, statistics)
+            apart.append(distance)
+            if patterns:
+                h = self.grain_high(h, patterns[2], style)
+            if self.use_tokens:
+                h = self.attend_high(h, tokens, statistics)
+            for block in self.blocks_high:
+                h = block(h, style, statistics)
+            h = double(self.up2(h))  # (B, 192, H/16, W/16) -> (B, 128, H/8, W/8)
+        mid, distance = self.transfer(mid, look_mid, strength, statistics)
+        apart.append(distance)
+        h = mid if h is None else add(mid, h)  # (B, 128, H/8, W/8)
         if patterns:
             h = self.grain_mid(h, patterns[1], style)
         if self.use_tokens:
             h = self.attend_mid(h, tokens, statistics)
         for block in self.blocks_mid:
             h = block(h, style, statistics)
-        low, apart_low = self.transfer(low, look_low, strength, statistics)
+        low, distance = self.transfer(low, look_low, strength, statistics)
+        apart.append(distance)
         h = add(low, double(self.up1(h)))  # (B, 48, H/4, W/4)
         if patterns:
             h = self.grain_low(h, patterns[0], style)
@@ -236,39 +286,41 @@ class StyleGenerator(
             colors=colors,
             strength=strength,
             measured=statistics.taken[-1],
-            apart=apart_low + apart_mid + apart_high,
+            apart=apart,
         )
-        return self._by_bands(repaint, (content, colored, plain, tinted, fine, h), margin=2)
+        maps = (colored, plain, tinted, fine, h)
+        return self._by_bands(repaint, maps if over is None else (*maps, over), margin=2)
 
     def _repaint(
         self,
-        content: Tensor,
         colored: Tensor,
         plain: Tensor,
         tinted: Tensor,
         fine: Tensor,
         h: Tensor,
+        over: Tensor | None = None,
         *,
         style: Tensor,
         look_fine: Tensor,
         colors: Tensor,
         strength: Tensor,
         measured: Tensor,
-        apart: Tensor,
+        apart: Sequence[Tensor],
     ) -> Tensor:
         """The light head: features and colours -> the picture (B, 3, H, W). No place of it depends on others beyond 8 px.
 
         Args:
-            content, colored: (B, 3, H, W).
+            colored: (B, 3, H, W).
             plain, tinted: (B, 3, H/4, W/4), colours averaged, without and with what is painted of colour.
             fine: (B, fine_width, H/2, W/2).
             h: (B, 16, H/4, W/4).
+            over: (B, 3, H, W), as in `_paint`.
             style: (B, style_width).
             look_fine: (B, 2 * fine_width), the style's part of the condition.
             colors: (B, 9), the style's.
             strength: (B,).
             measured: (2, B, fine_width, 1, 1), statistics of the whole fine map.
-            apart: (B,), sum of the coarser maps' distances from the style.
+            apart: (B,) each, the coarser maps' distances from the style.
         """
         given = InstanceStatistics([measured])
         fine, apart_fine = self.transfer(fine, look_fine, strength, given)
@@ -276,12 +328,14 @@ class StyleGenerator(
         h = self.refine(activate(self.modulate_detail(h, style, given)))  # (B, 12, H/2, W/2)
         h = self.color(self.paint(activate(double(h))), colors)  # (B, 3, H, W)
         # A picture whose statistics are the style's already needs no painting.
-        apart = (apart + apart_fine) / 4  # (B,)
-        need = (1 - torch.exp(-apart / _ALIKE))[:, None, None, None]
+        distance = torch.stack((*apart, apart_fine)).mean(0)  # (B,)
+        need = (1 - torch.exp(-distance / _ALIKE))[:, None, None, None]
         painted = _into_range(unstandardise(double(double(tinted)) + h))
         painted = torch.lerp(unstandardise(colored), painted, need)
-        weight = strength[:, None, None, None].to(content.dtype)
-        return (content + weight * (painted.to(content.dtype) - content)).clamp(0, 1)
+        if over is None:
+            return painted
+        weight = strength[:, None, None, None].to(over.dtype)
+        return (over + weight * (painted.to(over.dtype) - over)).clamp(0, 1)
 
     def _by_bands(
         self, function: Callable[..., Tensor], maps: Sequence[Tensor], margin: int
@@ -291,11 +345,12 @@ class StyleGenerator(
             return function(*maps)
         return fast.by_bands(function, maps, margin)
 
-    def _patterns(self, content: Tensor, grain: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The grain at 1/4, 1/8 and 1/16 of the content's resolution, each (B, K, h, w) of unit deviation, or 0."""
-        height, width = content.shape[2] // 4, content.shape[3] // 4
-        down = grain[:, :1] // 4 + torch.arange(height, device=content.device)  # (B, h)
-        right = grain[:, 1:] // 4 + torch.arange(width, device=content.device)
+    def _patterns(self, x: Tensor, grain: Tensor, level: int) -> tuple[Tensor, Tensor, Tensor]:
+        """The grain at 1/4, 1/8 and 1/16 of the resolution of x, each (B, K, h, w) of unit deviation, or 0."""
+        height, width = x.shape[2] // 4, x.shape[3] // 4
+        places = grain // (4 * 2**level)
+        down = places[:, :1] + torch.arange(height, device=x.device)  # (B, h)
+        right = places[:, 1:] + torch.arange(width, device=x.device)
         cells = self.pattern[(down % _PERIOD)[:, :, None], (right % _PERIOD)[:, None, :]]
         low = cells.permute(0, 3, 1, 2) * (grain[:, :1, None, None] >= 0)
         mid = 2 * halve(low)
@@ -332,6 +387,11 @@ def _blocks(count: int, channels: int, style_width: int) -> nn.ModuleList:
         ModulatedBlock(channels, style_width, normalise=count == 1 or i + 1 < count)
         for i in range(count)
     )
+
+
+def _reduced(picture: Tensor) -> Tensor:
+    """Half the resolution, each pixel the mean of 4 x 4: without aliases, which a move of the photo would make flicker."""
+    return F.avg_pool2d(picture, 4, stride=2, padding=1, count_include_pad=False)
 
 
 def _into_range(image: Tensor) -> Tensor:

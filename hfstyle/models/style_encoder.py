@@ -50,15 +50,18 @@ class Trunk(nn.Module):
         self.down1 = conv3x3(low, mid)
         self.down2 = conv3x3(mid, high)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Features at 1/2, 1/4, 1/8 and 1/16 of the resolution.
+    def forward(self, x: Tensor, stages: int = 4) -> list[Tensor]:
+        """Features at 1/2, 1/4 and 1/8 of the resolution, and at 1/16 of four stages.
 
         x (B, 3, H, W) standardised -> (B, fine, H/2, W/2), (B, low, H/4, W/4), (B, mid, H/8, W/8), (B, high, H/16, W/16).
         """
         fine = activate(self.stem(F.pixel_unshuffle(x, 2)))
         low = self.block(activate(self.down0(halve(fine))))
         mid = activate(self.down1(halve(low)))
-        return fine, low, mid, activate(self.down2(halve(mid)))
+        features = [fine, low, mid]
+        if stages == 4:
+            features.append(activate(self.down2(halve(mid))))
+        return features
 
 
 class StyleEncoder(nn.Module):
