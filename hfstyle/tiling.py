@@ -1,6 +1,7 @@
 """Paint a picture of any size: overlapping tiles that share the instance statistics of the whole picture.
 
-Internal to `hfstyle.pipeline`. Two things make a tile see what a pass over the whole picture sees there.
+Internal to `hfstyle.pipeline`. The generator's levels are painted one after the other, the coarse ones kept whole, a
+quarter of the picture in 16 bits. Two things make a tile see what a pass over the whole picture sees there.
 
 *Its surroundings.* Each tile is read with a margin that is thrown away afterwards. Tiles begin at multiples of
 `StyleGenerator.size_multiple`, so that strided convolutions have the same phase in each.
@@ -15,7 +16,8 @@ one pass over all tiles measures F_k(g), the true moments of map k, and the samp
 a control variate: the sample need not look like the whole picture, only change like it. For four pairs of photo and
 style at about 1024 px, one pass left 0.1 to 1.7/255, two 0.01 to 0.15/255; the passes end when the statistics have settled.
 
-B pieces · C channels · H, W size of the picture · h, w size of a tile with its margin · K normalised feature maps
+B pieces · C channels · H, W size of the picture or of a level of it · h, w size of a tile with its margin
+K normalised feature maps
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ from torch import Tensor
 from hfstyle._arrays import as_float
 from hfstyle._geometry import pad_to_multiple
 from hfstyle._pixel_file import Pixels
-from hfstyle.models.generator import StyleGenerator
+from hfstyle.models.generator import StyleGenerator, laid_over, reduced
 from hfstyle.models.layers import InstanceStatistics, moments
 from hfstyle.models.style_encoder import Condition
 
@@ -87,29 +89,37 @@ def paint_in_tiles(
     Yields:
         (3, h, W) on the CPU, the rows of each row of tiles, from top to bottom; channels lie side by side in memory.
     """
-    tiles = _Tiles(generator, content, condition, strength, side, progress)
-    given = tiles.measure()
-    height, width = content.shape[2:]
-    for row in tiles.rows():
-        rows = slice(row[0].y.start, min(row[0].y.stop, height))
-        band = torch.empty((rows.stop - rows.start, width, 3), dtype=dtype).permute(2, 0, 1)
-        for tile in row:
-            statistics = InstanceStatistics(given)
-            painted = generator(tiles.read(tile), condition, strength, statistics)  # (1, 3, h, w)
-            painted = painted[0][:, *tile.inside(1)].float().clamp(0, 1)
-            if dtype == torch.uint8:
-                painted = painted.mul(255).round()
-            window = band[:, :, tile.x.start : tile.x.stop]
-            window.copy_(painted[:, : window.shape[1], : window.shape[2]])
-            tiles.step()
-        yield band
+    steps = _Steps(progress)
+    levels = [
+        _Level(generator, content, condition, strength, side, level, steps)
+        for level in range(generator.levels)
+    ]
+    before: Tensor | None = None
+    for level in reversed(levels[1:]):
+        level.before = before
+        before = level.whole()
+    levels[0].before = before
+    yield from levels[0].paint(dtype)
+
+
+class _Steps:
+    """The tiles that are to be seen, and those that were."""
+
+    def __init__(self, progress: Callable[[int, int], None] | None) -> None:
+        self._progress = progress
+        self.done, self.total = 0, 0
+
+    def step(self) -> None:
+        self.done += 1
+        if self._progress is not None:
+            self._progress(self.done, self.total)
 
 
 @dataclass(frozen=True)
 class _Span:
     """A tile along one axis: painted are the pixels `start` to `stop`, read those from `first` to `last`.
 
-    In a picture padded as the generator asks; all are multiples of its `size_multiple`.
+    In a picture padded as the generator asks, reduced to a level; all are multiples of what it asks of that.
     """
 
     start: int
@@ -122,13 +132,12 @@ class _Span:
         return slice((self.start - self.first) // scale, (self.stop - self.first) // scale)
 
 
-def _spans(length: int, side: int, margin: int, multiple: int, minimum: int) -> list[_Span]:
-    """Tiles of about equal length, at most `side`, that cover `length` pixels padded.
+def _spans(length: int, side: int, margin: int, multiple: int) -> list[_Span]:
+    """Tiles of about equal length, at most `side`, that cover `length` pixels.
 
     All read the same number of pixels, the outer ones more than their margin: for each size of a tile oneDNN would
     keep memory of its own, up to 0.1 GB.
     """
-    length = -(-max(length, minimum) // multiple) * multiple
     count = -(-length // side)
     step = min(-(-length // (multiple * count)), side // multiple) * multiple
     read = min(step + 2 * margin, length)
@@ -148,8 +157,11 @@ class _Tile:
         return self.y.inside(scale), self.x.inside(scale)
 
 
-class _Tiles:
-    """The tiles of one picture, in reading order, and the steps done."""
+class _Level:
+    """One level of a picture in tiles, in reading order.
+
+    before: (1, 3, H/2, W/2), the level before, painted; None at the coarsest.
+    """
 
     def __init__(
         self,
@@ -158,92 +170,150 @@ class _Tiles:
         condition: Condition,
         strength: Tensor,
         side: int,
-        progress: Callable[[int, int], None] | None,
+        level: int,
+        steps: _Steps,
     ) -> None:
         self._generator = generator
         self._content = content
         self._condition = condition
         self._strength = strength
-        self._progress = progress
-        # At full resolution, the blocks at 1/8 and 1/4 reach 32 px with the default numbers, everything before and after
-        # them farther. Of the latter, 32 px are enough: beyond, the weights are too small to change a level of 8 bits.
-        # Each level before reaches twice as far, the first has blocks at 1/16, too. Averages over tiles need less.
-        # Margins are multiples of the generator's, as tiles are.
-        blocks = 16 * len(generator.blocks_mid) + 8 * len(generator.blocks_low)
-        reach = (2**generator.levels - 1) * (blocks + 32)
-        reach += 2 ** (generator.levels - 1) * 32 * len(generator.blocks_high)
-        multiple = generator.size_multiple
-        self._margin = -(-reach // multiple) * multiple
+        self._level = level
+        self._steps = steps
+        self.before: Tensor | None = None
+        # The blocks at 1/16, 1/8 and 1/4 resolution reach 64 px with the default numbers, everything before and after
+        # them 80 px more. Of the latter, 32 px are enough: beyond, the weights are too small to change a level of 8
+        # bits. Averages over tiles need less. Margins are multiples of the generator's, as tiles are.
+        reach = 16 * len(generator.blocks_mid) + 8 * len(generator.blocks_low) + 32
+        if level == generator.levels - 1:  # only this one has blocks at 1/16
+            reach += 32 * len(generator.blocks_high)
+        self._multiple = generator.size_multiple >> level
+        self._margin = -(-reach // self._multiple) * self._multiple
         self._side = side
-        self.painted = self._cut(self._margin)
-        self._measured = self._cut(-(-reach // (2 * multiple)) * multiple)
-        self._done, self._total = 0, (_MEASURE_PASSES + 1) * len(self.painted)
+        self._painted = self._cut(self._margin)
+        self._measured = self._cut(-(-reach // (2 * self._multiple)) * self._multiple)
+        steps.total += (_MEASURE_PASSES + 1) * len(self._painted)
+
+    def _lengths(self) -> tuple[int, int]:
+        """H and W of this level, padded."""
+        multiple, least = self._generator.size_multiple, self._generator.minimum_size
+        height, width = (
+            (-(-max(length, least) // multiple) * multiple) >> self._level
+            for length in self._content.shape[2:]
+        )
+        return height, width
 
     def _cut(self, margin: int) -> list[_Tile]:
-        padding = self._generator.size_multiple, self._generator.minimum_size
         rows, columns = (
-            _spans(length, self._side, margin, *padding) for length in self._content.shape[2:]
+            _spans(length, self._side, margin, self._multiple) for length in self._lengths()
         )
         return [_Tile(y, x) for y in rows for x in columns]
 
-    def rows(self) -> list[list[_Tile]]:
-        """Those to paint, by rows."""
-        return [[*row] for _, row in groupby(self.painted, key=lambda tile: tile.y)]
+    def whole(self) -> Tensor:
+        """(1, 3, H, W) float16 on the CPU, painted and padded; channels lie side by side in memory."""
+        painted = torch.empty((*self._lengths(), 3), dtype=torch.float16).permute(2, 0, 1)
+        top = 0
+        for band in self.paint(torch.float16):
+            painted[:, top : top + band.shape[1]] = band
+            top += band.shape[1]
+        return painted[None]
 
-    def step(self) -> None:
-        self._done += 1
-        if self._progress is not None:
-            self._progress(self._done, self._total)
+    def paint(self, dtype: torch.dtype) -> Iterator[Tensor]:
+        """(3, h, W) on the CPU, the rows of each row of tiles; not padded at the finest level."""
+        given = self._measure()
+        height, width = self._content.shape[2:] if self._level == 0 else self._lengths()
+        for _, row in groupby(self._painted, key=lambda tile: tile.y):
+            tiles = [*row]
+            rows = slice(tiles[0].y.start, min(tiles[0].y.stop, height))
+            band = torch.empty((rows.stop - rows.start, width, 3), dtype=dtype).permute(2, 0, 1)
+            for tile in tiles:
+                seen, over = self._read(tile)
+                painted = self._run(seen, InstanceStatistics(given), over)  # (1, 3, h, w)
+                painted = painted[0][:, *tile.inside(1)].float()
+                if self._level == 0:
+                    painted = painted.clamp(0, 1)
+                if dtype == torch.uint8:
+                    painted = painted.mul(255).round()
+                window = band[:, :, tile.x.start : tile.x.stop]
+                window.copy_(painted[:, : window.shape[1], : window.shape[2]])
+                self._steps.step()
+            yield band
 
-    def read(self, tile: _Tile) -> Tensor:
-        """(1, 3, h, w) with the margin, padded as the whole picture would be where it ends there."""
+    def _read(self, tile: _Tile) -> tuple[Tensor, Tensor | None]:
+        """What is seen of a tile with its margin, and the content that is to lie below the finest level."""
         rows, columns = slice(tile.y.first, tile.y.last), slice(tile.x.first, tile.x.last)
-        return self._ready(self._content[..., rows, columns])
+        return self._see(rows, columns)
 
-    def measure(self) -> list[Tensor]:
+    def _see(self, rows: slice, columns: slice) -> tuple[Tensor, Tensor | None]:
+        """(1, 3, h, w) each, padded as the whole picture would be where it ends there."""
+        pixels = self._content[..., _scaled(rows, self._level), _scaled(columns, self._level)]
+        moved = as_float(pixels.to(self._condition.vector.device))
+        generator = self._generator
+        picture, _ = pad_to_multiple(moved, generator.size_multiple, generator.minimum_size)
+        picture = picture.contiguous(memory_format=torch.channels_last)
+        for _ in range(self._level):
+            picture = reduced(picture)
+        over = picture if self._level == 0 else None
+        if self.before is None:
+            return picture, over
+        painted = self.before[..., _scaled(rows, -1), _scaled(columns, -1)]
+        painted = painted.to(picture.device, picture.dtype)
+        return laid_over(picture, reduced(picture), painted), over
+
+    def _run(
+        self, seen: Tensor, statistics: InstanceStatistics, over: Tensor | None = None
+    ) -> Tensor:
+        return self._generator.paint_level(
+            seen, self._condition, self._strength, statistics, level=self._level, over=over
+        )
+
+    def _measure(self) -> list[Tensor]:
         """The statistics of the whole picture: K of shape (2, 1, C, 1, 1)."""
         sample = self._sample()
         drawn = _Sample()
-        self._generator(sample, self._condition, self._strength, drawn)
+        steps_left = _MEASURE_PASSES * len(self._measured)
+        self._run(sample, drawn)
         for _ in range(_MEASURE_PASSES):
             whole = _Whole(drawn.taken)
             for tile in self._measured:
-                pixels = self.read(tile)
-                whole.begin(tile, pixels.shape[2])
+                seen, _ = self._read(tile)
+                whole.begin(tile, seen.shape[2])
                 with suppress(_Measured):
-                    self._generator(pixels, self._condition, self._strength, whole)
-                self.step()
+                    self._run(seen, whole)
+                self._steps.step()
             corrected = _Sample(whole.statistics(), drawn.own)
-            self._generator(sample, self._condition, self._strength, corrected)
+            self._run(sample, corrected)
             shift = max(
                 ((new[0] - old[0]).abs() * new[1]).mean().item()
                 for new, old in zip(corrected.taken, drawn.taken, strict=True)
             )
             drawn = corrected
+            steps_left -= len(self._measured)
             if shift <= _CLOSE_ENOUGH:
                 break
-        self._done = _MEASURE_PASSES * len(
-            self._measured
-        )  # a pass that was not needed counts as done
+        self._steps.done += steps_left  # a pass that was not needed counts as done
         return drawn.taken
 
     def _sample(self) -> Tensor:
         """(B, 3, h, w): pieces from all over the picture, no more pixels than a tile has."""
-        height, width = self._content.shape[2:]
+        height, width = self._lengths()
         h, w = min(_PIECE, height), min(_PIECE, width)
         fewest, most = _PIECES
         count = max(fewest, min(most, (self._side + self._margin) ** 2 // _PIECE**2))
         rows = min(max(1, round((count * height / width) ** 0.5)), count, -(-height // h))
         columns = min(max(1, count // rows), -(-width // w))
-        tops, lefts = _spread(height - h, rows), _spread(width - w, columns)
-        pieces = [self._content[..., y : y + h, x : x + w] for y in tops for x in lefts]
-        return self._ready(torch.cat(pieces))
+        tops, lefts = (
+            [place // self._multiple * self._multiple for place in _spread(room, number)]
+            for room, number in ((height - h, rows), (width - w, columns))
+        )
+        pieces = [self._see(slice(y, y + h), slice(x, x + w))[0] for y in tops for x in lefts]
+        return torch.cat(pieces).contiguous(memory_format=torch.channels_last)
 
-    def _ready(self, pixels: Tensor) -> Tensor:
-        moved = as_float(pixels.to(self._condition.vector.device))
-        generator = self._generator
-        padded, _ = pad_to_multiple(moved, generator.size_multiple, generator.minimum_size)
-        return padded.contiguous(memory_format=torch.channels_last)
+
+def _scaled(span: slice, doublings: int) -> slice:
+    """The same pixels at a resolution that is doubled so often, or halved if that is below 0."""
+    if doublings >= 0:
+        return slice(span.start << doublings, span.stop << doublings)
+    return slice(span.start >> -doublings, span.stop >> -doublings)
 
 
 def _spread(room: int, count: int) -> list[int]:

@@ -94,11 +94,11 @@ def test_below_16_px_is_an_error_that_names_picture_and_limit(
         pipe(path, painting(), strength)
 
 
-def test_a_picture_of_a_multiple_of_16_is_not_padded() -> None:
+def test_a_picture_of_a_multiple_of_32_is_not_padded() -> None:
     pipe = CountingPipeline()
-    pipe(photo(48, 64), painting())
-    pipe(photo(49, 16), painting())
-    assert pipe.painted == [(48, 64), (64, 32)]
+    pipe(photo(96, 64), painting())
+    pipe(photo(97, 16), painting())
+    assert pipe.painted == [(96, 64), (128, 64)]
 
 
 def test_padding_is_invisible_at_the_border(pipe: StyleTransferPipeline) -> None:

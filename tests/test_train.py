@@ -328,7 +328,7 @@ def test_fp16_is_refused_with_the_reason(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"resolution": 100}, "--resolution 100: must be a multiple of 16"),
+        ({"resolution": 100}, "--resolution 100: must be a multiple of 32"),
         ({"train_batch_size": 0}, "--train_batch_size 0: must be at least 1"),
         (
             {"style_layers": ("relu1_1", "relu2_1"), "style_layer_weights": (1.0,)},

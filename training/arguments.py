@@ -22,7 +22,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--image_column", default="image", help="column of the pictures")
     add("--streaming", action="store_true", help="read Hub data sets while training")
     add("--cache_dir", help="where downloads are kept")
-    add("--resolution", type=int, default=256, help="side of a crop in pixels, a multiple of 16")
+    add("--resolution", type=int, default=256, help="side of a crop in pixels, a multiple of 32")
     add(
         "--loss_resolution",
         type=int,
@@ -218,8 +218,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
             "fp16 is not supported: the two optimisers of the game would share one loss scaler, and a "
             "single overflow in R1 stops both; use bf16 or no"
         )
-    if args.resolution % 16 or args.resolution < 64:
-        parser.error(f"--resolution {args.resolution}: must be a multiple of 16, at least 64")
+    if args.resolution % 32 or args.resolution < 64:
+        parser.error(f"--resolution {args.resolution}: must be a multiple of 32, at least 64")
     if args.loss_resolution is None:
         args.loss_resolution = args.resolution
     if args.loss_resolution % 16 or not 64 <= args.loss_resolution <= args.resolution:

@@ -36,7 +36,7 @@ from hfstyle.models.layers import (
 from hfstyle.models.loading import MODEL_CARD_TEMPLATE, absent_told, load_strictly
 from hfstyle.models.style_encoder import Condition, StyleEncoder
 
-__all__ = ["ContentFeatures", "StyleGenerator", "default_model_path"]
+__all__ = ["ContentFeatures", "StyleGenerator", "default_model_path", "laid_over", "reduced"]
 
 # Distance of a content's statistics from the style's, of which about two thirds of the painting are seen.
 _ALIKE = 0.01
@@ -161,7 +161,7 @@ class StyleGenerator(
     def look_at(self, content: Tensor) -> ContentFeatures:
         """content (B, 3, H, W) as in a call -> features of its coarsest level, for several styles and strengths."""
         for _ in range(1, self.levels):
-            content = _reduced(content)
+            content = reduced(content)
         return self.encoder.trunk(standardise(content))
 
     def encoder_fingerprint(self) -> str:
@@ -200,25 +200,26 @@ class StyleGenerator(
         statistics = statistics or InstanceStatistics()
         pictures = [content]
         for _ in range(1, self.levels):
-            pictures.append(_reduced(pictures[-1]))
+            pictures.append(reduced(pictures[-1]))
         seen = pictures[-1]
         for level in reversed(range(1, self.levels)):
-            painted = self._paint(
+            painted = self.paint_level(
                 seen, condition, strength, statistics, grain, features, level=level
             )
-            change = double(painted - pictures[level])
-            seen = (pictures[level - 1] + change).to(content.dtype)
+            seen = laid_over(pictures[level - 1], pictures[level], painted)
             features = None
-        return self._paint(seen, condition, strength, statistics, grain, features, over=content)
+        return self.paint_level(
+            seen, condition, strength, statistics, grain, features, over=content
+        )
 
-    def _paint(
+    def paint_level(
         self,
         seen: Tensor,
         condition: Condition,
         strength: Tensor,
         statistics: InstanceStatistics,
-        grain: Tensor | None,
-        features: ContentFeatures | None,
+        grain: Tensor | None = None,
+        features: ContentFeatures | None = None,
         *,
         level: int = 0,
         over: Tensor | None = None,
@@ -314,7 +315,7 @@ class StyleGenerator(
             plain, tinted: (B, 3, H/4, W/4), colours averaged, without and with what is painted of colour.
             fine: (B, fine_width, H/2, W/2).
             h: (B, 16, H/4, W/4).
-            over: (B, 3, H, W), as in `_paint`.
+            over: (B, 3, H, W), as in `paint_level`.
             style: (B, style_width).
             look_fine: (B, 2 * fine_width), the style's part of the condition.
             colors: (B, 9), the style's.
@@ -389,9 +390,20 @@ def _blocks(count: int, channels: int, style_width: int) -> nn.ModuleList:
     )
 
 
-def _reduced(picture: Tensor) -> Tensor:
+def reduced(picture: Tensor) -> Tensor:
     """Half the resolution, each pixel the mean of 4 x 4: without aliases, which a move of the photo would make flicker."""
     return F.avg_pool2d(picture, 4, stride=2, padding=1, count_include_pad=False)
+
+
+def laid_over(picture: Tensor, smaller: Tensor, painted: Tensor) -> Tensor:
+    """What a level sees: the painting of the level before, doubled, with the detail of the photo that it lacks.
+
+    Args:
+        picture: (B, 3, H, W), the photo.
+        smaller: (B, 3, H/2, W/2), `reduced(picture)`.
+        painted: (B, 3, H/2, W/2), that painted.
+    """
+    return (picture + double(painted - smaller)).to(picture.dtype)
 
 
 def _into_range(image: Tensor) -> Tensor:
