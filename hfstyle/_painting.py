@@ -46,10 +46,10 @@ class Painter:
     _contents: ContentMemory
 
     def remember_photos(self, count: int) -> None:
-        """Keep what the network sees of the last photos: in other styles and strengths they take a fifth less time.
+        """Keep what the network's coarsest level sees of the last photos: in other styles they take a little less time.
 
         For programs in which someone moves a slider. It serves photos painted in one pass on a CPU by torch, 2 megapixels
-        in all, in 60 bytes for each pixel. They are found again by their pixels.
+        in all, in 24 bytes for each pixel. They are found again by their pixels.
 
         Args:
             count: photos kept at most; 0 keeps none, as pipelines do at first.

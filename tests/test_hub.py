@@ -446,6 +446,7 @@ def test_the_config_is_plain_json_with_every_init_argument(folder: Path) -> None
         **{key: _plain(value) for key, value in SMALL_GENERATOR.items()},
         "use_tokens": True,
         "grain": 4,
+        "levels": 2,
     }
 
 

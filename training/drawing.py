@@ -183,6 +183,10 @@ def _draw_generator(d: _Drawing, g: StyleGenerator) -> None:
     d.box("gen", 950, y1, 120, "x + s (p − x)", "s = 0 is x exactly", badge="s")
     d.arrow((1070, y1 + 22), (1100, y1 + 22))
     d.box("data", 1100, y1, 105, "painted photo", "H × W")
+    if g.levels > 1:
+        d.text(828, y16 + 10, "From coarse to fine: all this first paints x at half its size.")
+        d.text(828, y16 + 28, "That painting, doubled, with the detail of x laid over it, is painted", "dim")  # fmt: skip
+        d.text(828, y16 + 45, "again at full size, then without the row 1/16.", "dim")
 
 
 def _trunk_widths(generator: StyleGenerator) -> tuple[int, int, int, int]:
