@@ -185,8 +185,8 @@ def _draw_generator(d: _Drawing, g: StyleGenerator) -> None:
     d.box("data", 1100, y1, 105, "painted photo", "H × W")
     if g.levels > 1:
         d.text(828, y16 + 10, "From coarse to fine: all this first paints x at half its size.")
-        d.text(828, y16 + 28, "That painting, doubled, with the detail of x laid over it, is painted", "dim")  # fmt: skip
-        d.text(828, y16 + 45, "again at full size, then without the row 1/16.", "dim")
+        d.text(828, y16 + 28, "That painting, doubled, with the detail of x laid over it,", "dim")
+        d.text(828, y16 + 45, "is painted again at full size, then without the row 1/16.", "dim")
 
 
 def _trunk_widths(generator: StyleGenerator) -> tuple[int, int, int, int]:
