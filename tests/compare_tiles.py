@@ -37,7 +37,7 @@ def near_borders(height: int, width: int, tile: int) -> np.ndarray:
     near = np.zeros((height, width), bool)
     for axis, length in enumerate((height, width)):
         count = -(-length // tile)
-        step = -(-length // (16 * count)) * 16
+        step = -(-length // (32 * count)) * 32
         for border in range(step, length, step):
             near.swapaxes(0, axis)[border - 2 : border + 2] = True
     return near
