@@ -243,8 +243,9 @@ class StyleGenerator(
         tokens = condition.tokens
 
         x = standardise(seen)
-        colored = self.recolor(x, colors, statistics)  # (B, 3, H, W)
-        plain = halve(halve(colored))  # (B, 3, H/4, W/4)
+        seen_colors = ColorTransfer.look(x, statistics)
+        quarter = halve(halve(x))  # (B, 3, H/4, W/4)
+        plain = self.recolor(quarter, colors, InstanceStatistics([seen_colors]))
         # What a level sees at 1/16, the level before it saw at 1/8: only the first has that stage.
         stages = 4 if level == self.levels - 1 else 3
         fine, low, mid, *high = features or self.encoder.trunk(x, stages)  # at 1/2, 1/4, 1/8, 1/16
@@ -286,15 +287,16 @@ class StyleGenerator(
             look_fine=look_fine,
             colors=colors,
             strength=strength,
+            seen_colors=seen_colors,
             measured=statistics.taken[-1],
             apart=apart,
         )
-        maps = (colored, plain, tinted, fine, h)
+        maps = (x, plain, tinted, fine, h)
         return self._by_bands(repaint, maps if over is None else (*maps, over), margin=2)
 
     def _repaint(
         self,
-        colored: Tensor,
+        x: Tensor,
         plain: Tensor,
         tinted: Tensor,
         fine: Tensor,
@@ -305,13 +307,14 @@ class StyleGenerator(
         look_fine: Tensor,
         colors: Tensor,
         strength: Tensor,
+        seen_colors: Tensor,
         measured: Tensor,
         apart: Sequence[Tensor],
     ) -> Tensor:
         """The light head: features and colours -> the picture (B, 3, H, W). No place of it depends on others beyond 8 px.
 
         Args:
-            colored: (B, 3, H, W).
+            x: (B, 3, H, W), standardised.
             plain, tinted: (B, 3, H/4, W/4), colours averaged, without and with what is painted of colour.
             fine: (B, fine_width, H/2, W/2).
             h: (B, 16, H/4, W/4).
@@ -320,6 +323,7 @@ class StyleGenerator(
             look_fine: (B, 2 * fine_width), the style's part of the condition.
             colors: (B, 9), the style's.
             strength: (B,).
+            seen_colors: (2, B, 3, 1, 1), those of the whole of x.
             measured: (2, B, fine_width, 1, 1), statistics of the whole fine map.
             apart: (B,) each, the coarser maps' distances from the style.
         """
@@ -332,7 +336,9 @@ class StyleGenerator(
         distance = torch.stack((*apart, apart_fine)).mean(0)  # (B,)
         need = (1 - torch.exp(-distance / _ALIKE))[:, None, None, None]
         painted = _into_range(unstandardise(double(double(tinted)) + h))
-        painted = torch.lerp(unstandardise(colored), painted, need)
+        if not fast.possible(h) or bool((need < 1).any()):
+            colored = self.recolor(x, colors, InstanceStatistics([seen_colors]))
+            painted = torch.lerp(unstandardise(colored), painted, need)
         if over is None:
             return painted
         weight = strength[:, None, None, None].to(over.dtype)

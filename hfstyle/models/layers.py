@@ -204,6 +204,12 @@ class ColorTransfer(nn.Module):
         mean, variance = moments(_opponent_sums(x))
         return torch.cat(_mean_and_root(mean, variance), dim=1)
 
+    @staticmethod
+    def look(x: Tensor, statistics: InstanceStatistics) -> Tensor:
+        """Colours of a standardised picture (B, 3, H, W) -> (2, B, 3, 1, 1), measured or, by tiles, given."""
+        statistics.of(_opponent_sums(x))
+        return statistics.taken[-1]
+
     def forward(self, x: Tensor, colors: Tensor, statistics: InstanceStatistics) -> Tensor:
         """x (B, 3, H, W) standardised, colors (B, 9) of a style -> (B, 3, H, W) float32."""
         mean, rstd = statistics.of(_opponent_sums(x))
