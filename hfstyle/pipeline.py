@@ -249,7 +249,7 @@ class StyleTransferPipeline(FilePainter):
         *,
         color: float | Sequence[float] = 1.0,
         regions: Sequence[Region] | None = None,
-        blend: Blend = "features",
+        blend: Blend = "pixels",
         style_weights: Sequence[float] | None = None,
         style_size: int = DEFAULT_STYLE_SIZE,
         processing_resolution: int | None = None,
@@ -276,8 +276,9 @@ class StyleTransferPipeline(FilePainter):
                 colours are the photo's, objects keep their colours), between is a straight line.
             regions: parts of the picture with styles, strengths and colours of their own; later ones lie over earlier
                 ones. Masks are brought to the size of each picture. `strength` and `color` are the background's.
-            blend: where regions are composed: "features" of the network, in one pass, or "pixels" of a pass for each
-                style. Pictures painted in tiles, and `from_onnx`, always take pixels.
+            blend: where regions are composed: "pixels" of a pass for each style, or "features" of the network, in one
+                pass, where strokes run across boundaries but a region can become darker or paler than its style, since
+                all see the statistics of the one picture. Pictures painted in tiles, and `from_onnx`, take pixels.
             style_weights: one for each style, >= 0, not all zero; they are divided by their sum.
             style_size: short side in pixels, 64 to 4096, at which styles are looked at.
             processing_resolution: short side in pixels, from 64, at which the network runs; lower is faster and paints
