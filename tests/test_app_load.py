@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -31,18 +31,19 @@ def wait_for(true: Callable[[], bool]) -> None:
 
 
 @pytest.fixture
-def passes(app_pipe: StyleTransferPipeline, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+def passes(app_pipe: StyleTransferPipeline, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Makes pictures be painted in slow tiles; one item for each pass of the network so far."""
     done: list[int] = []
+    run = app_pipe.generator.paint_level
 
-    def slow(*_: Any) -> None:
+    def slow(*arguments: Any, **options: Any) -> Any:
         done.append(1)
         time.sleep(0.05)
+        return run(*arguments, **options)
 
-    hook = app_pipe.generator.register_forward_hook(slow)
+    monkeypatch.setattr(app_pipe.generator, "paint_level", slow, raising=False)
     monkeypatch.setattr(app_pipe, "_tile_side", lambda *_: 64, raising=False)
-    yield done
-    hook.remove()
+    return done
 
 
 REQUESTS: dict[str, dict[str, Any]] = {
