@@ -34,6 +34,7 @@ class StyleControls:
 
     generator: StyleGenerator
     presets: Mapping[str, StyleCode]
+    preset: Callable[[str], StyleCode]
     encode_style: Callable[..., StyleCode]
 
     def _start_controls(self) -> None:

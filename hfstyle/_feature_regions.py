@@ -3,7 +3,8 @@
 Wherever the style acts on features (colour map, statistics, attention, modulation), each region's style acts, and the
 results are blended by the region's share of each place at that resolution. The convolutions between see one picture, so
 that strokes run across a boundary and one side's colours do not end at a line, as they do where finished pictures are
-laid over each other.
+laid over each other. Each style has the instance statistics of a pass of its own over the whole picture, which is made
+first: those of the one picture would be, at the second level, of a painting in several styles, and lead all of them astray.
 
 L layers: the styles · B batch · C channels · H, W size of a picture
 """
@@ -76,15 +77,20 @@ def paint_layers(
     twin = shared_generator(generator, padded)
     content = content.contiguous(memory_format=torch.channels_last)
     features = contents.look(generator, content)
+    passes = []
+    for own, amount in zip(conditions, strength.split(1), strict=True):
+        passes.append(InstanceStatistics())
+        generator(content, own, amount, passes[-1], features=features)
+    given = [torch.cat(each, dim=1) for each in zip(*(own.taken for own in passes), strict=True)]
     # (L, 3, H, W): with the content at each strength
-    blended = twin(content, condition, strength, features=features)
+    blended = twin(content, condition, strength, InstanceStatistics(given), features=features)
     most = int(strength.argmax())
     painted = content + (blended[most : most + 1].float() - content) / strength[most]
     return crop_back(painted, size)
 
 
 def shared_generator(generator: StyleGenerator, shares: Tensor) -> StyleGenerator:
-    """A generator with the same weights that takes conditions of L styles for one picture (B = 1).
+    """A generator with the same weights that takes conditions and statistics of L styles for one picture (B = 1).
 
     The copy is of the modules' shells, so that other threads may paint with the original meanwhile.
 
@@ -125,27 +131,26 @@ class _Pyramid:
 
 
 class _Shared(nn.Module):
-    """A part of the network that applies a style, for L styles: its outputs blended by their shares.
-
-    All styles see the statistics of the one picture, which are measured once.
-    """
+    """A part of the network that applies a style, for L styles: its outputs blended by their shares."""
 
     def __init__(self, part: nn.Module, pyramid: _Pyramid) -> None:
         super().__init__()
         self.part, self.pyramid = part, pyramid
 
     def forward(self, x: Tensor, *arguments: Tensor | InstanceStatistics) -> Any:
-        """x (1, C, H, W); of the arguments, styles have L rows -> what the part returns, blended."""
-        statistics = arguments[-1] if isinstance(arguments[-1], InstanceStatistics) else None
-        styles = [argument for argument in arguments if isinstance(argument, Tensor)]
-        begin = len(statistics.taken) if statistics else 0
+        """x (1, C, H, W); of the arguments, styles and given statistics have L rows -> what the part returns, blended."""
         blended: list[Tensor] = []
         many = False
+        replayed = 0
         for index, share in enumerate(self.pyramid.at(x)):
-            own: list[Tensor | InstanceStatistics] = [style[index : index + 1] for style in styles]
-            if statistics:
-                own.append(InstanceStatistics(statistics.taken[begin:]) if index else statistics)
+            own = [
+                argument[index : index + 1] if isinstance(argument, Tensor) else argument.row(index)
+                for argument in arguments
+            ]
             found = self.part(x, *own)
+            replayed = max(
+                (len(a.taken) for a in own if isinstance(a, InstanceStatistics)), default=0
+            )
             many = isinstance(found, tuple)
             for number, value in enumerate(found if many else (found,)):
                 # Maps (1, C, H, W) take the share of each place, numbers (1,) that of the picture.
@@ -154,6 +159,9 @@ class _Shared(nn.Module):
                     blended.append(value * weight)
                 else:
                     blended[number].addcmul_(value, weight)
+        for argument in arguments:
+            if isinstance(argument, InstanceStatistics):
+                argument.skip(replayed)
         return tuple(blended) if many else blended[0]
 
 

@@ -22,7 +22,7 @@ from hfstyle._arrays import as_float
 from hfstyle._composition import Layer
 from hfstyle._controls import StyleControls
 from hfstyle._painting import Painter
-from hfstyle.images import WHITE, ImageInput, Picture, load_image, resize
+from hfstyle.images import WHITE, ImageError, ImageInput, Picture, load_image, resize
 from hfstyle.regions import Region
 from hfstyle.style import StyleCode
 
@@ -77,7 +77,7 @@ class StyleCodes(StyleControls, Painter):
         """The code of a picture, or a ready one, checked; `where` names the argument in errors."""
         if isinstance(style, (str, os.PathLike)) and os.fspath(style).endswith(".safetensors"):
             return StyleCode.load(style, self._encoder)
-        if isinstance(style, str) and (code := self._style_by_prefix(style)) is not None:
+        if isinstance(style, str) and (code := self._style_by_name(style)) is not None:
             return code
         if isinstance(style, StyleCode):
             style.check_encoder(self._encoder, f"{where}: ")
@@ -86,6 +86,22 @@ class StyleCodes(StyleControls, Painter):
         code = self._encode(_style_view(picture.rgb, style_size))
         name = Path(style).stem if isinstance(style, (str, os.PathLike)) else ""
         return replace(code, name=name)
+
+    def _style_by_name(self, style: str) -> StyleCode | None:
+        """The style that a text means which is no file: "words:TEXT", "random:SEED", a preset, several words.
+
+        Raises ImageError for one word that is neither a file nor a preset.
+        """
+        if (code := self._style_by_prefix(style)) is not None:
+            return code
+        if os.path.exists(style) or os.path.basename(style) != style or os.path.splitext(style)[1]:
+            return None
+        if len(style.split()) > 1 and style not in self.presets:
+            return self.style_of_words(style)
+        try:
+            return self.preset(style)
+        except ValueError as error:
+            raise ImageError(f"{style}: there is no such file, and {error}") from None
 
     def _encode(self, view: Tensor) -> StyleCode:
         """view (3, h, w) float32 in [0, 1] -> its code, without a name, from memory if it was seen lately."""

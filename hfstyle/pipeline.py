@@ -221,8 +221,8 @@ class StyleTransferPipeline(FilePainter):
         """The code of a style picture. The last 64 pictures are remembered and not encoded again.
 
         Args:
-            style: a picture, or the path of one; a `StyleCode` or the path of its file (*.safetensors) is checked and
-                returned; "words:TEXT" is the style that the text describes (`style_of_words`), "random:SEED" a random one.
+            style: whatever may be the style of a call; a `StyleCode` or the path of its file (*.safetensors) is checked
+                and returned.
             style_size: short side in pixels, 64 to 4096, at which the picture is looked at: larger sizes make broader
                 strokes of it, in the photo's pixels. Of pictures longer than 4 to 1, the middle is used.
             name: of the code; by default the file's name without suffix.
@@ -249,7 +249,7 @@ class StyleTransferPipeline(FilePainter):
         *,
         color: float | Sequence[float] = 1.0,
         regions: Sequence[Region] | None = None,
-        blend: Blend = "pixels",
+        blend: Blend = "features",
         style_weights: Sequence[float] | None = None,
         style_size: int = DEFAULT_STYLE_SIZE,
         processing_resolution: int | None = None,
@@ -265,9 +265,9 @@ class StyleTransferPipeline(FilePainter):
         Args:
             image: a picture, or a list of them (a 4-dimensional array or tensor is a list): path, PIL, numpy
                 (H, W, C), torch (C, H, W), as `load_image` takes them; height and width from 16 px.
-            style: a style for all pictures, or a list with one for each: pictures, `StyleCode`s, files of either, or
-                "words:TEXT", as "words:soft watercolour of a misty lake" (`find_styles`), or "random:SEED"
-                (`sample_style`).
+            style: a style for all pictures, or a list with one for each: pictures, `StyleCode`s, files of either, names
+                of presets, words that describe it, as "soft watercolour of a misty lake" (`find_styles`; one word
+                alone as "words:fresco"), or "random:SEED" (`sample_style`).
                 With `style_weights`, a list whose mixture is the style of all pictures. With `regions`, the style of
                 the background, or None to leave it as it is.
             strength: in [0, 1], one for all or a list with one for each picture. 0 returns the picture unchanged, to
@@ -276,9 +276,9 @@ class StyleTransferPipeline(FilePainter):
                 colours are the photo's, objects keep their colours), between is a straight line.
             regions: parts of the picture with styles, strengths and colours of their own; later ones lie over earlier
                 ones. Masks are brought to the size of each picture. `strength` and `color` are the background's.
-            blend: where regions are composed: "pixels" of a pass for each style, or "features" of the network, in one
-                pass, where strokes run across boundaries but a region can become darker or paler than its style, since
-                all see the statistics of the one picture. Pictures painted in tiles, and `from_onnx`, take pixels.
+            blend: where regions are composed: "features" of the network, so that strokes run across boundaries, or
+                "pixels" of a pass for each style, which takes two thirds of the time. Pictures painted in tiles, and
+                `from_onnx`, take pixels.
             style_weights: one for each style, >= 0, not all zero; they are divided by their sum.
             style_size: short side in pixels, 64 to 4096, at which styles are looked at.
             processing_resolution: short side in pixels, from 64, at which the network runs; lower is faster and paints

@@ -11,6 +11,7 @@ from PIL import Image
 from small_model import small_generator
 
 from hfstyle import ImageError, Region, StyleTransferPipeline
+from hfstyle.examples import example_photo
 from hfstyle.regions import MOST_REGIONS, SHAPES, region_weights, regions_from_labels
 
 SIZE = (48, 64)
@@ -282,6 +283,18 @@ def test_both_ways_to_compose_agree_away_from_the_boundary() -> None:
     for side in (slice(0, 16), slice(48, 64)):
         difference = features[:, :, side].mean((1, 2)) - pixels[:, :, side].mean((1, 2))
         assert difference.abs().max() < 0.05
+
+
+def test_bundled_weights_paint_a_region_as_they_paint_the_whole_picture() -> None:
+    """Away from the boundary, no style is led astray by what the other has painted."""
+    pipe = StyleTransferPipeline.from_pretrained()
+    photo = example_photo("astronaut").resize((256, 256))
+    inner, outer = "starry_night_van_gogh", "great_wave_hokusai"
+    region = Region("left-half", inner, feather=0)
+    painted = pipe(photo, outer, regions=[region], output_type="pt").images[0]
+    for style, side in ((inner, slice(0, 80)), (outer, slice(176, 256))):
+        whole = pipe(photo, style, output_type="pt").images[0]
+        assert (painted - whole)[:, :, side].abs().mean() < 0.01
 
 
 def test_features_are_composed_at_a_lower_resolution_too() -> None:

@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 import torch
 from hub_server import HubServer
+from PIL import Image
 from small_model import small_generator
 from torch import Tensor
 
 from hfstyle import StyleTransferPipeline, words
 from hfstyle._lexicon import label_words, words_of
 from hfstyle._palette import picture_words
+from hfstyle.images import ImageError
 from hfstyle.sampling import StyleSpace
 from hfstyle.words import WordIndex, load_text_encoder
 
@@ -155,8 +157,34 @@ def test_the_pipeline_takes_words_as_a_style() -> None:
     assert best.name == "Cubism"
     expected = pipe(photo, pipe.style_of_words("a cubist portrait"), output_type="pt").images[0]
     assert torch.equal(painted, expected)
+    assert torch.equal(pipe(photo, "a cubist portrait", output_type="pt").images[0], expected)
     with pytest.raises(ValueError, match="none of the words"):
         pipe(photo, "words:zzz", output_type="pt")
+
+
+def test_a_name_is_a_file_before_a_preset_and_a_preset_before_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    about = {"movement": "Cubism"}
+    presets = {
+        name: PIPE.encode_style(torch.rand(3, 64, 64), name=name, metadata=about)
+        for name in ("blue_cubes", "blue cubes")
+    }
+    pipe = StyleTransferPipeline(PIPE.generator, presets)
+    photo = torch.rand(3, 32, 48)
+    for name, code in presets.items():
+        named, expected = (pipe(photo, x, output_type="pt").images[0] for x in (name, code))
+        assert torch.equal(named, expected)
+    with pytest.raises(
+        ImageError, match=r"no such file, and no preset .* did you mean: blue_cubes"
+    ):
+        pipe(photo, "blue_cube", output_type="pt")
+    for absent in ("blue_cube.png", "folder/blue cubes"):
+        with pytest.raises(ImageError, match="no such file; check the path"):
+            pipe(photo, absent, output_type="pt")
+    Image.new("RGB", (64, 64), "red").save("blue_cubes", "PNG")
+    assert not torch.equal(pipe.encode_style("blue_cubes").vector, presets["blue_cubes"].vector)
 
 
 # --- encoders

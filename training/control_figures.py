@@ -83,11 +83,11 @@ def regions(pipe: StyleTransferPipeline) -> list[list[Tile]]:
         [
             Tile(photo, "Photo"),
             Tile(mask, "Mask"),
-            Tile(pipe(photo, outer, regions=region).images[0], "Two styles", "in pixels"),
+            Tile(pipe(photo, outer, regions=region).images[0], "Two styles", "in features"),
             Tile(
-                pipe(photo, outer, regions=region, blend="features").images[0],
+                pipe(photo, outer, regions=region, blend="pixels").images[0],
                 "Two styles",
-                'blend="features"',
+                'blend="pixels"',
             ),
             Tile(
                 pipe(photo, None, regions=[Region(mask, inner, feather=0.05)]).images[0],

@@ -158,6 +158,19 @@ class InstanceStatistics:
         self.taken.append(stacked)
         return stacked[0], stacked[1]
 
+    def row(self, index: int) -> InstanceStatistics:
+        """Those of picture `index` alone, from here on; of given ones only."""
+        assert self._given is not None
+        return InstanceStatistics(
+            [given[:, index : index + 1] for given in self._given[len(self.taken) :]]
+        )
+
+    def skip(self, count: int) -> None:
+        """Leave out the next `count` of given ones, which another object replayed."""
+        assert self._given is not None
+        begin = len(self.taken)
+        self.taken += self._given[begin : begin + count]
+
 
 class Modulation(nn.Module):
     """Style-dependent scale and shift of a feature map, with or without instance normalisation before it.
