@@ -137,8 +137,16 @@ class _Shared(nn.Module):
         super().__init__()
         self.part, self.pyramid = part, pyramid
 
-    def forward(self, x: Tensor, *arguments: Tensor | InstanceStatistics) -> Any:
-        """x (1, C, H, W); of the arguments, styles and given statistics have L rows -> what the part returns, blended."""
+    def forward(
+        self, x: Tensor, *arguments: Tensor | InstanceStatistics, out: Tensor | None = None
+    ) -> Any:
+        """What the part returns, blended.
+
+        Args:
+            x: (1, C, H, W).
+            arguments: of the part; styles and given statistics have L rows.
+            out: takes the one map of a part that returns one.
+        """
         blended: list[Tensor] = []
         many = False
         replayed = 0
@@ -162,7 +170,9 @@ class _Shared(nn.Module):
         for argument in arguments:
             if isinstance(argument, InstanceStatistics):
                 argument.skip(replayed)
-        return tuple(blended) if many else blended[0]
+        if many:
+            return tuple(blended)
+        return blended[0] if out is None else out.copy_(blended[0])
 
 
 def _shares(layers: Sequence[Layer], weights: Tensor) -> tuple[Tensor, list[Layer]]:

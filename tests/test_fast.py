@@ -15,6 +15,7 @@ from hfstyle.models.attention import TokenAttention
 from hfstyle.models.layers import (
     ColorTransfer,
     InstanceStatistics,
+    activate,
     conv3x3,
     double,
     halve,
@@ -64,6 +65,27 @@ def test_a_convolution_to_colours_is_the_same_in_columns_side_by_side(width: int
     layer = conv3x3(7, 3)
     torch.nn.init.normal_(layer.bias)
     torch.testing.assert_close(*both(lambda: layer(maps(7, 8, width, batch=2))), **CLOSE)
+
+
+@pytest.mark.parametrize(
+    ("size", "channels"), [((8, 16), 3), ((2, 5), 4), ((1, 2), 4), ((9, 2), 4)]
+)
+def test_a_convolution_of_what_is_written_into_its_frame(
+    size: tuple[int, int], channels: int
+) -> None:
+    torch.manual_seed(0)
+    layer, x = conv3x3(7, channels), maps(7, *size, batch=2)
+    if min(size) < 2:  # nothing to reflect, in either way
+        with torch.inference_mode(), pytest.raises(RuntimeError, match=r"[Pp]adding size"):
+            layer.of(lambda out: activate(x.clone(), out), x.shape, x)
+        return
+    torch.testing.assert_close(
+        *both(lambda: layer.of(lambda out: activate(x.clone(), out), x.shape, x)), **CLOSE
+    )
+    large = (*x.shape[:2], 2 * size[0], 2 * size[1])
+    torch.testing.assert_close(
+        *both(lambda: layer.of(lambda out: activate(double(x, out)), large, x)), **CLOSE
+    )
 
 
 @pytest.mark.parametrize("width", [16, 18])

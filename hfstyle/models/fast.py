@@ -19,6 +19,7 @@ __all__ = [
     "by_bands",
     "convolve_columns",
     "double",
+    "framed",
     "halve",
     "map_colors",
     "moments",
@@ -100,26 +101,46 @@ def _apart(side_by_side: Tensor, channels: int) -> Tensor:
     return rows.unflatten(3, (_COLUMNS, channels)).flatten(2, 3).permute(0, 3, 1, 2)
 
 
-def double(x: Tensor) -> Tensor:
+def framed(shape: Sequence[int], fill: Callable[[Tensor], object]) -> Tensor:
+    """A map (B, C, H, W) with the frame that reflection padding makes, (B, C, H + 2, W + 2) in channels-last memory.
+
+    `fill` writes the map where it will lie, which saves the copy that padding a finished one takes.
+    """
+    batch, channels, height, width = shape
+    x = torch.empty((batch, channels, height + 2, width + 2), memory_format=torch.channels_last)
+    fill(x[:, :, 1:-1, 1:-1])
+    for axis in (2, 3):  # rows first: the corners come with the columns
+        for place, source in ((0, 2), (-1, -3)):
+            x.select(axis, place).copy_(x.select(axis, source))
+    return x
+
+
+def double(x: Tensor, out: Tensor | None = None) -> Tensor:
     """Bilinear interpolation to twice the resolution, (B, C, H, W) -> (B, C, 2H, 2W), on all cores.
 
     `F.interpolate` divides a batch of channels-last pictures among them, not a picture.
     """
     rows = x.permute(0, 2, 3, 1)
-    return _double(_double(rows, 2), 1).permute(0, 3, 1, 2)
+    if out is None:
+        return _double(_double(rows, 2), 1).permute(0, 3, 1, 2)
+    _double(_double(rows, 2), 1, out.permute(0, 2, 3, 1))
+    return out
 
 
-def _double(x: Tensor, axis: int) -> Tensor:
+def _double(x: Tensor, axis: int, out: Tensor | None = None) -> Tensor:
     """Twice as many places along an axis, each a quarter of the step from its origin to the neighbour there."""
     count = x.shape[axis]
-    pairs = x.new_empty((*x.shape[: axis + 1], 2, *x.shape[axis + 1 :]))
+    if out is None:
+        pairs = x.new_empty((*x.shape[: axis + 1], 2, *x.shape[axis + 1 :]))
+    else:
+        pairs = out.unflatten(axis, (count, 2))
     left, right = pairs.unbind(axis + 1)
     former, latter = x.narrow(axis, 0, count - 1), x.narrow(axis, 1, count - 1)
     torch.lerp(latter, former, 0.25, out=left.narrow(axis, 1, count - 1))
     torch.lerp(former, latter, 0.25, out=right.narrow(axis, 0, count - 1))
     left.select(axis, 0).copy_(x.select(axis, 0))
     right.select(axis, count - 1).copy_(x.select(axis, count - 1))
-    return pairs.flatten(axis, axis + 1)
+    return out if out is not None else pairs.flatten(axis, axis + 1)
 
 
 def halve(x: Tensor) -> Tensor:

@@ -30,6 +30,7 @@ from hfstyle.models.layers import (
     conv3x3,
     double,
     halve,
+    reflected,
     standardise,
     unstandardise,
 )
@@ -278,8 +279,9 @@ class StyleGenerator(
             h = self.grain_low(h, patterns[0], style)
         for block in self.blocks_low:
             h = block(h, style, statistics)
-        tinted = plain + self.color(self.tint(h), colors)  # (B, 3, H/4, W/4)
-        h = activate(self.spread(h))  # (B, 16, H/4, W/4)
+        h = reflected(h)
+        tinted = plain + self.color(self.tint.of_padded(h), colors)  # (B, 3, H/4, W/4)
+        h = activate(self.spread.of_padded(h))  # (B, 16, H/4, W/4)
         statistics.of(fine)  # of the whole map, whatever rows of it are seen at a time
         repaint = partial(
             self._repaint,
@@ -329,9 +331,22 @@ class StyleGenerator(
         """
         given = InstanceStatistics([measured])
         fine, apart_fine = self.transfer(fine, look_fine, strength, given)
-        h = self.detail(torch.cat((double(h), double(plain).to(h.dtype), fine), dim=1))
-        h = self.refine(activate(self.modulate_detail(h, style, given)))  # (B, 12, H/2, W/2)
-        h = self.color(self.paint(activate(double(h))), colors)  # (B, 3, H, W)
+        seen = (double(h), double(plain).to(h.dtype), fine)
+        channels = sum(part.shape[1] for part in seen)
+        detail = self.detail.of(
+            lambda out: torch.cat(seen, dim=1, out=out), (len(h), channels, *fine.shape[2:]), h
+        )
+        refined = self.refine.of(
+            lambda out: activate(self.modulate_detail(detail, style, given, out=out)),
+            detail.shape,
+            detail,
+        )  # (B, 12, H/2, W/2)
+        h = self.paint.of(
+            lambda out: activate(double(refined, out)),
+            (*refined.shape[:2], *x.shape[2:]),
+            refined,
+        )
+        h = self.color(h, colors)  # (B, 3, H, W)
         # A picture whose statistics are the style's already needs no painting.
         distance = torch.stack((*apart, apart_fine)).mean(0)  # (B,)
         need = (1 - torch.exp(-distance / _ALIKE))[:, None, None, None]

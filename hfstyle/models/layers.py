@@ -29,6 +29,7 @@ __all__ = [
     "double",
     "halve",
     "moments",
+    "reflected",
     "standardise",
     "unstandardise",
 ]
@@ -57,9 +58,14 @@ def unstandardise(x: Tensor) -> Tensor:
     return x * _IMAGE_STD + _IMAGE_MEAN
 
 
-def activate(x: Tensor) -> Tensor:
-    """The one non-linearity of all networks: leaky ReLU, slope 0.2 (cheap on a CPU, no dead channels)."""
-    return F.leaky_relu(x, 0.2, inplace=not torch.is_grad_enabled())  # x is always fresh
+def activate(x: Tensor, out: Tensor | None = None) -> Tensor:
+    """The one non-linearity of all networks: leaky ReLU, slope 0.2 (cheap on a CPU, no dead channels).
+
+    Without gradients in place, or in `out`; x is always fresh.
+    """
+    if out is not None and out is not x:
+        return torch.ops.aten.leaky_relu.out(x, 0.2, out=out)
+    return F.leaky_relu(x, 0.2, inplace=not torch.is_grad_enabled())
 
 
 def add(x: Tensor, change: Tensor) -> Tensor:
@@ -67,37 +73,59 @@ def add(x: Tensor, change: Tensor) -> Tensor:
     return change.add_(x) if fast.possible(change) else x + change
 
 
-class _ReflectConv2d(nn.Conv2d):
+def reflected(x: Tensor) -> Tensor:
+    """x with the frame that a 3x3 convolution wants: (B, C, H, W) -> (B, C, H + 2, W + 2)."""
+    return in_own_type(F.pad, x, (1, 1, 1, 1), mode="reflect")
+
+
+class ReflectConv2d(nn.Conv2d):
     """A 3x3 convolution with reflection padding that stays in the compute type under autocast."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__(in_channels, out_channels, 3, stride)
 
     def forward(self, input: Tensor) -> Tensor:
-        padded = in_own_type(F.pad, input, (1, 1, 1, 1), mode="reflect")
-        if self.out_channels <= 3 and fast.possible(input) and input.shape[3] % 4 == 0:
+        return self.of_padded(reflected(input))
+
+    def of(
+        self, make: Callable[[Tensor | None], Tensor], shape: Sequence[int], near: Tensor
+    ) -> Tensor:
+        """The convolution of what `make(out)` makes, without a copy to pad it where that is possible.
+
+        Args:
+            make: returns a map, which it has written into `out` unless that is None.
+            shape: of that map, (B, C, H, W).
+            near: what it is made of.
+        """
+        if fast.possible(near) and min(shape[2:]) > 1:
+            return self.of_padded(fast.framed(shape, make))
+        return self(make(None))
+
+    def of_padded(self, padded: Tensor) -> Tensor:
+        """(B, C, H + 2, W + 2) -> (B, out_channels, H, W)."""
+        if self.out_channels <= 3 and fast.possible(padded) and padded.shape[3] % 4 == 2:
             return fast.convolve_columns(padded, self.weight, self.bias)
         return F.conv2d(padded, self.weight, self.bias, self.stride)
 
 
-def conv3x3(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
+def conv3x3(in_channels: int, out_channels: int, stride: int = 1) -> ReflectConv2d:
     """A 3x3 convolution with reflection padding: no dark or bright frame at the picture's border."""
-    layer = _ReflectConv2d(in_channels, out_channels, stride)
+    layer = ReflectConv2d(in_channels, out_channels, stride)
     nn.init.kaiming_normal_(layer.weight, a=0.2, nonlinearity="leaky_relu")
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
     return layer
 
 
-def double(x: Tensor) -> Tensor:
-    """Twice the resolution by bilinear interpolation: (B, C, H, W) -> (B, C, 2H, 2W).
+def double(x: Tensor, out: Tensor | None = None) -> Tensor:
+    """Twice the resolution by bilinear interpolation: (B, C, H, W) -> (B, C, 2H, 2W), in `out` where `fast` may write.
 
     Not by pixel shuffle: with sub-pixels of their own, short runs learn a lattice of the shuffle's period in flat
     areas (seen here, in spite of an ICNR initialisation), and the same place would be painted differently after a
     shift of the picture by a pixel.
     """
     if fast.possible(x):
-        return fast.double(x)
+        return fast.double(x, out)
     return in_own_type(F.interpolate, x, scale_factor=2, mode="bilinear", align_corners=False)
 
 
@@ -187,8 +215,15 @@ class Modulation(nn.Module):
         nn.init.normal_(self.affine.weight, std=0.5 / style_width**0.5)
         nn.init.zeros_(self.affine.bias)
 
-    def forward(self, x: Tensor, style: Tensor, statistics: InstanceStatistics) -> Tensor:
-        """x (B, C, H, W), style (B, D) -> (B, C, H, W)."""
+    def forward(
+        self,
+        x: Tensor,
+        style: Tensor,
+        statistics: InstanceStatistics,
+        *,
+        out: Tensor | None = None,
+    ) -> Tensor:
+        """x (B, C, H, W), style (B, D) -> (B, C, H, W), in `out` if that is given."""
         scale, shift = (
             self.affine(style).float()[:, :, None, None].chunk(2, dim=1)
         )  # (B, C, 1, 1) each
@@ -197,7 +232,7 @@ class Modulation(nn.Module):
             mean, rstd = statistics.of(x)
             scale = scale * rstd
             shift = shift - mean * scale
-        return torch.addcmul(shift.to(x.dtype), x, scale.to(x.dtype))  # in one pass over x
+        return torch.addcmul(shift.to(x.dtype), x, scale.to(x.dtype), out=out)  # in one pass over x
 
 
 class ColorTransfer(nn.Module):
@@ -382,8 +417,11 @@ class ModulatedBlock(nn.Module):
 
     def forward(self, x: Tensor, style: Tensor, statistics: InstanceStatistics) -> Tensor:
         """x (B, C, H, W), style (B, D) -> (B, C, H, W)."""
-        h = activate(self.modulate1(self.conv1(x), style, statistics))
-        return add(x, self.modulate2(self.conv2(h), style, statistics))
+        h = self.conv1(x)
+        h = self.conv2.of(
+            lambda out: activate(self.modulate1(h, style, statistics, out=out)), h.shape, h
+        )
+        return add(x, self.modulate2(h, style, statistics))
 
 
 class ResidualBlock(nn.Module):
@@ -398,4 +436,5 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x (B, C, H, W) -> (B, C, H, W)."""
-        return add(x, self.conv2(activate(self.conv1(x))))
+        h = self.conv1(x)
+        return add(x, self.conv2.of(lambda out: activate(h, out), h.shape, h))
