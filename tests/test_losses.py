@@ -267,6 +267,25 @@ def test_halo_loss_asks_colour_to_change_only_where_the_photo_does() -> None:
     assert losses.halo_loss(grey, content) < 1e-6  # lightness is free
 
 
+@pytest.mark.parametrize("side", [32, 96])
+def test_structure_loss_wants_dark_beside_light_to_stay_so(side: int) -> None:
+    content = torch.full((2, 3, side, side), 0.7)
+    content[:, :, 8:24, 8:24] = 0.4  # a mouth
+    strokes = 0.2 * torch.eye(2).repeat(side // 2, side // 2)
+    painted = (0.2 + 0.5 * content + strokes).clamp(0, 1)
+    mapped = 0.1 + 0.5 * content
+    mapped[:, 0] += 0.2
+    assert losses.structure_loss(mapped, content) < 1e-3
+    assert losses.structure_loss(painted, content) < 1e-3  # strokes finer than a cell are free
+    lost, inverted = torch.full_like(content, 0.5), 1 - content
+    assert losses.structure_loss(lost, content) < 0.1  # nothing to compare: no worse than flat
+    ridges = 0.5 + 0.3 * torch.sin(torch.arange(side) / 4).expand(2, 3, side, side)
+    assert losses.structure_loss(ridges, content) > 0.1
+    assert losses.structure_loss(inverted, content) > losses.structure_loss(ridges, content)
+    flat = torch.full_like(content, 0.7)
+    assert losses.structure_loss(ridges, flat) < 1e-3  # nor where the photo is flat
+
+
 def test_consistency_is_zero_for_a_painting_that_moves_with_its_photo() -> None:
     large = torch.rand(1, 3, 72, 72, generator=torch.Generator().manual_seed(0))
     output, moved = large[..., 8:, 8:], large[..., 5:69, 2:66]  # by 3 px down and 6 px right

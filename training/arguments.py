@@ -112,6 +112,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         default=10.0,
         help="colour should not change where the photo does not: no halos along edges, no rainbows in skies",
     )
+    add(
+        "--structure_weight",
+        type=float,
+        default=0.0,
+        help="what is dark beside what is light should stay so: eyes and mouths",
+    )
     add("--identity_weight", type=float, default=4.0)
     add(
         "--consistency_weight",

@@ -109,6 +109,10 @@ def perceptual_terms(
             )
         if args.halo_weight > 0:
             terms["halo"] = args.halo_weight * losses.halo_loss(output, batch.content)
+        if args.structure_weight > 0:
+            terms["structure"] = args.structure_weight * losses.structure_loss(
+                output, batch.content
+            )
         if batch.own:
             terms["identity"] = args.identity_weight * losses.identity_loss(
                 painted.identity, batch.themselves
