@@ -243,6 +243,7 @@ def _draw_losses(d: _Drawing) -> None:
         "local": "each place like some place of y",
         "colour": "mean and covariance of y’s pixels",
         "halo": "colour changes where x changes",
+        "structure": "dark beside light in x stays so",
         "identity": "a picture in its own style is itself",
         "consistency": "x moved, with noise, is painted alike",
         "contrast": "the output’s code is nearest to c",
@@ -250,8 +251,8 @@ def _draw_losses(d: _Drawing) -> None:
         "D’s own": "hinge on real and fake, R1 on reals",
     }
     for i, (name, meaning) in enumerate(terms.items()):
-        d.text(848, 622 + 19 * i, name)
-        d.text(932, 622 + 19 * i, meaning, "dim")
+        d.text(848, 620 + 17.5 * i, name)
+        d.text(932, 620 + 17.5 * i, meaning, "dim")
     d.text(848, 835, "style, texture: the target moves from x to y with s", "dim")
 
 
