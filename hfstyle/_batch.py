@@ -11,13 +11,11 @@ from typing import Final
 
 from PIL import Image
 
-from hfstyle._controls import RANDOM_PREFIX
 from hfstyle._sources import Source
 from hfstyle._terminal import UsageError, reason
 from hfstyle.images import ImageError, Picture, encode_image, list_images, load_image
 from hfstyle.pipeline import StyleTransferPipeline
 from hfstyle.style import StyleCode
-from hfstyle.words import WORDS_PREFIX
 
 __all__ = ["Inputs", "Outputs", "Photo", "Row", "find_style", "style_label", "write_to_stdout"]
 
@@ -183,23 +181,13 @@ def style_label(styles: Sequence[str]) -> str:
 
 
 def find_style(pipe: StyleTransferPipeline, style: str, style_size: int) -> StyleCode:
-    """A preset's name, "words:TEXT", "random:SEED", or a file: a style code or a picture."""
-    if style.startswith((WORDS_PREFIX, RANDOM_PREFIX)):
-        return pipe.encode_style(style)
-    path = Path(style)
-    if style in pipe.presets:
-        return pipe.preset(style)
-    if path.is_dir():
+    """As the pipeline finds a style; what to do with a folder is said."""
+    if os.path.isdir(style) and style not in pipe.presets:
         raise ValueError(
             f"{style} is a folder; `hfstyle encode {style} -o FILE.style.safetensors` makes one "
             "style of its pictures"
         )
-    if path.exists() or path.suffix or len(path.parts) > 1:
-        return pipe.encode_style(path, style_size=style_size)
-    try:
-        return pipe.preset(style)
-    except ValueError as error:
-        raise ValueError(f"{style!r} is not a file, and {error}") from error
+    return pipe.encode_style(style, style_size=style_size)
 
 
 def write_to_stdout(image: Image.Image, suffix: str, quality: int) -> None:

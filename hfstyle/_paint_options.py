@@ -25,8 +25,9 @@ Paint photos in the style of a picture. The result has the size of the photo. Th
 the files written are printed on standard output.
 
 A STYLE is a picture, a style code (*.safetensors, made by `hfstyle encode`), the name of
-a bundled style (`hfstyle styles`), words:TEXT, or random:SEED. With several --style, each photo
-is painted in each style; with --style-weights, in their mixture.
+a bundled style (`hfstyle styles`), words that describe it (words:TEXT for one alone), or
+random:SEED. With several --style, each photo is painted in each style; with --style-weights,
+in their mixture.
 """
 
 _STYLIZE_EXAMPLES: Final = """\

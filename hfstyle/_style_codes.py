@@ -88,20 +88,22 @@ class StyleCodes(StyleControls, Painter):
         return replace(code, name=name)
 
     def _style_by_name(self, style: str) -> StyleCode | None:
-        """The style that a text means which is no file: "words:TEXT", "random:SEED", a preset, several words.
+        """The style that a text means which is no file: a preset, "words:TEXT", "random:SEED", several words.
 
-        Raises ImageError for one word that is neither a file nor a preset.
+        Raises ImageError for one word that is neither a preset nor a file.
         """
+        if style in self.presets:
+            return self.presets[style]
         if (code := self._style_by_prefix(style)) is not None:
             return code
         if os.path.exists(style) or os.path.basename(style) != style or os.path.splitext(style)[1]:
             return None
-        if len(style.split()) > 1 and style not in self.presets:
+        if len(style.split()) > 1:
             return self.style_of_words(style)
         try:
             return self.preset(style)
         except ValueError as error:
-            raise ImageError(f"{style}: there is no such file, and {error}") from None
+            raise ImageError(f"{style!r} is not a file, and {error}") from None
 
     def _encode(self, view: Tensor) -> StyleCode:
         """view (3, h, w) float32 in [0, 1] -> its code, without a name, from memory if it was seen lately."""

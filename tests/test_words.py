@@ -162,7 +162,7 @@ def test_the_pipeline_takes_words_as_a_style() -> None:
         pipe(photo, "words:zzz", output_type="pt")
 
 
-def test_a_name_is_a_file_before_a_preset_and_a_preset_before_words(
+def test_a_name_is_a_preset_before_a_file_and_a_file_before_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -176,15 +176,16 @@ def test_a_name_is_a_file_before_a_preset_and_a_preset_before_words(
     for name, code in presets.items():
         named, expected = (pipe(photo, x, output_type="pt").images[0] for x in (name, code))
         assert torch.equal(named, expected)
-    with pytest.raises(
-        ImageError, match=r"no such file, and no preset .* did you mean: blue_cubes"
-    ):
+    with pytest.raises(ImageError, match=r"is not a file, and no preset .* did you mean: blue_c"):
         pipe(photo, "blue_cube", output_type="pt")
     for absent in ("blue_cube.png", "folder/blue cubes"):
         with pytest.raises(ImageError, match="no such file; check the path"):
             pipe(photo, absent, output_type="pt")
-    Image.new("RGB", (64, 64), "red").save("blue_cubes", "PNG")
-    assert not torch.equal(pipe.encode_style("blue_cubes").vector, presets["blue_cubes"].vector)
+    for name in ("blue_cubes", "a cubist portrait"):
+        Image.new("RGB", (64, 64), "red").save(name, "PNG")
+    assert torch.equal(pipe.encode_style("blue_cubes").vector, presets["blue_cubes"].vector)
+    red = pipe.encode_style(Image.new("RGB", (64, 64), "red"))
+    assert torch.equal(pipe.encode_style("a cubist portrait").vector, red.vector)
 
 
 # --- encoders
