@@ -268,20 +268,20 @@ class _Level:
 
     def _measure(self) -> list[Tensor]:
         """The statistics of the whole picture: K of shape (2, 1, C, 1, 1)."""
-        sample = self._sample()
+        sample, below = self._sample()
         drawn = _Sample()
         steps_left = _MEASURE_PASSES * len(self._measured)
-        self._run(sample, drawn)
+        self._run(sample, drawn, below)
         for _ in range(_MEASURE_PASSES):
             whole = _Whole(drawn.taken)
             for tile in self._measured:
-                seen, _ = self._read(tile)
+                seen, over = self._read(tile)
                 whole.begin(tile, seen.shape[2])
                 with suppress(_Measured):
-                    self._run(seen, whole)
+                    self._run(seen, whole, over)
                 self._steps.step()
             corrected = _Sample(whole.statistics(), drawn.own)
-            self._run(sample, corrected)
+            self._run(sample, corrected, below)
             shift = max(
                 ((new[0] - old[0]).abs() * new[1]).mean().item()
                 for new, old in zip(corrected.taken, drawn.taken, strict=True)
@@ -293,8 +293,8 @@ class _Level:
         self._steps.done += steps_left  # a pass that was not needed counts as done
         return drawn.taken
 
-    def _sample(self) -> Tensor:
-        """(B, 3, h, w): pieces from all over the picture, no more pixels than a tile has."""
+    def _sample(self) -> tuple[Tensor, Tensor | None]:
+        """As `_see`, (B, 3, h, w): pieces from all over the picture, no more pixels than a tile has."""
         height, width = self._lengths()
         h, w = min(_PIECE, height), min(_PIECE, width)
         fewest, most = _PIECES
@@ -305,8 +305,10 @@ class _Level:
             [place // self._multiple * self._multiple for place in _spread(room, number)]
             for room, number in ((height - h, rows), (width - w, columns))
         )
-        pieces = [self._see(slice(y, y + h), slice(x, x + w))[0] for y in tops for x in lefts]
-        return torch.cat(pieces).contiguous(memory_format=torch.channels_last)
+        pieces = [self._see(slice(y, y + h), slice(x, x + w)) for y in tops for x in lefts]
+        seen = torch.cat([one for one, _ in pieces]).contiguous(memory_format=torch.channels_last)
+        below = [over for _, over in pieces if over is not None]
+        return seen, torch.cat(below) if below else None
 
 
 def _scaled(span: slice, doublings: int) -> slice:
