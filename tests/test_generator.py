@@ -12,7 +12,7 @@ from torch import Tensor
 from toy_training import SMALL_GENERATOR
 
 from hfstyle.models.generator import StyleGenerator
-from hfstyle.models.layers import Grain, InstanceStatistics
+from hfstyle.models.layers import ColorTransfer, Grain, InstanceStatistics, standardise
 from hfstyle.models.style_encoder import Condition
 
 
@@ -72,6 +72,19 @@ def test_a_picture_styled_by_itself_stays_itself_at_one_level() -> None:
         other = generator(picture, generator.encode(picture.flip(0)), torch.ones(2))
     torch.testing.assert_close(output, picture, atol=1e-3, rtol=0)
     assert (output - picture).abs().mean() < 0.1 * (other - picture).abs().mean()
+
+
+@pytest.mark.parametrize("amplitude", [1.0, 8.0])
+def test_whatever_is_painted_has_the_colours_of_the_style(amplitude: float) -> None:
+    """Even by a network that exaggerates its strokes: their contrast is taken from that of the whole."""
+    generator = small_generator()
+    with torch.no_grad():
+        generator.paint.weight.mul_(amplitude)
+    content, style = pictures(2, 3, 96, 128), 0.35 + 0.3 * pictures(2, 3, 96, 96, seed=4)
+    with torch.inference_mode():
+        painted = generator(content, generator.encode(style), torch.ones(2))
+    found, wanted = (ColorTransfer.measure(standardise(x)) for x in (painted, style))
+    torch.testing.assert_close(found, wanted, atol=0.02, rtol=0)
 
 
 @pytest.mark.parametrize("size", [(64, 64), (96, 160), (128, 64), (32 * 3, 32 * 5)])
