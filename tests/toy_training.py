@@ -101,6 +101,7 @@ def toy_arguments(toy: Path, output_dir: Path, **changes: object) -> list[str]:
         "max_train_steps": 4,
         "adversarial_start": 1,
         "adversarial_ramp": 2,
+        "contrast_weight": 0.1,
         "lr_scheduler": "constant",
         "logging_steps": 1,
         "validation_steps": 0,

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from typing import Final
 
 __all__ = ["parse_args"]
+
+# Weights of losses and layers are those that the published model was trained with last.
+_STYLE_LAYERS: Final = {
+    "relu1_1": 0.6,
+    "relu2_1": 0.8,
+    "relu3_1": 1.6,
+    "relu4_1": 1.1,
+    "relu5_1": 0.8,
+}
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -91,43 +101,42 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
     add = parser.add_argument_group("losses").add_argument
     add("--content_layers", nargs="+", default=["relu4_1", "relu5_1"])
-    add(
-        "--style_layers", nargs="+", default=["relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"]
-    )
+    add("--style_layers", nargs="+", default=list(_STYLE_LAYERS))
     add(
         "--style_layer_weights",
         type=float,
         nargs="+",
-        help="of --style_layers in the style loss, one for each; by default all 1",
+        help="of --style_layers in the style loss, one for each; by default those of the published weights, or all 1 with "
+        "other layers",
     )
     add("--local_layers", nargs="+", default=["relu3_1", "relu4_1"])
-    add("--content_weight", type=float, default=1.0)
-    add("--style_weight", type=float, default=4.0)
-    add("--texture_weight", type=float, default=2.0, help="channel covariances")
-    add("--local_weight", type=float, default=2.0, help="nearest style features at every place")
-    add("--color_weight", type=float, default=1.0, help="mean and covariance of the pixels")
+    add("--content_weight", type=float, default=0.3)
+    add("--style_weight", type=float, default=14.0)
+    add("--texture_weight", type=float, default=4.0, help="channel covariances")
+    add("--local_weight", type=float, default=4.0, help="nearest style features at every place")
+    add("--color_weight", type=float, default=4.0, help="mean and covariance of the pixels")
     add(
         "--halo_weight",
         type=float,
-        default=10.0,
+        default=40.0,
         help="colour should not change where the photo does not: no halos along edges, no rainbows in skies",
     )
     add(
         "--structure_weight",
         type=float,
-        default=0.0,
+        default=2.0,
         help="what is dark beside what is light should stay so: eyes and mouths",
     )
-    add("--identity_weight", type=float, default=4.0)
+    add("--identity_weight", type=float, default=8.0)
     add(
         "--consistency_weight",
         type=float,
-        default=10.0,
+        default=40.0,
         help="a photo moved by a few pixels, with a little noise, is painted alike",
     )
-    add("--contrast_weight", type=float, default=0.1)
+    add("--contrast_weight", type=float, default=0.0)
     add("--style_normalisation", choices=("pair", "energy"), default="pair")
-    add("--adversarial_weight", type=float, default=0.05)
+    add("--adversarial_weight", type=float, default=0.25)
     add("--gan_loss", choices=("minimax", "nonsaturating", "hinge"), default="hinge")
     add(
         "--mismatched_weight",
@@ -135,7 +144,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         default=0.5,
         help="reals with a wrong style or a wrong content view",
     )
-    add("--r1_gamma", type=float, default=1.0)
+    add("--r1_gamma", type=float, default=0.1)
     add("--r1_interval", type=int, default=16)
     add(
         "--adversarial_start", type=int, default=2000, help="step at which the discriminator enters"
@@ -144,7 +153,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add(
         "--full_strength_share",
         type=float,
-        default=0.5,
+        default=0.6,
         help="share of pairs at strength 1; the others draw it uniformly from [0, 1]",
     )
     add(
@@ -234,7 +243,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
             f"{args.resolution}"
         )
     if args.style_layer_weights is None:
-        args.style_layer_weights = [1.0] * len(args.style_layers)
+        published = args.style_layers == list(_STYLE_LAYERS)
+        args.style_layer_weights = [
+            _STYLE_LAYERS[name] if published else 1.0 for name in args.style_layers
+        ]
     if len(args.style_layer_weights) != len(args.style_layers):
         parser.error(
             f"--style_layer_weights: {len(args.style_layer_weights)} numbers for {len(args.style_layers)} --style_layers; "
