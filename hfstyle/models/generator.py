@@ -300,7 +300,7 @@ class StyleGenerator(
         # Strokes have added to the contrast: the style's colours once more, now of all that is painted.
         painted = unstandardise(self.recolor(painted, colors, statistics))
         weight = strength[:, None, None, None].to(over.dtype)
-        return (over + weight * (painted.to(over.dtype) - over)).clamp(0, 1)
+        return torch.lerp(over, painted.to(over.dtype), weight).clamp(0, 1)
 
     def _repaint(
         self,

@@ -55,7 +55,7 @@ def standardise(image: Tensor) -> Tensor:
 
 def unstandardise(x: Tensor) -> Tensor:
     """The inverse of `standardise`."""
-    return x * _IMAGE_STD + _IMAGE_MEAN
+    return (x * _IMAGE_STD).add_(_IMAGE_MEAN)
 
 
 def activate(x: Tensor, out: Tensor | None = None) -> Tensor:
