@@ -149,16 +149,12 @@ class _Shared(nn.Module):
         """
         blended: list[Tensor] = []
         many = False
-        replayed = 0
         for index, share in enumerate(self.pyramid.at(x)):
             own = [
                 argument[index : index + 1] if isinstance(argument, Tensor) else argument.row(index)
                 for argument in arguments
             ]
             found = self.part(x, *own)
-            replayed = max(
-                (len(a.taken) for a in own if isinstance(a, InstanceStatistics)), default=0
-            )
             many = isinstance(found, tuple)
             for number, value in enumerate(found if many else (found,)):
                 # Maps (1, C, H, W) take the share of each place, numbers (1,) that of the picture.
@@ -167,9 +163,9 @@ class _Shared(nn.Module):
                     blended.append(value * weight)
                 else:
                     blended[number].addcmul_(value, weight)
-        for argument in arguments:
-            if isinstance(argument, InstanceStatistics):
-                argument.skip(replayed)
+        for given, replayed in zip(arguments, own, strict=True):
+            if isinstance(given, InstanceStatistics) and isinstance(replayed, InstanceStatistics):
+                given.skip(len(replayed.taken))
         if many:
             return tuple(blended)
         return blended[0] if out is None else out.copy_(blended[0])

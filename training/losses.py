@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hfstyle.models.layers import moments
+from hfstyle.models.layers import luminance, moments
 
 __all__ = [
     "GanLoss",
@@ -46,7 +46,6 @@ GanLoss = Literal["minimax", "nonsaturating", "hinge"]
 Features = dict[str, Tensor]
 
 _ROOT_EPS = 0.01  # keeps the root's slope finite at the target
-_LUMA = (0.299, 0.587, 0.114)
 _STRUCTURE_WINDOW = 7  # cells
 _STRUCTURE_FLOOR = 0.04**2  # below this variance of lightness, a window of the photo is flat
 
@@ -207,10 +206,7 @@ def structure_loss(output: Tensor, content: Tensor) -> Tensor:
     Args:
         output, content: (B, 3, S, S) in [0, 1], S >= 28; below 56, the second resolution is left out.
     """
-    luma = output.new_tensor(_LUMA, dtype=torch.float32)
-    pair = torch.stack(
-        [torch.einsum("bchw,c->bhw", picture.float(), luma) for picture in (output, content)], dim=1
-    )
+    pair = torch.cat((luminance(output), luminance(content)), dim=1)  # (B, 2, S, S)
     terms: list[Tensor] = []
     for cell in (4, 8):
         cells = F.avg_pool2d(pair, cell)  # (B, 2, S / cell, S / cell)

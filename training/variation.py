@@ -16,9 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["vary_colors", "vary_patterns"]
+from hfstyle.models.layers import luminance
 
-_LUMA: Final = (0.299, 0.587, 0.114)
+__all__ = ["vary_colors", "vary_patterns"]
 
 
 def vary_colors(crops: Tensor, share: float) -> Tensor:
@@ -59,13 +59,8 @@ def _colors(crops: Tensor) -> tuple[Tensor, Tensor]:
     return crops.mean((0, 2, 3), keepdim=True), crops.std((0, 2, 3), keepdim=True) + 0.02
 
 
-def _lightness(crops: Tensor) -> Tensor:
-    """(K, 3, S, S) -> (K, 1, S, S)."""
-    return torch.einsum("kchw,c->khw", crops, crops.new_tensor(_LUMA))[:, None]
-
-
 def _graded(crops: Tensor) -> Tensor:
-    light = _lightness(crops)
+    light = luminance(crops)
     # A turn about the grey axis (Rodrigues), and a stretch away from it.
     angle, saturation = random.uniform(-math.pi, math.pi), math.exp(random.uniform(-0.5, 1.0))
     axis = 3**-0.5
@@ -138,7 +133,7 @@ def _poster(crops: Tensor) -> Tensor:
 
 def _hatching(crops: Tensor) -> Tensor:
     """Lines of one direction, thicker where it is dark, in two colours of the painting or in black on white."""
-    light = _lightness(crops)
+    light = luminance(crops)
     height, width = crops.shape[2:]
     angle, distance = random.uniform(0, math.pi), random.uniform(3, 8)
     rows = torch.arange(height, device=crops.device)[:, None]

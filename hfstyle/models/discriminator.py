@@ -13,12 +13,10 @@ import torch.nn.functional as F
 from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
-from hfstyle.models.layers import activate
+from hfstyle.models.layers import activate, luminance
 from hfstyle.models.loading import MODEL_CARD_TEMPLATE, absent_told, load_strictly
 
 __all__ = ["StyleDiscriminator", "content_view"]
-
-_LUMA = (0.299, 0.587, 0.114)
 
 
 def content_view(image: Tensor, factor: int = 8) -> Tensor:
@@ -34,8 +32,7 @@ def content_view(image: Tensor, factor: int = 8) -> Tensor:
     Returns:
         (B, 1, H / factor, W / factor) float32, zero mean and about unit deviation per picture.
     """
-    weights = torch.tensor(_LUMA, device=image.device).view(1, 3, 1, 1)
-    view = F.avg_pool2d((image.float() * weights).sum(1, keepdim=True), factor)
+    view = F.avg_pool2d(luminance(image), factor)
     variance, mean = torch.var_mean(view, dim=(2, 3), keepdim=True, correction=0)
     return (view - mean) * torch.rsqrt(variance + 1e-3)
 

@@ -120,27 +120,22 @@ def double(x: Tensor, out: Tensor | None = None) -> Tensor:
 
     `F.interpolate` divides a batch of channels-last pictures among them, not a picture.
     """
-    rows = x.permute(0, 2, 3, 1)
-    if out is None:
-        return _double(_double(rows, 2), 1).permute(0, 3, 1, 2)
-    _double(_double(rows, 2), 1, out.permute(0, 2, 3, 1))
-    return out
+    rows = None if out is None else out.permute(0, 2, 3, 1)
+    return _double(_double(x.permute(0, 2, 3, 1), 2), 1, rows).permute(0, 3, 1, 2)
 
 
 def _double(x: Tensor, axis: int, out: Tensor | None = None) -> Tensor:
     """Twice as many places along an axis, each a quarter of the step from its origin to the neighbour there."""
     count = x.shape[axis]
     if out is None:
-        pairs = x.new_empty((*x.shape[: axis + 1], 2, *x.shape[axis + 1 :]))
-    else:
-        pairs = out.unflatten(axis, (count, 2))
-    left, right = pairs.unbind(axis + 1)
+        out = x.new_empty((*x.shape[:axis], 2 * count, *x.shape[axis + 1 :]))
+    left, right = out.unflatten(axis, (count, 2)).unbind(axis + 1)
     former, latter = x.narrow(axis, 0, count - 1), x.narrow(axis, 1, count - 1)
     torch.lerp(latter, former, 0.25, out=left.narrow(axis, 1, count - 1))
     torch.lerp(former, latter, 0.25, out=right.narrow(axis, 0, count - 1))
     left.select(axis, 0).copy_(x.select(axis, 0))
     right.select(axis, count - 1).copy_(x.select(axis, count - 1))
-    return out if out is not None else pairs.flatten(axis, axis + 1)
+    return out
 
 
 def halve(x: Tensor) -> Tensor:

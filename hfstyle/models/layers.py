@@ -28,6 +28,7 @@ __all__ = [
     "conv3x3",
     "double",
     "halve",
+    "luminance",
     "moments",
     "reflected",
     "standardise",
@@ -36,6 +37,7 @@ __all__ = [
 
 # Centre and spread of photographs in [0, 1], all channels alike, so that grey stays grey.
 _IMAGE_MEAN, _IMAGE_STD = 0.45, 0.25
+_LUMA = (0.299, 0.587, 0.114)
 
 # Lightness, red against blue, green against both: orthonormal, and nearly uncorrelated in photographs.
 _OPPONENT = (
@@ -58,12 +60,18 @@ def unstandardise(x: Tensor) -> Tensor:
     return (x * _IMAGE_STD).add_(_IMAGE_MEAN)
 
 
+def luminance(image: Tensor) -> Tensor:
+    """(B, 3, H, W) in [0, 1] -> (B, 1, H, W) float32, by the weights of ITU-R BT.601."""
+    weights = torch.tensor(_LUMA, device=image.device).view(1, 3, 1, 1)
+    return (image.float() * weights).sum(1, keepdim=True)
+
+
 def activate(x: Tensor, out: Tensor | None = None) -> Tensor:
     """The one non-linearity of all networks: leaky ReLU, slope 0.2 (cheap on a CPU, no dead channels).
 
     Without gradients in place, or in `out`; x is always fresh.
     """
-    if out is not None and out is not x:
+    if out is not None:
         return torch.ops.aten.leaky_relu.out(x, 0.2, out=out)
     return F.leaky_relu(x, 0.2, inplace=not torch.is_grad_enabled())
 
