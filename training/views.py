@@ -74,11 +74,12 @@ def _without_border(pictures: Tensor) -> Tensor:
 
 
 def move(content: Tensor) -> tuple[Tensor, int, int]:
-    """The contents moved down and right by 0, 4 or 8 px, with noise; and these two numbers.
+    """The contents moved down and right by 0 to 8 px, with noise; and these two numbers.
 
-    By multiples of 4, so that the generator's grain can be moved along.
+    By any number of pixels: as long as photos were moved by multiples of 4 px, the cells of the generator's maps, it
+    drew a weave on the grid of these cells.
     """
-    down, right = (4 * int(torch.randint(MOVE_MARGIN // 8 + 1, ())) for _ in range(2))
+    down, right = (int(torch.randint(MOVE_MARGIN // 2 + 1, ())) for _ in range(2))
     padded = F.pad(content, (right, 0, down, 0), mode="reflect")
     moved = padded[..., : content.shape[2], : content.shape[3]]
     return (moved + _NOISE * torch.randn_like(moved)).clamp(0, 1), down, right

@@ -1,0 +1,39 @@
+"""What a training step looks at: moved photos and the views of the losses."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from training.losses import consistency_loss
+from training.views import MOVE_MARGIN, loss_view, move, random_places
+
+
+def test_photos_move_by_any_number_of_pixels_and_the_loss_moves_them_back() -> None:
+    torch.manual_seed(0)
+    photo = torch.rand(1, 3, 64, 64)
+    seen = set()
+    for _ in range(200):
+        moved, down, right = move(photo)
+        seen |= {down, right}
+        assert moved.shape == photo.shape
+        assert 0 <= moved.amin() and moved.amax() <= 1
+        loss = consistency_loss(photo, moved, down, right, MOVE_MARGIN)
+        assert loss < 0.02, f"moved by {down}, {right}"  # the noise alone
+    assert seen == set(range(MOVE_MARGIN // 2 + 1))
+
+
+@pytest.mark.parametrize(("step", "side"), [(0, 160), (1, 128), (2, 80)])
+def test_losses_see_three_views_in_turn(step: int, side: int) -> None:
+    pictures = torch.rand(2, 3, 192, 192)
+    assert loss_view(step, 128)(pictures).shape == (2, 3, side, side)
+    assert loss_view(step + 3, 128)(pictures).shape == (2, 3, side, side)
+
+
+def test_places_on_the_grain_are_whole_cells_or_none() -> None:
+    torch.manual_seed(0)
+    places = random_places(400, 0.5, torch.device("cpu"))
+    without = (places < 0).all(1)
+    assert 150 < int(without.sum()) < 250
+    assert (places % 4 == 0).all()
+    assert ((places < 0).all(1) | (places >= 0).all(1)).all()
