@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from training.losses import consistency_loss
-from training.views import MOVE_MARGIN, loss_view, move, random_places
+from training.views import MOVE_MARGIN, coarse_view, loss_view, move, random_places, resized
 
 
 def test_photos_move_by_any_number_of_pixels_and_the_loss_moves_them_back() -> None:
@@ -38,3 +38,18 @@ def test_places_on_the_grain_are_whole_cells_or_none() -> None:
     assert 150 < int(without.sum()) < 250
     assert (places % 4 == 0).all()
     assert ((places < 0).all(1) | (places >= 0).all(1)).all()
+
+
+@pytest.mark.parametrize("side", [64, 96, 160, 192, 256])
+def test_coarse_paintings_are_seen_as_finished_ones_are(side: int) -> None:
+    torch.manual_seed(0)
+    coarse = resized(torch.rand(2, 3, 8, 8), side // 2)
+    finished = resized(coarse, side)
+    assert coarse_view(0) is None
+    assert coarse_view(1) is None
+    look = coarse_view(2)
+    assert look is not None
+    seen = look(coarse)
+    expected = loss_view(2, 64)(finished)
+    assert seen.shape == expected.shape
+    assert (seen - expected).abs().mean() < 0.02

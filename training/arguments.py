@@ -113,6 +113,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--content_weight", type=float, default=0.3)
     add("--style_weight", type=float, default=14.0)
     add("--texture_weight", type=float, default=4.0, help="channel covariances")
+    add(
+        "--coarse_weight",
+        type=float,
+        default=1.5,
+        help="style and texture of the painting of the generator's coarser level, as a multiple of both: large strokes; in a "
+        "third of the steps",
+    )
     add("--local_weight", type=float, default=4.0, help="nearest style features at every place")
     add("--color_weight", type=float, default=4.0, help="mean and covariance of the pixels")
     add(

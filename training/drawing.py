@@ -240,6 +240,7 @@ def _draw_losses(d: _Drawing) -> None:
         "content": "deep features of x, normalised",
         "style": "means and deviations of y’s features",
         "texture": "covariances of y’s features",
+        "coarse": "both, of what the coarse level paints",
         "local": "each place like some place of y",
         "colour": "mean and covariance of y’s pixels",
         "halo": "colour changes where x changes",
@@ -251,8 +252,8 @@ def _draw_losses(d: _Drawing) -> None:
         "D’s own": "hinge on real and fake, R1 on reals",
     }
     for i, (name, meaning) in enumerate(terms.items()):
-        d.text(848, 620 + 17.5 * i, name)
-        d.text(932, 620 + 17.5 * i, meaning, "dim")
+        d.text(848, 620 + 16.2 * i, name)
+        d.text(932, 620 + 16.2 * i, meaning, "dim")
     d.text(848, 835, "style, texture: the target moves from x to y with s", "dim")
 
 

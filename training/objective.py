@@ -6,6 +6,7 @@ B pairs · F of them at full strength · S side of a crop · D style width
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -35,6 +36,7 @@ class Painted(NamedTuple):
         output: (B, 3, S, S), the pairs.
         identity: (own, 3, S, S), pictures styled by themselves.
         repeated: (again, 3, S, S), the first outputs once more, of moved contents.
+        coarse: (B or 0, 3, S/2, S/2), what the pairs were painted over, by the generator's coarser level.
         codes: (B, D), vectors of the styles.
         output_codes: (F or 0, D), vectors of the first outputs' own styles.
     """
@@ -42,6 +44,7 @@ class Painted(NamedTuple):
     output: Tensor
     identity: Tensor
     repeated: Tensor
+    coarse: Tensor
     codes: Tensor
     output_codes: Tensor
 
@@ -50,6 +53,7 @@ def perceptual_terms(
     args: Any,
     perceptual: Perceptual,
     look: Callable[[Tensor], Tensor],
+    look_coarse: Callable[[Tensor], Tensor] | None,
     batch: Batch,
     painted: Painted,
 ) -> dict[str, Tensor]:
@@ -59,6 +63,7 @@ def perceptual_terms(
         args: the weights.
         perceptual: what compares pictures.
         look: the view of pictures that this step's losses have.
+        look_coarse: that of coarse paintings, in which they can be compared with `look(batch.style)`; or None.
         batch: what was painted.
         painted: what came of it.
     """
@@ -72,6 +77,8 @@ def perceptual_terms(
             style=look(batch.style),
         ),
     }
+    if args.coarse_weight > 0 and look_coarse and len(painted.coarse):
+        seen["coarse"] = perceptual.network(look_coarse(painted.coarse), perceptual.layers)
     with torch.autocast(output.device.type, enabled=False):
         stats = {
             name: losses.measure({k: f for k, f in features.items() if k in args.style_layers})
@@ -79,22 +86,21 @@ def perceptual_terms(
         }
         strength = batch.strength[: len(output)]
         target = losses.interpolate(stats["content"], stats["style"], strength)
+        others = target, stats["content"], stats["style"]
+        in_style = partial(
+            losses.style_loss, normalise=args.style_normalisation, weights=perceptual.layer_weights
+        )
         terms = {
             "content": args.content_weight
             * losses.content_loss(seen["output"], seen["content"], args.content_layers),
-            "style": args.style_weight
-            * losses.style_loss(
-                stats["output"],
-                target,
-                stats["content"],
-                stats["style"],
-                args.style_normalisation,
-                perceptual.layer_weights,
-            ),
+            "style": args.style_weight * in_style(stats["output"], *others),
         }
         if args.texture_weight > 0:
-            terms["texture"] = args.texture_weight * losses.texture_loss(
-                stats["output"], target, stats["content"], stats["style"]
+            terms["texture"] = args.texture_weight * losses.texture_loss(stats["output"], *others)
+        if "coarse" in seen:
+            terms["coarse"] = args.coarse_weight * (
+                args.style_weight * in_style(stats["coarse"], *others)
+                + args.texture_weight * losses.texture_loss(stats["coarse"], *others)
             )
         if args.local_weight > 0:
             terms["local"] = args.local_weight * losses.local_loss(

@@ -46,7 +46,7 @@ from training.optimisation import (
 from training.perceptual import load_perceptual
 from training.report import Log, export, push, save_curves, save_grid
 from training.stopping import StopRequest, any_process
-from training.views import loss_view, resized
+from training.views import coarse_view, loss_view, resized
 
 logger = get_logger(__name__)
 
@@ -61,14 +61,19 @@ class GeneratorStep(nn.Module):
 
     def forward(
         self, content: Tensor, style: Tensor, strength: Tensor, grain: Tensor, encoded: int
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Paint (B, 3, S, S); also the styles' code vectors (B, D) and those of the first `encoded` outputs."""
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Paint (B, 3, S, S); also the coarser level's (B, 3, S/2, S/2), and code vectors (B, D) of the styles and of `encoded` outputs.
+
+        Of a generator with one level, the coarser paintings are (0, 3, S, S).
+        """
         condition = self.generator.encode(style)
-        output = self.generator(content, condition, strength, grain=grain)
+        coarser: list[Tensor] = []
+        output = self.generator(content, condition, strength, grain=grain, coarser=coarser)
+        coarse = coarser[-1] if coarser else output[:0]
         if not encoded:
-            return output, condition.vector, condition.vector[:0]
+            return output, coarse, condition.vector, condition.vector[:0]
         painted = resized(output[:encoded], self.loss_resolution)
-        return output, condition.vector, self.generator.encode(painted).vector
+        return output, coarse, condition.vector, self.generator.encode(painted).vector
 
 
 def open_perceptual(args: Any, device: torch.device) -> Perceptual:
@@ -198,7 +203,7 @@ def main(args: Any) -> None:
         measured: dict[str, Tensor] = {}
 
         with accelerator.accumulate(step_module, discriminator):
-            outputs, codes, output_codes = step_module(
+            outputs, coarse, codes, output_codes = step_module(
                 batch.all_content,
                 batch.all_style,
                 batch.strength,
@@ -206,7 +211,7 @@ def main(args: Any) -> None:
                 full if contrasting else 0,
             )
             codes = codes[:size]
-            painted = Painted(*batch.split(outputs), codes, output_codes)
+            painted = Painted(*batch.split(outputs), coarse[:size], codes, output_codes)
             seen_content, seen_output = look(batch.content[:full]), look(painted.output[:full])
             finite = True
 
@@ -231,7 +236,9 @@ def main(args: Any) -> None:
             # 2. The generator's move, the discriminator frozen.
             bare_discriminator.requires_grad_(False)
             with accelerator.autocast():
-                terms = perceptual_terms(args, perceptual, look, batch, painted)
+                terms = perceptual_terms(
+                    args, perceptual, look, coarse_view(counters.step), batch, painted
+                )
                 if playing and adversarial_weight > 0:
                     terms["adversarial"] = adversarial_term(
                         args, bare_discriminator, seen_content, seen_output, codes[:full],

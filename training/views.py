@@ -15,6 +15,7 @@ from torch import Tensor, nn
 __all__ = [
     "MOVE_MARGIN",
     "channels_last",
+    "coarse_view",
     "loss_view",
     "move",
     "no_grad_features",
@@ -59,18 +60,33 @@ def loss_view(step: int, loss_side: int) -> Callable[[Tensor], Tensor]:
         return lambda pictures: channels_last(_without_border(pictures))
     if step % 3 == 1:
         return lambda pictures: channels_last(resized(pictures, loss_side))
-    return lambda pictures: channels_last(_halved(_without_border(pictures)))
+    return lambda pictures: _half_view(pictures, pictures.shape[2])
 
 
-def _halved(pictures: Tensor) -> Tensor:
-    """At half the resolution, or what is a multiple of 16 px below that, but at least 32 px."""
-    return resized(pictures, max(32, pictures.shape[2] // 32 * 16))
+def coarse_view(step: int) -> Callable[[Tensor], Tensor] | None:
+    """How a step looks at pictures painted at half the resolution: as `loss_view` at finished ones, if it halves these."""
+    return None if step % 3 != 2 else lambda pictures: _half_view(pictures, 2 * pictures.shape[2])
+
+
+def _half_view(pictures: Tensor, side: int) -> Tensor:
+    """Crops of `side` px, or what is painted of such at half the resolution, at half the resolution without the border.
+
+    At what is a multiple of 16 px, at least 32, where half is not.
+    """
+    border = _border(side)
+    scaled = border * pictures.shape[2] // side
+    inner = pictures[..., scaled:-scaled, scaled:-scaled]
+    return channels_last(resized(inner, max(32, (side - 2 * border) // 32 * 16)))
 
 
 def _without_border(pictures: Tensor) -> Tensor:
-    """Without 16 px at each side, or 8 of crops below 128 px: multiples of 16 px stay such."""
-    border = 16 if pictures.shape[2] >= 128 else 8
+    border = _border(pictures.shape[2])
     return pictures[..., border:-border, border:-border]
+
+
+def _border(side: int) -> int:
+    """Pixels to leave out at each side of a crop, so that multiples of 16 px stay such."""
+    return 16 if side >= 128 else 8
 
 
 def move(content: Tensor) -> tuple[Tensor, int, int]:

@@ -178,6 +178,7 @@ class StyleGenerator(
         statistics: InstanceStatistics | None = None,
         grain: Tensor | None = None,
         features: ContentFeatures | None = None,
+        coarser: list[Tensor] | None = None,
     ) -> Tensor:
         """Paint `content` in the style of `condition`.
 
@@ -190,6 +191,7 @@ class StyleGenerator(
             grain: (B, 2) int64, the place (y, x) in px, a multiple of 4, at which each picture lies on the pattern of the
                 grain; a negative place or None paints without it, as the pipeline does (see `Grain`).
             features: `look_at(content)`; None looks now.
+            coarser: a list to which the paintings of the coarser levels are added, smallest first, (B, 3, H/2, W/2) last.
 
         Returns:
             (B, 3, H, W) float in [0, 1].
@@ -208,6 +210,8 @@ class StyleGenerator(
             painted = self.paint_level(
                 seen, condition, strength, statistics, grain, features, level=level
             )
+            if coarser is not None:
+                coarser.append(painted)
             seen = laid_over(pictures[level - 1], pictures[level], painted)
             features = None
         return self.paint_level(
