@@ -144,9 +144,11 @@ def test_each_level_doubles_the_resolution(condition: Condition) -> None:
             lambda _, inputs, seen=seen: seen.append(tuple(inputs[0].shape[2:]))
         )
         code = generator.encode(pictures(1, 3, 64, 64))
-        generator(pictures(1, 3, 128, 192), code, torch.ones(1))
+        coarser: list[torch.Tensor] = []
+        generator(pictures(1, 3, 128, 192), code, torch.ones(1), coarser=coarser)
         handle.remove()
         assert seen[1:] == [(128 >> i, 192 >> i) for i in reversed(range(levels))]
+        assert [tuple(x.shape[2:]) for x in coarser] == seen[1:-1]
 
 
 def test_config_is_json_and_names_the_architecture() -> None:

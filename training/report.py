@@ -164,8 +164,8 @@ def save_curves(log: Path, path: Path) -> None:
 
     rows = [json.loads(line) for line in log.read_text().splitlines()] if log.is_file() else []
     groups = {
-        "losses of the generator": ["loss_content", "loss_style", "loss_texture", "loss_local", "loss_color",
-                                                "loss_identity", "loss_consistency",
+        "losses of the generator": ["loss_content", "loss_style", "loss_texture", "loss_coarse", "loss_local",
+                                                "loss_color", "loss_structure", "loss_identity", "loss_consistency",
                                                 "loss_contrast", "loss_adversarial"],
         "accuracy of the discriminator": ["d_accuracy_real", "d_accuracy_fake", "d_accuracy_mismatched"],
         "discriminator": ["d_loss", "r1", "d_logit_size"],
