@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from training.losses import consistency_loss
-from training.views import MOVE_MARGIN, coarse_view, loss_view, move, random_places, resized
+from training.views import MOST_MOVED, coarse_view, loss_view, move, random_places, resized
 
 
 def test_photos_move_by_any_number_of_pixels_and_the_loss_moves_them_back() -> None:
@@ -19,9 +19,9 @@ def test_photos_move_by_any_number_of_pixels_and_the_loss_moves_them_back() -> N
         assert moved.shape == photo.shape
         assert moved.amin() >= 0
         assert moved.amax() <= 1
-        loss = consistency_loss(photo, moved, down, right, MOVE_MARGIN)
+        loss = consistency_loss(photo, moved, down, right)
         assert loss < 0.02, f"moved by {down}, {right}"  # the noise alone
-    assert seen == set(range(MOVE_MARGIN // 2 + 1))
+    assert seen == set(range(MOST_MOVED + 1))
 
 
 @pytest.mark.parametrize(("step", "side"), [(0, 160), (1, 128), (2, 80)])

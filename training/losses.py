@@ -263,19 +263,20 @@ def identity_loss(output: Tensor, picture: Tensor) -> Tensor:
     return F.l1_loss(output.float(), picture.float())
 
 
-def consistency_loss(output: Tensor, moved: Tensor, down: int, right: int, margin: int) -> Tensor:
+def consistency_loss(output: Tensor, moved: Tensor, down: int, right: int) -> Tensor:
     """The picture painted anew after a small move and a little noise is the picture moved: no texture out of noise.
 
     L = || G(x) - move^-1 G(move(x) + n) ||_1 (as in Sanakoyeu et al. 2018 and ReCoNet, Gao et al. 2018, without a film).
 
+    All that both show is compared, up to the border: what was left out there became stripes.
+
     Args:
         output: (B, 3, S, S) of x.
-        moved: (B, 3, S, S) of x moved by `down` and `right` pixels, each in [0, margin].
-        margin: pixels at each side that are not compared.
+        moved: (B, 3, S, S) of x moved by `down` and `right` pixels, each in [0, S).
     """
-    end = output.shape[2] - margin
-    still = output[..., margin - down : end - down, margin - right : end - right]
-    return F.l1_loss(moved[..., margin:end, margin:end].float(), still.float())
+    side = output.shape[2]
+    still = output[..., : side - down, : side - right]
+    return F.l1_loss(moved[..., down:, right:].float(), still.float())
 
 
 def contrast_loss(output_code: Tensor, style_code: Tensor, temperature: float = 0.1) -> Tensor:

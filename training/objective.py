@@ -16,7 +16,7 @@ from hfstyle.models.discriminator import StyleDiscriminator, content_view
 from training import losses
 from training.augment import augment
 from training.batches import Batch
-from training.views import MOVE_MARGIN, no_grad_features
+from training.views import no_grad_features
 
 __all__ = ["Painted", "Perceptual", "adversarial_term", "perceptual_terms"]
 
@@ -125,7 +125,7 @@ def perceptual_terms(
             )
         if batch.again:
             terms["consistency"] = args.consistency_weight * losses.consistency_loss(
-                output[: batch.again], painted.repeated, batch.down, batch.right, MOVE_MARGIN
+                output[: batch.again], painted.repeated, batch.down, batch.right
             )
         if len(painted.output_codes):
             terms["contrast"] = args.contrast_weight * losses.contrast_loss(

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 __all__ = [
-    "MOVE_MARGIN",
+    "MOST_MOVED",
     "channels_last",
     "coarse_view",
     "loss_view",
@@ -24,8 +24,8 @@ __all__ = [
     "to_float",
 ]
 
-MOVE_MARGIN: Final = 16
-"""Pixels, of which a photo is moved at most half."""
+MOST_MOVED: Final = 8
+"""Pixels down or right by which a photo is moved at most."""
 _NOISE: Final = 0.01  # deviation of the noise on a moved photo
 
 
@@ -53,13 +53,13 @@ def loss_view(step: int, loss_side: int) -> Callable[[Tensor], Tensor]:
 
     As they are, edges and grain show as a viewer of the output sees them; reduced, large strokes do, and how things lie
     together. Not a small window: windows of paintings vary less than the whole, and colours became paler when they were
-    the goal. In two of three steps a border is left out because the padding tells the network where it is: strokes that
-    small crops had along their borders, large pictures had along theirs and nowhere else in flat areas.
+    the goal. A border is left out because the padding tells the network where it is: strokes that small crops had along
+    their borders, large pictures had along theirs and nowhere else in flat areas.
     """
     if step % 3 == 0:
         return lambda pictures: channels_last(_without_border(pictures))
     if step % 3 == 1:
-        return lambda pictures: channels_last(resized(pictures, loss_side))
+        return lambda pictures: channels_last(resized(_without_border(pictures), loss_side))
     return lambda pictures: _half_view(pictures, pictures.shape[2])
 
 
@@ -95,7 +95,7 @@ def move(content: Tensor) -> tuple[Tensor, int, int]:
     By any number of pixels: as long as photos were moved by multiples of 4 px, the cells of the generator's maps, it
     drew a weave on the grid of these cells.
     """
-    down, right = (int(torch.randint(MOVE_MARGIN // 2 + 1, ())) for _ in range(2))
+    down, right = (int(torch.randint(MOST_MOVED + 1, ())) for _ in range(2))
     padded = F.pad(content, (right, 0, down, 0), mode="reflect")
     moved = padded[..., : content.shape[2], : content.shape[3]]
     return (moved + _NOISE * torch.randn_like(moved)).clamp(0, 1), down, right
@@ -103,7 +103,7 @@ def move(content: Tensor) -> tuple[Tensor, int, int]:
 
 def random_places(count: int, share: float, device: torch.device) -> Tensor:
     """Places on the generator's grain: (count, 2) in px, multiples of 4; about a share of them, the rest without, -4."""
-    places = MOVE_MARGIN + 4 * torch.randint(128, (count, 2), device=device)
+    places = 4 * torch.randint(128, (count, 2), device=device)
     return torch.where(torch.rand(count, 1, device=device) < share, places, -4)
 
 
