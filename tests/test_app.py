@@ -23,7 +23,8 @@ from hfstyle.studio.masks import REGION_COLORS  # noqa: E402
 def test_every_endpoint_is_documented_and_typed(app_client: Any) -> None:
     api = app_client.view_api(return_format="dict")["named_endpoints"]
     assert set(api) == {
-        *("/stylize", "/regions", "/sample", "/find", "/mix", "/encode", "/compare")
+        *("/stylize", "/regions", "/sample", "/find", "/mix", "/encode", "/compare"),
+        *("/path", "/collect", "/explain"),
     }
     for name, endpoint in api.items():
         assert endpoint["description"], name

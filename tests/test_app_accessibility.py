@@ -35,6 +35,45 @@ def test_everybody_can_use_it(page: Any, tab: str) -> None:
     page.locator("body:not(.dark)").wait_for()
 
 
+@pytest.mark.parametrize(
+    ("tab", "parts"),
+    [
+        ("Mix", ["Animate the way from style to style", "Save the style of several pictures"]),
+        ("Compare", ["Explain one style"]),
+    ],
+)
+def test_everybody_can_use_the_parts_that_are_closed_at_first(
+    browser: Any, running_app: Any, app_folder: Path, tab: str, parts: list[str]
+) -> None:
+    with opened(browser, running_app, 1280) as page:  # nothing in it has the focus yet
+        page.add_style_tag(content="* { transition: none !important }")
+        open_tab(page, tab)
+        page.locator("[aria-label^='Example photo']:visible").first.click()
+        page.get_by_alt_text("the photo to be painted").locator("visible=true").wait_for()
+        for part in parts:
+            page.get_by_role("button", name=part).click()
+        if tab == "Mix":
+            page.get_by_label("number input for Steps").fill("2")
+            page.get_by_role("button", name="Make the animation").click()
+            page.get_by_alt_text("the photo on its way from style to style").wait_for()
+            page.locator("input[type=file][multiple]").first.set_input_files(
+                app_folder / "style.png"
+            )
+            page.locator("a[download]:visible").filter(has_text="KB").nth(1).wait_for()
+            page.get_by_role("button", name="Save their style").click()
+            page.get_by_role("button", name="collection: 1 picture").wait_for()
+        else:
+            page.get_by_role("button", name="Explain", exact=True).click()
+            page.get_by_role("status").filter(has_text="nearest styles").wait_for()
+        assert in_the_end(nameless, page) == []
+        assert unreached(page) == []
+        page.evaluate("document.activeElement.blur()")  # where a list of choices may be open
+        assert in_the_end(low_contrast, page) == []  # it fades
+        for width in (390, 1280):
+            page.set_viewport_size({"width": width, "height": 850})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
 def test_the_keyboard_paints(page: Any, app_folder: Path) -> None:
     """Upload, choose, move and look at the result without a mouse."""
     from playwright.sync_api import expect

@@ -51,6 +51,8 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "/mix": {"preset_1": "waves", "preset_2": "night", "resolution": 576},
     "/regions": {"drawing": None, "background": "waves", "resolution": 576},
     "/sample": {"seed": 1, "resolution": 576},
+    "/path": {"preset_1": "waves", "preset_2": "night", "size": 512},
+    "/collect": {},
     "/compare": {"presets": ["waves", "night", "squares"], "resolution": 576},
 }
 
@@ -60,9 +62,10 @@ def test_a_cancelled_request_ends_between_two_tiles(
     app_client: Any, tmp_path: Path, passes: list[int], endpoint: str
 ) -> None:
     picture(576, 576, seed=hash(endpoint) % 1000).save(tmp_path / "large.png")
-    job = app_client.submit(
-        content=upload(tmp_path / "large.png"), **REQUESTS[endpoint], api_name=endpoint
-    )
+    given = {"content": upload(tmp_path / "large.png"), **REQUESTS[endpoint]}
+    if endpoint == "/collect":
+        given["pictures"] = [given["content"]]
+    job = app_client.submit(**given, api_name=endpoint)
     wait_for(lambda: len(passes) > 3)
     assert job.cancel()
     wait_for(lambda: not any(thread.name == "job" for thread in threading.enumerate()))
@@ -82,7 +85,8 @@ class TestQueue:
             client = new_client(demo, tmp_path)
             ask = {"content": upload(app_folder / "photo.png"), "preset": "waves"}
             first = client.submit(**ask, api_name="/stylize")
-            wait_for(lambda: first.status().code.value == "PROCESSING")
+            at_work = {"PROCESSING", "ITERATING"}  # the first one only for a moment
+            wait_for(lambda: first.status().code.value in at_work)
             waiting = [client.submit(**ask, api_name="/stylize") for _ in range(2)]
             wait_for(lambda: len(demo._queue) == 2)
             with pytest.raises(Exception, match=r"^Queue is full! Please try again\.$"):

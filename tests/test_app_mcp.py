@@ -22,7 +22,10 @@ mcp = pytest.importorskip("mcp")
 
 from hfstyle.studio import results, uploads  # noqa: E402
 
-TOOLS = {"stylize", "regions", "sample", "find", "mix", "encode", "compare"}
+TOOLS = {
+    *("stylize", "regions", "sample", "find", "mix", "encode", "compare"),
+    *("path", "collect", "explain"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +147,20 @@ def test_a_tool_gives_all_that_it_makes(server: Any, app_folder: Path) -> None:
     told = " ".join(part.text for part in answer.content if part.type == "text")
     assert ".png" in told
     assert ".safetensors" in told
+
+
+def test_a_tool_takes_a_list_of_pictures(server: Any, app_folder: Path) -> None:
+    pictures = [_data_url(app_folder / name) for name in ("photo.png", "style.png")]
+    answer = ask(server, "collect", pictures=pictures, clusters=2, name="two")
+    assert not answer.isError, answer.content
+    told = " ".join(part.text for part in answer.content if part.type == "text")
+    assert "two_1.style.safetensors" in told
+    assert "two_2.style.safetensors" in told
+    answer = ask(server, "collect", pictures=[pictures[0], _data_url(b"notes")])
+    assert answer.isError
+    assert "not a picture" in answer.content[0].text
+    answer = ask(server, "collect", pictures=["http://127.0.0.1:9/photo.png"])
+    assert "Web addresses are not read here" in answer.content[0].text
 
 
 def test_a_tool_refuses_with_a_sentence(server: Any) -> None:

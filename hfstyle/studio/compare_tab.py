@@ -1,4 +1,4 @@
-"""One photo in many styles, or at many settings."""
+"""One photo in many styles, or at many settings; and what a painting took from where."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 import gradio as gr
 
 from hfstyle.studio.compare_handlers import COMPARED_STYLES, CompareHandlers
+from hfstyle.studio.control_handlers import ControlHandlers
+from hfstyle.studio.control_parts import explain_part
 from hfstyle.studio.parts import (
     color_slider,
     photo_input,
@@ -19,7 +21,13 @@ from hfstyle.studio.refusals import friendly_steps
 from hfstyle.studio.uploads import PhotoUpload
 
 
-def compare_tab(handlers: CompareHandlers, compute: dict[str, Any], demo: gr.Blocks) -> None:
+def compare_tab(
+    handlers: CompareHandlers,
+    controls: ControlHandlers,
+    compute: dict[str, Any],
+    private: dict[str, Any],
+    demo: gr.Blocks,
+) -> None:
     studio = handlers.studio
     with gr.Row():
         with gr.Column(scale=2, min_width=320):
@@ -58,8 +66,13 @@ def compare_tab(handlers: CompareHandlers, compute: dict[str, Any], demo: gr.Blo
         show_progress="minimal",
         **compute,
     )
-    stop.click(None, cancels=[run])
+    preset, explained = explain_part(controls, content, compute, private)
+    stop.click(None, cancels=[run, explained])
     if studio.labels:
         demo.load(
-            lambda: studio.first_styles(4), None, presets, api_visibility="private", queue=False
+            lambda: (studio.first_styles(4), studio.first_styles(1)[0]),
+            None,
+            [presets, preset],
+            api_visibility="private",
+            queue=False,
         )

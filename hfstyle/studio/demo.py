@@ -13,6 +13,7 @@ import gradio as gr
 from hfstyle import StyleTransferPipeline, __version__
 from hfstyle.studio.compare_handlers import CompareHandlers
 from hfstyle.studio.compare_tab import compare_tab
+from hfstyle.studio.control_handlers import ControlHandlers
 from hfstyle.studio.diffusion import find_diffusion
 from hfstyle.studio.discover_handlers import DiscoverHandlers
 from hfstyle.studio.discover_tab import discover_tab
@@ -49,7 +50,7 @@ def create_app(
     limit_questions()
     studio = Studio(pipe, model_name)
     thumbnails = Thumbnails(studio)
-    handlers = Handlers(studio, thumbnails)
+    handlers, controls = Handlers(studio, thumbnails), ControlHandlers(studio)
     compute: dict[str, Any] = {"concurrency_id": "paint", "concurrency_limit": 1}
     private: dict[str, Any] = {"api_visibility": "private", **compute}
 
@@ -67,9 +68,10 @@ def create_app(
             with gr.Tab("Discover", id="discover"):
                 discover_tab(DiscoverHandlers(studio), compute, private)
             with gr.Tab("Mix", id="mix"):
-                mix_tab(handlers, compute, private, demo)
+                mix_tab(handlers, controls, compute, private, demo)
             with gr.Tab("Compare", id="compare"):
-                compare_tab(CompareHandlers(studio, find_diffusion()), compute, demo)
+                compare = CompareHandlers(studio, find_diffusion())
+                compare_tab(compare, controls, compute, private, demo)
             with gr.Tab("About", id="about"):
                 parameters = sum(p.numel() for p in pipe.generator.parameters())
                 gr.Markdown(

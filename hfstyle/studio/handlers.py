@@ -22,6 +22,22 @@ STYLE_SLOTS: Final = 4
 STRIP: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
+def slot_styles(
+    studio: Studio, style_size: int, slots: Sequence[Any]
+) -> tuple[list[StyleCode], list[float]]:
+    """Codes and weights of the page Mix: of each slot preset, picture, weight; without those of weight 0."""
+    codes, weights = [], []
+    for index in range(STYLE_SLOTS):
+        preset, style, weight = slots[3 * index : 3 * index + 3]
+        code = studio.style(style, None, preset, style_size)
+        if code is not None and weight > 0:
+            if not style:
+                code = replace(code, name=code.metadata.get("title", code.name))
+            codes.append(code)
+            weights.append(weight)
+    return codes, weights
+
+
 class Handlers:
     """What the components call. The docstrings of the public ones are the API's documentation."""
 
@@ -130,15 +146,7 @@ class Handlers:
         yield (yield from job(work, gr.skip(), progress))
 
     def _mixture(self, style_size: int, slots: Sequence[Any]) -> StyleCode | None:
-        codes, weights = [], []
-        for index in range(STYLE_SLOTS):
-            preset, style, weight = slots[3 * index : 3 * index + 3]
-            code = self.studio.style(style, None, preset, style_size)
-            if code is not None and weight > 0:
-                if not style:
-                    code = replace(code, name=code.metadata.get("title", code.name))
-                codes.append(code)
-                weights.append(weight)
+        codes, weights = slot_styles(self.studio, style_size, slots)
         return StyleCode.mix(codes, weights) if codes else None
 
     def render_mix(

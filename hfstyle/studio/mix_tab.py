@@ -1,4 +1,4 @@
-"""Mixtures of styles, and styles as files."""
+"""Mixtures of styles, ways between them, and styles as files."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import Any
 
 import gradio as gr
 
+from hfstyle.studio.control_handlers import ControlHandlers
+from hfstyle.studio.control_parts import collection_part, path_part
 from hfstyle.studio.handlers import STYLE_SLOTS, Handlers
 from hfstyle.studio.parts import (
     before_after_slider,
@@ -22,7 +24,11 @@ from hfstyle.studio.uploads import PhotoUpload
 
 
 def mix_tab(
-    handlers: Handlers, compute: dict[str, Any], private: dict[str, Any], demo: gr.Blocks
+    handlers: Handlers,
+    controls: ControlHandlers,
+    compute: dict[str, Any],
+    private: dict[str, Any],
+    demo: gr.Blocks,
 ) -> None:
     studio = handlers.studio
     names = list(studio.labels)
@@ -63,7 +69,6 @@ def mix_tab(
     run = save.click(
         friendly_steps(handlers.mix), inputs, [file, style_file], api_name="mix", **compute
     )
-    stop.click(None, cancels=[run, shown])
     if len(names) > 1:
         first = demo.load(
             lambda: tuple(studio.first_styles(2)),
@@ -75,6 +80,9 @@ def mix_tab(
         # Not by their change events: two lists set at once may be rendered when only one has arrived.
         first.then(friendly(handlers.render_mix), inputs, [before_after, status], **private)
 
+    painting = [strength, color, style_size]
+    walked = path_part(controls, content, painting, slots, compute)
+
     with gr.Accordion("Save the style of one picture", open=False), gr.Row():
         picture = PhotoUpload(label="Style picture to save", height=220, format="png")
         with gr.Column():
@@ -85,3 +93,5 @@ def mix_tab(
     encode.click(
         friendly(handlers.encode), [picture, size, name], encoded, api_name="encode", **compute
     )
+    collected = collection_part(controls, content, compute)
+    stop.click(None, cancels=[run, shown, walked, collected])

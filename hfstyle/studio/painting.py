@@ -9,6 +9,7 @@ import textwrap
 import threading
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -19,6 +20,7 @@ from hfstyle import Region, StyleCode, StyleTransferPipeline, __version__
 from hfstyle._arrays import as_float
 from hfstyle._recolor import recolor
 from hfstyle.examples import EXAMPLE_PHOTOS, example_photo_path
+from hfstyle.explain import Explanation, explain
 from hfstyle.images import Picture, resize, to_pil
 from hfstyle.studio.gpu import on_gpu
 from hfstyle.studio.jobs import mark
@@ -37,6 +39,7 @@ _FIRST_STYLES: Final = (
 )
 """Presets of works that many know; they lead the gallery."""
 _PAINTED_PIXELS: Final = 2_500_000  # at which the network runs at most: panoramas have a long side
+_ROUNDED: Final = 1.05  # a side of whole pixels may give a few more than asked for
 _PHOTOS_KEPT: Final = 4  # of which the network need not look again
 _LONGEST_TITLE: Final = 32  # letters, below a thumbnail
 SWATCH: Final = 256
@@ -94,6 +97,8 @@ class Studio:
         """Picture, code, settings, resolution (None: the picture's), regions, output type -> painted picture."""
         self.paint_at_home: Callable[..., Any] = self._one_at_a_time(paint)
         """The same without a lent GPU: for what no visitor asked for."""
+        self.explain: Callable[..., Explanation] = self._one_at_a_time(partial(explain, pipe))
+        """Picture, style -> explanation; without a lent GPU, as it is short and reads the styles from files."""
 
     def _one_at_a_time(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Whatever asks: what was stopped ends in the background."""
@@ -134,16 +139,31 @@ class Studio:
             return StyleCode.load(style_file, self.pipe.generator.encoder_fingerprint())
         return self.pipe.preset(preset) if preset else None
 
-    def preview(self, content: str, resolution: int) -> Picture:
+    def preview(self, content: str, resolution: int, most_pixels: int = _PAINTED_PIXELS) -> Picture:
         """The photo as it is painted for the screen: reduced to the resolution, never enlarged."""
-        key = ("content", content, resolution)
+        key = ("content", content, resolution, most_pixels)
         picture: Picture | None = self._memory.get(key)
         if picture is None:
             full = open_picture(content, "photo")
-            side = painting_side(full.size, resolution)
+            side = painting_side(full.size, resolution, most_pixels)
             rgb = as_float(full.rgb) if side is None else resize(full.rgb, side).clamp(0, 1)
             picture = Picture(rgb, None, full.name)
             self._memory.put(key, picture, 4 * rgb.numel())
+        return picture
+
+    def small_preview(self, content: str, resolution: int, most_pixels: int) -> Picture:
+        """The same of few pixels, for what takes much of each.
+
+        Raises:
+            gr.Error: so long and narrow a photo that it has more of them at the least side.
+        """
+        picture = self.preview(content, resolution, most_pixels)
+        if math.prod(picture.size) > _ROUNDED * most_pixels:
+            height, width = picture.size
+            raise refusal(
+                f"The photo {display_name(content)} is too long and narrow for this; its sides are as "
+                f"1 to {max(height, width) / min(height, width):.0f}. Please crop it."
+            )
         return picture
 
     # Results, each the path of a PNG
@@ -273,10 +293,12 @@ def example_paths() -> dict[str, str]:
         return {}
 
 
-def painting_side(size: tuple[int, int], resolution: int) -> int | None:
+def painting_side(
+    size: tuple[int, int], resolution: int, most_pixels: int = _PAINTED_PIXELS
+) -> int | None:
     """Short side at which the network runs, None for the picture's own."""
     short, long = sorted(size)
-    side = min(resolution, short, int(math.sqrt(_PAINTED_PIXELS * short / long)))
+    side = min(resolution, short, int(math.sqrt(most_pixels * short / long)))
     side = max(side, min(64, short))
     return None if side == short else side
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import mimetypes
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote
 
@@ -30,8 +31,27 @@ class _LimitedServer(gradio.mcp.GradioMCPServer):
     def convert_strings_to_filedata(
         self, value: Any, filedata_positions: list[list[str | int]]
     ) -> Any:
-        stored = _stored(value, filedata_positions, [])
-        return super().convert_strings_to_filedata(stored, filedata_positions)
+        positions = _in_lists(value, filedata_positions)
+        return super().convert_strings_to_filedata(_stored(value, positions, []), positions)
+
+
+def _in_lists(value: Any, positions: list[list[str | int]]) -> list[list[str | int]]:
+    """Where files are in the arguments of a tool: for Gradio's "items", which it never finds, the index of each item."""
+    found: list[list[str | int]] = []
+    for position in positions:
+        reached: list[tuple[list[str | int], Any]] = [([], value)]
+        for step in position:
+            reached = [
+                ([*path, key], node[key]) for path, node in reached for key in _keys(node, step)
+            ]
+        found += [path for path, _ in reached]
+    return found
+
+
+def _keys(node: Any, step: str | int) -> Iterable[str | int]:
+    if isinstance(node, list):
+        return range(len(node)) if step == "items" else ()
+    return [step] if isinstance(node, dict) and step in node else ()
 
 
 def _stored(node: Any, positions: list[list[str | int]], path: list[str | int]) -> Any:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import logging
 import os
 import re
 import secrets
 import shutil
+import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +20,12 @@ from gradio.utils import get_upload_folder
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from hfstyle import StyleCode, __version__
+from hfstyle import ImageError, StyleCode, __version__
+from hfstyle.paths import ffmpeg_program, save_animation
 from hfstyle.studio.jobs import Stopped, mark
 from hfstyle.studio.settings import Settings
+
+_log = logging.getLogger(__name__)
 
 
 def slug(text: str, longest: int = 40) -> str:
@@ -100,3 +106,22 @@ def write_png(
         path.unlink()
         raise
     return str(path)
+
+
+def write_animation(frames: Sequence[Image.Image], name: str) -> list[str]:
+    """Write pictures as a GIF that plays forth and back, and as an MP4 where there is ffmpeg; returns their paths."""
+    moving = new_file(f"{name}.gif")
+    save_animation(frames, moving)
+    try:
+        ffmpeg_program()
+    except FileNotFoundError:
+        return [str(moving)]
+    mark()
+    film = new_file(f"{name}.mp4")
+    try:
+        save_animation(frames, film)
+    except (ImageError, subprocess.SubprocessError) as error:  # such as an ffmpeg without H.264
+        _log.warning("no MP4: %s", error)
+        film.unlink(missing_ok=True)
+        return [str(moving)]
+    return [str(moving), str(film)]

@@ -33,6 +33,6 @@ It transfers colours, strokes and textures, not the objects of the style picture
 strength. It works best with photos that have clear shapes. Pictures up to {megapixels} megapixels and {megabytes} MB.
 
 ## For programs
-"Use via API" at the foot of the page shows the endpoints `/stylize`, `/regions`, `/sample`, `/find`, `/mix`, `/encode`
-and `/compare`.
+"Use via API" at the foot of the page shows the endpoints `/stylize`, `/regions`, `/sample`, `/find`, `/mix`, `/path`,
+`/collect`, `/encode`, `/compare` and `/explain`.
 """

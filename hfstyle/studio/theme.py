@@ -49,6 +49,7 @@ input[type="range"]::-moz-range-thumb { background: var(--slider-color); border:
 .compared .empty::after, .results .empty::after {
   content: "Nothing painted yet"; font-size: .875rem; color: var(--body-text-color-subdued);
 }
+.results:has(.generating) .empty::after { content: "At work …"; }
 .compared .empty { padding-top: 2rem; }
 .block.files:has(.empty), .icon-button-wrapper:not(:has(button, a)) { display: none; }
 

@@ -26,6 +26,8 @@ MAX_UPLOAD_BYTES: Final = 25_000_000
 MAX_UPLOAD_PIXELS: Final = 40_000_000
 """Of one picture, checked from its header; a full-size painting of that many needs about 3 GB."""
 MAX_STYLE_FILE_BYTES: Final = 1_000_000
+MAX_PICTURES: Final = 24
+"""Of a collection."""
 
 _SHOWN_AT: Final = f"{API_PREFIX}/file="
 
@@ -59,16 +61,14 @@ class _FromUpload(NoWebAddresses):
     """
 
     most_bytes = MAX_UPLOAD_BYTES
+    described = "an uploaded file; gradio_client's handle_file(path) uploads"
 
-    def preprocess(self, payload: Any) -> str | None:
+    def preprocess(self, payload: Any) -> Any:
         return None if payload is None else checked_upload(payload, self.most_bytes)
 
     def api_info(self) -> dict[str, Any]:
         info: dict[str, Any] = super().api_info()  # type: ignore[misc]
-        return {
-            **info,
-            "description": "an uploaded file; gradio_client's handle_file(path) uploads",
-        }
+        return {**info, "description": self.described}
 
 
 def checked_upload(payload: Any, most_bytes: int) -> str:
@@ -120,6 +120,28 @@ with no_stub_files():
             return "file"
 
         get_block_class = get_block_name
+
+    class PicturesUpload(_FromUpload, gr.File):
+        """`gr.File` for several pictures; its handler gets a list of paths."""
+
+        described = f"a list of at most {MAX_PICTURES} uploaded files; gradio_client's handle_file(path) uploads"
+
+        def get_block_name(self) -> str:
+            return "file"
+
+        get_block_class = get_block_name
+
+        def preprocess(self, payload: Any) -> list[str]:
+            files = [] if payload is None else list(payload)
+            if len(files) > MAX_PICTURES:
+                raise refusal(f"{len(files)} pictures; the limit is {MAX_PICTURES}.")
+            return [checked_upload(file, self.most_bytes) for file in files]
+
+        def api_info(self) -> dict[str, Any]:
+            """With the items' definition in its place: references are lost on the way to the Model Context Protocol."""
+            info = super().api_info()
+            name = info["items"]["$ref"].rpartition("/")[2]
+            return {**info, "items": info["$defs"][name]}
 
 
 def open_picture(path: str, what: str, *, keep_alpha: bool = False) -> Picture:
