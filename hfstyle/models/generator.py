@@ -304,9 +304,8 @@ class StyleGenerator(
         # Strokes have added to the contrast: the style's colours once more, now of all that is painted.
         painted = unstandardise(self.recolor(painted, colors, statistics)).to(over.dtype)
         weight = strength[:, None, None, None].to(over.dtype)
-        if fast.possible(painted):
-            return torch.lerp(over, painted, weight, out=painted).clamp_(0, 1)
-        return torch.lerp(over, painted, weight).clamp(0, 1)
+        mixed = torch.lerp(over, painted, weight)
+        return mixed.clamp_(0, 1) if fast.possible(mixed) else mixed.clamp(0, 1)
 
     def _repaint(
         self,
