@@ -57,9 +57,11 @@ def loss_view(step: int, loss_side: int) -> Callable[[Tensor], Tensor]:
     their borders, large pictures had along theirs and nowhere else in flat areas.
     """
     if step % 3 == 0:
-        return lambda pictures: channels_last(_without_border(pictures))
+        return lambda pictures: channels_last(_without_border(pictures, pictures.shape[2]))
     if step % 3 == 1:
-        return lambda pictures: channels_last(resized(_without_border(pictures), loss_side))
+        return lambda pictures: channels_last(
+            resized(_without_border(pictures, pictures.shape[2]), loss_side)
+        )
     return lambda pictures: _half_view(pictures, pictures.shape[2])
 
 
@@ -73,20 +75,18 @@ def _half_view(pictures: Tensor, side: int) -> Tensor:
 
     At what is a multiple of 16 px, at least 32, where half is not.
     """
-    border = _border(side)
-    scaled = border * pictures.shape[2] // side
-    inner = pictures[..., scaled:-scaled, scaled:-scaled]
-    return channels_last(resized(inner, max(32, (side - 2 * border) // 32 * 16)))
+    inner = _without_border(pictures, side)
+    kept = inner.shape[2] * side // pictures.shape[2]
+    return channels_last(resized(inner, max(32, kept // 32 * 16)))
 
 
-def _without_border(pictures: Tensor) -> Tensor:
-    border = _border(pictures.shape[2])
+def _without_border(pictures: Tensor, side: int) -> Tensor:
+    """Crops of `side` px, or what is painted of such at half the resolution, without 16 of these px at each side.
+
+    8 of crops below 128 px: multiples of 16 px stay such.
+    """
+    border = (16 if side >= 128 else 8) * pictures.shape[2] // side
     return pictures[..., border:-border, border:-border]
-
-
-def _border(side: int) -> int:
-    """Pixels to leave out at each side of a crop, so that multiples of 16 px stay such."""
-    return 16 if side >= 128 else 8
 
 
 def move(content: Tensor) -> tuple[Tensor, int, int]:

@@ -302,10 +302,9 @@ class StyleGenerator(
         if over is None:
             return unstandardise(painted)
         # Strokes have added to the contrast: the style's colours once more, now of all that is painted.
-        painted = unstandardise(self.recolor(painted, colors, statistics)).to(over.dtype)
+        painted = unstandardise(self.recolor(painted, colors, statistics))
         weight = strength[:, None, None, None].to(over.dtype)
-        mixed = torch.lerp(over, painted, weight)
-        return mixed.clamp_(0, 1) if fast.possible(mixed) else mixed.clamp(0, 1)
+        return torch.lerp(over, painted.to(over.dtype), weight).clamp(0, 1)
 
     def _repaint(
         self,
@@ -359,7 +358,7 @@ class StyleGenerator(
         # A picture whose statistics are the style's already needs no painting.
         distance = torch.stack((*apart, apart_fine)).mean(0)  # (B,)
         need = (1 - torch.exp(-distance / _ALIKE))[:, None, None, None]
-        painted = _into_range(add(h, double(double(tinted))))
+        painted = _into_range(double(double(tinted)) + h)
         if not fast.possible(h) or bool((need < 1).any()):
             colored = self.recolor(x, colors, InstanceStatistics([seen_colors]))
             painted = torch.lerp(colored, painted, need)
@@ -430,14 +429,9 @@ def laid_over(picture: Tensor, smaller: Tensor, painted: Tensor) -> Tensor:
         smaller: (B, 3, H/2, W/2), `reduced(picture)`.
         painted: (B, 3, H/2, W/2), that painted.
     """
-    return add(picture, double(painted - smaller)).to(picture.dtype)
+    return (picture + double(painted - smaller)).to(picture.dtype)
 
 
 def _into_range(x: Tensor) -> Tensor:
-    """Bend what leaves the range of pictures softly back, standardised: to [-0.2, 1.2] as values of pixels.
-
-    Without gradients in place: x is always fresh.
-    """
-    if fast.possible(x):
-        return x.sub_(0.2).div_(2.8).tanh_().mul_(2.8).add_(0.2)
+    """Bend what leaves the range of pictures softly back, standardised: to [-0.2, 1.2] as values of pixels."""
     return 0.2 + 2.8 * torch.tanh((x - 0.2) / 2.8)

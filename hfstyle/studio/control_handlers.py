@@ -14,7 +14,7 @@ from hfstyle import StyleCode
 from hfstyle.images import Picture
 from hfstyle.paths import style_path
 from hfstyle.pipeline import DEFAULT_STYLE_SIZE
-from hfstyle.studio.handlers import slot_styles
+from hfstyle.studio.handlers import given_name, slot_styles
 from hfstyle.studio.jobs import PROGRESS, job, mark
 from hfstyle.studio.painting import Studio
 from hfstyle.studio.refusals import needed, refusal, whole
@@ -31,7 +31,6 @@ DEFAULT_FRAME_SIDE: Final = 320
 
 _FRAME_PIXELS: Final = 400_000  # a GIF of the most frames is then written within some seconds
 _EXPLAINED_PIXELS: Final = 600_000  # its attention is looked at in one pass
-_LONGEST_NAME: Final = 80
 
 
 class ControlHandlers:
@@ -149,8 +148,7 @@ class ControlHandlers:
             for index, file in enumerate(files):
                 mark(index / len(files), f"Looking at picture {index + 1} of {len(files)}")
                 codes.append(studio.style(file, None, None, size))
-            called = (name or "").strip()[:_LONGEST_NAME]
-            return studio.pipe.encode_collection(codes, clusters=count, name=called)
+            return studio.pipe.encode_collection(codes, clusters=count, name=given_name(name))
 
         waiting = gr.skip(), gr.skip()
         codes = yield from job(encode, waiting, progress)

@@ -15,6 +15,7 @@ from hfstyle.studio.control_handlers import (
     MIN_FRAME_SIDE,
     ControlHandlers,
 )
+from hfstyle.studio.handlers import LONGEST_NAME
 from hfstyle.studio.parts import results_gallery, stop_button, style_choice, style_size_slider
 from hfstyle.studio.refusals import friendly_steps
 from hfstyle.studio.uploads import MAX_PICTURES, PicturesUpload, StyleUpload
@@ -86,7 +87,7 @@ def collection_part(handlers: ControlHandlers, content: gr.Image, compute: dict[
                 1, MAX_CLUSTERS, value=1, step=1, label="Styles", info="1 is the mean of all"
             )
             size = style_size_slider()
-            name = gr.Textbox("", label="Name of the collection", max_length=80)
+            name = gr.Textbox("", label="Name of the collection", max_length=LONGEST_NAME)
             go, stop = _buttons("Save their style")
         with gr.Column(scale=3, min_width=280):
             shown = results_gallery("The photo in the styles of the collection", columns=2)

@@ -19,7 +19,14 @@ from hfstyle.studio.refusals import needed, refusal, whole
 from hfstyle.studio.settings import DEFAULT_RESOLUTION, Settings
 
 STYLE_SLOTS: Final = 4
+LONGEST_NAME: Final = 80
+"""Characters of a style's name."""
 STRIP: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+def given_name(text: str | None) -> str:
+    """What a visitor calls a style, cut to what is asked for; empty without a name."""
+    return (text or "").strip()[:LONGEST_NAME]
 
 
 def slot_styles(
@@ -244,5 +251,5 @@ class Handlers:
             needed(style, "style picture"), None, None, whole(style_size, "style size")
         )
         assert code is not None
-        name = name.strip()[:80] or code.name
+        name = given_name(name) or code.name
         return self.studio.save_style(StyleCode(code.vector, code.tokens, code.encoder, name))

@@ -8,7 +8,7 @@ import gradio as gr
 
 from hfstyle.studio.control_handlers import ControlHandlers
 from hfstyle.studio.control_parts import collection_part, path_part
-from hfstyle.studio.handlers import STYLE_SLOTS, Handlers
+from hfstyle.studio.handlers import LONGEST_NAME, STYLE_SLOTS, Handlers
 from hfstyle.studio.parts import (
     before_after_slider,
     color_slider,
@@ -87,7 +87,7 @@ def mix_tab(
         picture = PhotoUpload(label="Style picture to save", height=220, format="png")
         with gr.Column():
             size = style_size_slider()
-            name = gr.Textbox("", label="Name of the style", max_length=80)
+            name = gr.Textbox("", label="Name of the style", max_length=LONGEST_NAME)
             encode = gr.Button("Save its style")
             encoded = gr.File(label="Style file", elem_classes="files")
     encode.click(
