@@ -511,7 +511,7 @@ def test_the_schedule_without_diffusers_is_the_same() -> None:
 def game(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run of 120 steps with the game from the start, under an impatient monitor; too short for variety."""
     folder = tmp_path_factory.mktemp("played")
-    changes = {"learning_rate": 2e-3, "adversarial_start": 0, "monitor_patience": IMPATIENT,
+    changes = {"learning_rate": 2e-3, "adversarial_start": 0, "coarse_weight": 0, "monitor_patience": IMPATIENT,
                "color_jitter": 0, "pattern_share": 0}  # fmt: skip
     train_here(toy_arguments(toy, folder, max_train_steps=120, **changes))
     return folder
