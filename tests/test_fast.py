@@ -20,6 +20,7 @@ from hfstyle.models.layers import (
     double,
     halve,
     moments,
+    scale_and_shift,
     standardise,
 )
 from hfstyle.models.style_encoder import Condition
@@ -181,12 +182,45 @@ def test_the_encoder_finds_what_it_finds_with_gradients() -> None:
         torch.testing.assert_close(a, b.detach(), atol=1e-4, rtol=1e-4)
 
 
-def test_only_float32_without_gradients_autocast_and_export_is_replaced() -> None:
+@pytest.mark.parametrize("given_out", [False, True])
+def test_scale_and_shift_round_only_the_result(given_out: bool) -> None:
+    x = maps(5, 6, 4).bfloat16()
+    scale, shift = 1 + maps(5, 1, 1), 100 * maps(5, 1, 1)
+    wide = torch.zeros(1, 5, 8, 6, dtype=torch.bfloat16)
+    out = wide[:, :, 1:-1, 1:-1] if given_out else None
+    with torch.inference_mode():
+        result = scale_and_shift(x, scale, shift, out)
+    assert torch.equal(result, (x.float() * scale + shift).bfloat16())
+    assert wide.count_nonzero() == (result.numel() if given_out else 0)
+
+
+@pytest.mark.parametrize("size", [(96, 160), (544, 96)])
+@pytest.mark.parametrize("batch", [1, 2])
+def test_bfloat16_pictures_are_nearly_those_of_float32(size: tuple[int, int], batch: int) -> None:
+    generator = small_generator()
+    content = pictures(batch, 3, *size)
+    condition = generator.encode(pictures(batch, 3, 96, 80, seed=2))
+    amount = torch.full((batch,), 0.9)
+    plain = generator(content, condition, amount).detach()
+    for name, child in generator.named_children():
+        child.to(torch.float32 if name == "encoder" else torch.bfloat16)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        slow = generator(content, condition, amount).detach()
+        with torch.inference_mode():
+            quick = generator(content, condition, amount)
+    assert quick.dtype == torch.float32
+    error = (quick - plain).abs().mean()
+    assert error < 0.01
+    assert error < 1.5 * (slow - plain).abs().mean()  # no less precise than it has to be
+
+
+def test_only_floats_on_a_cpu_without_gradients_and_export_are_replaced() -> None:
     x = torch.zeros(1)
     assert not fast.possible(x)
     with torch.inference_mode():
         assert fast.possible(x)
-        assert not fast.possible(x.bfloat16())
+        assert fast.possible(x.bfloat16())
+        assert not fast.possible(x.half())
         assert not fast.possible(x.to("meta"))
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            assert not fast.possible(x)
+            assert fast.possible(x)

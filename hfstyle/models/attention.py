@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hfstyle.models import fast
-from hfstyle.models.layers import InstanceStatistics, add
+from hfstyle.models.layers import InstanceStatistics, add, scale_and_shift
 
 __all__ = ["TokenAttention"]
 
@@ -50,7 +50,7 @@ class TokenAttention(nn.Module):
     def _queries(self, x: Tensor, statistics: InstanceStatistics) -> Tensor:
         """(B, C, H, W) -> (B, heads, HW, E/heads)."""
         mean, rstd = statistics.of(x)
-        q = self.query(((x - mean) * rstd).to(x.dtype)).flatten(2)  # (B, E, HW)
+        q = self.query(scale_and_shift(x, rstd, -mean * rstd)).flatten(2)  # (B, E, HW)
         return q.unflatten(1, (self.heads, -1)).transpose(2, 3)
 
     def _split(self, tokens: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The arithmetic of `layers`, faster, where no gradients are needed: float32 on a CPU.
+"""The arithmetic of `layers`, faster, where no gradients are needed: float32 or bfloat16 on a CPU.
 
 There, most of the time that is not spent in convolutions is spent on memory: for pages that are new to the process,
 and for maps that no cache holds. Results equal those of the plain operations up to rounding.
@@ -24,6 +24,7 @@ __all__ = [
     "map_colors",
     "moments",
     "possible",
+    "scale_and_shift",
 ]
 
 _BAND: Final = 256  # rows of the picture in a band
@@ -31,12 +32,11 @@ _COLUMNS: Final = 4
 
 
 def possible(x: Tensor) -> bool:
-    """Whether what this file holds may be used for `x`: not with gradients, autocast or in an export."""
+    """Whether what this file holds may be used for `x`: not with gradients or in an export."""
     return (
         x.device.type == "cpu"
-        and x.dtype == torch.float32
+        and x.dtype in (torch.float32, torch.bfloat16)
         and not torch.is_grad_enabled()
-        and not torch.is_autocast_enabled("cpu")
         and not torch.compiler.is_compiling()
     )
 
@@ -66,7 +66,7 @@ def by_bands(function: Callable[..., Tensor], maps: Sequence[Tensor], margin: in
         scale = band.shape[2] // (last - first)
         if whole is None:
             shape = (*band.shape[:2], scale * height, band.shape[3])
-            whole = torch.empty(shape, memory_format=torch.channels_last)
+            whole = torch.empty(shape, dtype=band.dtype, memory_format=torch.channels_last)
         inside = _rows(band, last - first, top - first, bottom - first)
         _rows(whole, height, top, bottom).copy_(inside)
     assert whole is not None
@@ -101,18 +101,30 @@ def _apart(side_by_side: Tensor, channels: int) -> Tensor:
     return rows.unflatten(3, (_COLUMNS, channels)).flatten(2, 3).permute(0, 3, 1, 2)
 
 
-def framed(shape: Sequence[int], fill: Callable[[Tensor], object]) -> Tensor:
+def framed(shape: Sequence[int], dtype: torch.dtype, fill: Callable[[Tensor], object]) -> Tensor:
     """A map (B, C, H, W) with the frame that reflection padding makes, (B, C, H + 2, W + 2) in channels-last memory.
 
     `fill` writes the map where it will lie, which saves the copy that padding a finished one takes.
     """
     batch, channels, height, width = shape
-    x = torch.empty((batch, channels, height + 2, width + 2), memory_format=torch.channels_last)
+    x = torch.empty(
+        (batch, channels, height + 2, width + 2), dtype=dtype, memory_format=torch.channels_last
+    )
     fill(x[:, :, 1:-1, 1:-1])
     for axis in (2, 3):  # rows first: the corners come with the columns
         for place, source in ((0, 2), (-1, -3)):
             x.select(axis, place).copy_(x.select(axis, source))
     return x
+
+
+def scale_and_shift(x: Tensor, scale: Tensor, shift: Tensor, out: Tensor | None = None) -> Tensor:
+    """x (1, C, H, W) scale + shift, both (1, C, 1, 1) float32, in one pass over x whatever its type."""
+    if x.dtype == torch.float32:
+        return torch.addcmul(shift, x, scale, out=out)
+    # Where types differ, other functions convert whole maps first.
+    zero, one = torch.zeros(x.shape[1]), torch.ones(x.shape[1])
+    result = F.batch_norm(x, zero, one, scale.flatten(), shift.flatten(), eps=0.0)
+    return result if out is None else out.copy_(result)
 
 
 def double(x: Tensor, out: Tensor | None = None) -> Tensor:
@@ -164,7 +176,7 @@ def moments(x: Tensor) -> tuple[Tensor, Tensor]:
     Those of each column first: sums over a column alone lose little to rounding.
     """
     _, channels, height, width = x.shape
-    columns = x.permute(0, 2, 3, 1).reshape(1, height, width * channels, 1).transpose(1, 2)
+    columns = x.float().permute(0, 2, 3, 1).reshape(1, height, width * channels, 1).transpose(1, 2)
     means, variances = torch.batch_norm_update_stats(columns, None, None, 0.0)  # (W * C,)
     means, variances = means.view(width, channels), variances.view(width, channels)
     mean = means.mean(0)

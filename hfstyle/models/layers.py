@@ -31,6 +31,7 @@ __all__ = [
     "luminance",
     "moments",
     "reflected",
+    "scale_and_shift",
     "standardise",
     "unstandardise",
 ]
@@ -81,6 +82,13 @@ def add(x: Tensor, change: Tensor) -> Tensor:
     return change.add_(x) if fast.possible(change) else x + change
 
 
+def scale_and_shift(x: Tensor, scale: Tensor, shift: Tensor, out: Tensor | None = None) -> Tensor:
+    """x (B, C, H, W) scale + shift, both (B, C, 1, 1) float32, in the type of `x`, in `out` if that is given."""
+    if len(x) == 1 and fast.possible(x):
+        return fast.scale_and_shift(x, scale, shift, out)
+    return torch.addcmul(shift.to(x.dtype), x, scale.to(x.dtype), out=out)  # in one pass over x
+
+
 def reflected(x: Tensor) -> Tensor:
     """x with the frame that a 3x3 convolution wants: (B, C, H, W) -> (B, C, H + 2, W + 2)."""
     return in_own_type(F.pad, x, (1, 1, 1, 1), mode="reflect")
@@ -106,7 +114,7 @@ class ReflectConv2d(nn.Conv2d):
             near: what it is made of.
         """
         if fast.possible(near) and min(shape[2:]) > 1:
-            return self.of_padded(fast.framed(shape, make))
+            return self.of_padded(fast.framed(shape, near.dtype, make))
         return self(make(None))
 
     def of_padded(self, padded: Tensor) -> Tensor:
@@ -240,7 +248,7 @@ class Modulation(nn.Module):
             mean, rstd = statistics.of(x)
             scale = scale * rstd
             shift = shift - mean * scale
-        return torch.addcmul(shift.to(x.dtype), x, scale.to(x.dtype), out=out)  # in one pass over x
+        return scale_and_shift(x, scale, shift, out)
 
 
 class ColorTransfer(nn.Module):
@@ -288,7 +296,7 @@ class ColorTransfer(nn.Module):
         matrix = in_own_type(torch.matmul, opponent.T, matrix)  # (B, 3, 3), of x
         shift = in_own_type(torch.matmul, opponent.T, shift)  # (B, 3, 1)
         if len(x) == 1 and fast.possible(x) and x.shape[3] % 4 == 0:
-            return fast.map_colors(x, matrix[0], shift[0, :, 0])
+            return in_own_type(fast.map_colors, x, matrix[0], shift[0, :, 0])
         # A product of (B, HW, 3): a view of the channels-last layout, in which the result is, too.
         rows = x.float().permute(0, 2, 3, 1).flatten(1, 2)
         mapped = in_own_type(torch.matmul, rows, matrix.mT) + shift.mT  # (B, HW, 3)
@@ -386,7 +394,7 @@ class FeatureTransfer(nn.Module):
         amount = strength.float()[:, None, None, None]
         scale = 1 + amount * (goal_std * rstd - 1)
         shift = amount * (goal_mean - goal_std * rstd * mean)
-        return torch.addcmul(shift.to(x.dtype), x, scale.to(x.dtype)), distance
+        return scale_and_shift(x, scale, shift), distance
 
 
 class Grain(nn.Module):
