@@ -139,7 +139,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--consistency_weight",
         type=float,
         default=40.0,
-        help="a photo moved by a few pixels, with a little noise, is painted alike",
+        help="a photo moved by a few pixels, with a little noise, is painted alike; long runs want 60 or more, or a lattice grows",
     )
     add("--contrast_weight", type=float, default=0.0)
     add("--style_normalisation", choices=("pair", "energy"), default="pair")
