@@ -118,10 +118,10 @@ def framed(shape: Sequence[int], dtype: torch.dtype, fill: Callable[[Tensor], ob
 
 
 def scale_and_shift(x: Tensor, scale: Tensor, shift: Tensor, out: Tensor | None = None) -> Tensor:
-    """x (1, C, H, W) scale + shift, both (1, C, 1, 1) float32, in one pass over x whatever its type."""
-    if x.dtype == torch.float32:
-        return torch.addcmul(shift, x, scale, out=out)
-    # Where types differ, other functions convert whole maps first.
+    """x (1, C, H, W) scale + shift, both (1, C, 1, 1) float32, in one pass over x of another type.
+
+    Where types differ, other functions convert whole maps first.
+    """
     zero, one = torch.zeros(x.shape[1]), torch.ones(x.shape[1])
     result = F.batch_norm(x, zero, one, scale.flatten(), shift.flatten(), eps=0.0)
     return result if out is None else out.copy_(result)

@@ -84,7 +84,7 @@ def add(x: Tensor, change: Tensor) -> Tensor:
 
 def scale_and_shift(x: Tensor, scale: Tensor, shift: Tensor, out: Tensor | None = None) -> Tensor:
     """x (B, C, H, W) scale + shift, both (B, C, 1, 1) float32, in the type of `x`, in `out` if that is given."""
-    if len(x) == 1 and fast.possible(x):
+    if len(x) == 1 and x.dtype != scale.dtype and fast.possible(x):
         return fast.scale_and_shift(x, scale, shift, out)
     return torch.addcmul(shift.to(x.dtype), x, scale.to(x.dtype), out=out)  # in one pass over x
 
