@@ -24,8 +24,9 @@ _KINDS: Final = {
     "padding": "reflection_pad2d pad",
     "resizing": "upsample_bilinear2d avg_pool2d pixel_unshuffle pixel_shuffle adaptive_avg_pool2d "
     "_adaptive_avg_pool2d _upsample_bicubic2d_aa",
-    "means and deviations": "mean sum var var_mean square pow rsqrt sqrt",
-    "other arithmetic": "add add_ sub sub_ mul mul_ div div_ addcmul addcmul_ clamp clamp_ lerp round round_ ne any",
+    "means and deviations": "mean sum var var_mean square pow rsqrt sqrt batch_norm_update_stats",
+    "other arithmetic": "add add_ sub sub_ mul mul_ div div_ addcmul addcmul_ clamp clamp_ lerp round round_ ne any "
+    "native_batch_norm",
     "copies": "copy_ _to_copy to clone contiguous cat stack empty empty_like empty_strided resize_ flatten",
 }
 _KIND_OF: Final = {name: kind for kind, names in _KINDS.items() for name in names.split()}
