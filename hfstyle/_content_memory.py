@@ -15,7 +15,7 @@ from hfstyle.models.generator import ContentFeatures, StyleGenerator
 
 __all__ = ["ContentMemory"]
 
-_MOST_PIXELS: Final = 2_000_000  # of all photos that are kept, at 24 bytes for each
+_MOST_PIXELS: Final = 2_000_000  # of all photos that are kept, at 24 to 36 bytes for each
 
 
 class ContentMemory:

@@ -227,7 +227,7 @@ class _Level:
             band = torch.empty((rows.stop - rows.start, width, 3), dtype=dtype).permute(2, 0, 1)
             for tile in tiles:
                 seen, over = self._read(tile)
-                painted = self._run(seen, InstanceStatistics(given), over)  # (1, 3, h, w)
+                painted = self._paint(seen, InstanceStatistics(given), over)  # (1, 3, h, w)
                 painted = painted[0][:, *tile.inside(1)].float()
                 if self._level == 0:
                     painted = painted.clamp(0, 1)
@@ -258,6 +258,13 @@ class _Level:
         painted = self.before[..., _scaled(rows, -1), _scaled(columns, -1)]
         painted = painted.to(picture.device, picture.dtype)
         return laid_over(picture, reduced(picture), painted), over
+
+    def _paint(self, seen: Tensor, statistics: InstanceStatistics, over: Tensor | None) -> Tensor:
+        if self._level == 0:
+            return self._run(seen, statistics, over)
+        return self._generator.paint_coarse_level(
+            seen, self._condition, self._strength, statistics, level=self._level
+        )
 
     def _run(
         self, seen: Tensor, statistics: InstanceStatistics, over: Tensor | None = None

@@ -19,7 +19,7 @@ SMALL_GENERATOR: dict[str, Any] = {
 }
 
 
-def small_generator(seed: int = 0) -> StyleGenerator:
+def small_generator(seed: int = 0, **changes: Any) -> StyleGenerator:
     """Random weights, the same for the same seed."""
     torch.manual_seed(seed)
-    return StyleGenerator(**SMALL_GENERATOR)
+    return StyleGenerator(**{**SMALL_GENERATOR, **changes})

@@ -151,6 +151,40 @@ def test_each_level_doubles_the_resolution(condition: Condition) -> None:
         assert [tuple(x.shape[2:]) for x in coarser] == seen[1:-1]
 
 
+def test_a_steady_coarse_level_is_the_mean_of_two_places_on_the_grid(
+    condition: Condition,
+) -> None:
+    generator = small_generator(steady=True)
+    picture, strength = pictures(1, 3, 64, 96), torch.ones(1)
+    statistics = InstanceStatistics()
+    painted = generator.paint_coarse_level(picture, condition, strength, statistics, level=1)
+    once = InstanceStatistics()
+    here = generator.paint_level(picture, condition, strength, once, level=1)
+    torch.testing.assert_close(statistics.taken, once.taken)
+    moved = torch.roll(picture, (2, 2), (2, 3))
+    moved[:, :, :2] = moved[:, :, [4, 3]]  # mirrored
+    moved[..., :2] = moved[..., [4, 3]]
+    given = InstanceStatistics(once.taken)
+    there = generator.paint_level(moved, condition, strength, given, level=1)
+    torch.testing.assert_close(
+        painted[..., :-2, :-2], (here[..., :-2, :-2] + there[..., 2:, 2:]) / 2
+    )
+    assert torch.equal(painted[..., -2:, :], here[..., -2:, :])
+    assert torch.equal(painted[..., -2:], here[..., -2:])
+
+
+def test_a_steady_network_has_the_same_weights_and_paints_the_same_of_what_it_has_looked_at(
+    condition: Condition,
+) -> None:
+    generator = small_generator(steady=True)
+    content, strength = pictures(1, 3, 64, 96), torch.ones(1)
+    with torch.no_grad():
+        plain = generator(content, condition, strength)
+        kept = generator(content, condition, strength, features=generator.look_at(content))
+    assert torch.equal(kept, plain)
+    assert generator.state_dict().keys() == small_generator().state_dict().keys()
+
+
 def test_config_is_json_and_names_the_architecture() -> None:
     generator = StyleGenerator(**SMALL_GENERATOR)  # type: ignore[arg-type]
     config = json.loads(json.dumps(generator._hub_mixin_config))

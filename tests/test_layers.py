@@ -10,6 +10,8 @@ from hfstyle.models.layers import (
     ColorTransfer,
     FeatureTransfer,
     InstanceStatistics,
+    blur_pool,
+    halve,
     moments,
     standardise,
 )
@@ -91,3 +93,17 @@ def test_features_take_the_statistics_of_the_style_at_full_strength_and_keep_the
     _, again = FeatureTransfer()(moved, goal, strength, InstanceStatistics())
     assert again[0] < 1e-6
     assert apart[1] == again[1] > 0.1
+
+
+def test_blur_pooling_keeps_a_flat_map_and_lets_less_of_fine_waves_through_than_averages_do() -> (
+    None
+):
+    flat = torch.full((1, 2, 8, 12), 0.3)
+    torch.testing.assert_close(blur_pool(flat), flat[:, :, :4, :6])
+    places = torch.arange(64.0)
+    for down, right in ((1.0, 0.0), (0.0, 1.0)):
+        phase = down * places[:, None] + right * places
+        wave = torch.cos(2 * torch.pi * phase * 3 / 8)[None, None]  # 2.7 places long: an alias of 4
+        inside = (..., slice(1, -1), slice(1, -1))
+        ratio = blur_pool(wave)[inside].abs().max() / halve(wave)[inside].abs().max()
+        assert ratio < 0.2

@@ -150,6 +150,20 @@ def test_the_graphs_are_described(graphs: Path) -> None:
     }
 
 
+def test_the_graph_of_a_steady_network_agrees_with_torch(tmp_path: Path) -> None:
+    pipe = StyleTransferPipeline(small_generator(steady=True))
+    pipe.save_pretrained(tmp_path / "model")
+    arguments = ["--model", str(tmp_path / "model"), "-o", str(tmp_path / "graphs")]
+    assert main(["export-onnx", *arguments]) == 0
+    graph = StyleTransferPipeline.from_onnx(tmp_path / "graphs", threads=1)
+    for size in ((64, 64), (96, 160)):
+        painted = [
+            each(picture(*size), picture(80, 90, 1), output_type="pt").images[0]
+            for each in (pipe, graph)
+        ]
+        assert (painted[0] - painted[1]).abs().max() <= CLOSE
+
+
 def test_the_benchmark_tells_it_beside_torch(
     graphs: Path,
     tmp_path: Path,

@@ -23,8 +23,8 @@ TILE = 160
 class SpyingPipeline(StyleTransferPipeline):
     """A small network of random weights, and the sizes at which its finest level ran."""
 
-    def __init__(self, dtype: torch.dtype = torch.float32) -> None:
-        generator = small_generator()
+    def __init__(self, dtype: torch.dtype = torch.float32, **changes: object) -> None:
+        generator = small_generator(**changes)
         super().__init__(generator)
         self.to(dtype=dtype)
         self.shapes: list[tuple[int, ...]] = []
@@ -102,6 +102,13 @@ def test_without_common_statistics_the_tiles_would_differ(pipe: SpyingPipeline) 
     whole = pipe(picture, STYLE, tile_size=None, output_type="pt").images[0]
     alone = pipe(picture[:160, :160], STYLE, output_type="pt").images[0]
     assert (alone - whole[:, :160, :160]).abs().mean() * 255 > 3
+
+
+def test_tiles_of_a_steady_network_give_the_picture_of_one_pass() -> None:
+    whole, tiled = both(SpyingPipeline(steady=True), photo(320, 480), TILE)
+    difference = (tiled - whole).abs() * 255
+    assert difference.mean() <= 0.5
+    assert difference.mean(0).max() <= 6
 
 
 def test_the_size_of_the_tiles_changes_little(pipe: SpyingPipeline) -> None:

@@ -43,6 +43,7 @@ __all__ = ["ContentFeatures", "StyleGenerator", "default_model_path", "laid_over
 _ALIKE = 0.01
 # Cells of 4 px after which the pattern of the grain repeats.
 _PERIOD = 128
+_HALF_CELL = 2  # px, of the cells of features at 1/4 resolution
 
 
 def default_model_path() -> Path:
@@ -51,7 +52,10 @@ def default_model_path() -> Path:
 
 
 ContentFeatures = list[Tensor]
-"""What the coarsest level sees of a content whatever the style: features at 1/2, 1/4, 1/8 and 1/16 of its resolution."""
+"""What the coarsest level sees of a content whatever the style: features at 1/2, 1/4, 1/8 and 1/16 of its resolution.
+
+Where that is painted twice, also those of the content moved by half a cell (see `StyleGenerator.paint_coarse_level`).
+"""
 
 
 class StyleGenerator(
@@ -91,6 +95,8 @@ class StyleGenerator(
         use_tokens: False leaves the attention out (an ablation; the condition keeps its tokens).
         levels: resolutions at which the picture is painted one after the other, each twice the one before; from 1.
         grain: channels of the pattern that strokes in flat areas begin with in training; 0 leaves it out.
+        steady: True filters features by binomials where their resolution is halved, and paints the coarser levels twice,
+            half a cell apart (see `paint_coarse_level`): strokes change less as the photo moves.
     """
 
     pattern: Tensor
@@ -115,14 +121,16 @@ class StyleGenerator(
         use_tokens: bool = True,
         levels: int = 2,
         grain: int = 4,
+        steady: bool = False,
     ) -> None:
         super().__init__()
         head, low, mid, high = widths
         self.levels = levels
         self.size_multiple, self.minimum_size = 8 * 2**levels, 16 * 2**levels
         self.use_tokens = use_tokens
+        self.steady = steady
         self.encoder = StyleEncoder(
-            (fine_width, low, mid, high), style_width, token_width, token_grid
+            (fine_width, low, mid, high), style_width, token_width, token_grid, steady
         )
         # Beside the style, what is asked for: the strength and, of several levels, which.
         asked = 1 if levels == 1 else 2
@@ -164,7 +172,10 @@ class StyleGenerator(
         """content (B, 3, H, W) as in a call -> features of its coarsest level, for several styles and strengths."""
         for _ in range(1, self.levels):
             content = reduced(content)
-        return self.encoder.trunk(standardise(content))
+        features = self.encoder.trunk(standardise(content))
+        if self.steady and self.levels > 1:
+            features += self.encoder.trunk(standardise(_moved(content)))
+        return features
 
     def encoder_fingerprint(self) -> str:
         """16 hexadecimal digits naming the encoder's weights; a `StyleCode` remembers which encoder made it."""
@@ -207,7 +218,7 @@ class StyleGenerator(
             pictures.append(reduced(pictures[-1]))
         seen = pictures[-1]
         for level in reversed(range(1, self.levels)):
-            painted = self.paint_level(
+            painted = self.paint_coarse_level(
                 seen, condition, strength, statistics, grain, features, level=level
             )
             if coarser is not None:
@@ -217,6 +228,41 @@ class StyleGenerator(
         return self.paint_level(
             seen, condition, strength, statistics, grain, features, over=content
         )
+
+    def paint_coarse_level(
+        self,
+        seen: Tensor,
+        condition: Condition,
+        strength: Tensor,
+        statistics: InstanceStatistics,
+        grain: Tensor | None = None,
+        features: ContentFeatures | None = None,
+        *,
+        level: int,
+    ) -> Tensor:
+        """A level that others follow. A steady one is the mean of two paintings, of what is seen and of that moved by half a cell.
+
+        How a stroke of two or three cells of 1/4 resolution turns out depends on where the photo lies on their grid; half
+        a cell further down and right it turns out the other way. Of both, the statistics are the first's.
+
+        Args:
+            seen, condition, strength, statistics, grain, features: as in a call.
+            level: how often the resolution is still to be doubled, from 1.
+
+        Returns:
+            (B, 3, H, W), painted, about within [0, 1].
+        """
+        begin = len(statistics.taken)
+        here, there = (features[:4], features[4:]) if features else (None, None)
+        first = self.paint_level(seen, condition, strength, statistics, grain, here, level=level)
+        if not self.steady:
+            return first
+        same = InstanceStatistics(statistics.taken[begin:])
+        second = self.paint_level(
+            _moved(seen), condition, strength, same, grain, there, level=level
+        )
+        apart = second[..., _HALF_CELL:, _HALF_CELL:] - first[..., :-_HALF_CELL, :-_HALF_CELL]
+        return first + F.pad(0.5 * apart, (0, _HALF_CELL) * 2)
 
     def paint_level(
         self,
@@ -230,7 +276,7 @@ class StyleGenerator(
         level: int = 0,
         over: Tensor | None = None,
     ) -> Tensor:
-        """One level: what is seen (B, 3, H, W) -> painted (B, 3, H, W), about within [0, 1].
+        """One level, once: what is seen (B, 3, H, W) -> painted (B, 3, H, W), about within [0, 1].
 
         Args:
             seen, condition, strength, statistics, grain, features: as in a call.
@@ -419,6 +465,11 @@ def _blocks(count: int, channels: int, style_width: int) -> nn.ModuleList:
 def reduced(picture: Tensor) -> Tensor:
     """Half the resolution, each pixel the mean of 4 x 4: without aliases, which a move of the photo would make flicker."""
     return F.avg_pool2d(picture, 4, stride=2, padding=1, count_include_pad=False)
+
+
+def _moved(picture: Tensor) -> Tensor:
+    """Half a cell of 1/4 resolution further down and right, mirrored where nothing is left."""
+    return F.pad(picture[..., :-_HALF_CELL, :-_HALF_CELL], (_HALF_CELL, 0) * 2, mode="reflect")
 
 
 def laid_over(picture: Tensor, smaller: Tensor, painted: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from hfstyle.models.layers import (
     ColorTransfer,
     ResidualBlock,
     activate,
+    blur_pool,
     conv3x3,
     halve,
     moments,
@@ -41,9 +42,10 @@ class Trunk(nn.Module):
     Every reduction averages first, so that neither noise nor the position of the grid passes into the coarser scale.
     """
 
-    def __init__(self, widths: tuple[int, int, int, int]) -> None:
+    def __init__(self, widths: tuple[int, int, int, int], steady: bool = False) -> None:
         super().__init__()
         fine, low, mid, high = widths
+        self.reduce = blur_pool if steady else halve
         self.stem = conv3x3(12, fine)
         self.down0 = conv3x3(fine, low)
         self.block = ResidualBlock(low)
@@ -56,11 +58,11 @@ class Trunk(nn.Module):
         x (B, 3, H, W) standardised -> (B, fine, H/2, W/2), (B, low, H/4, W/4), (B, mid, H/8, W/8), (B, high, H/16, W/16).
         """
         fine = activate(self.stem(F.pixel_unshuffle(x, 2)))
-        low = self.block(activate(self.down0(halve(fine))))
-        mid = activate(self.down1(halve(low)))
+        low = self.block(activate(self.down0(self.reduce(fine))))
+        mid = activate(self.down1(self.reduce(low)))
         features = [fine, low, mid]
         if stages == 4:
-            features.append(activate(self.down2(halve(mid))))
+            features.append(activate(self.down2(self.reduce(mid))))
         return features
 
 
@@ -76,6 +78,7 @@ class StyleEncoder(nn.Module):
         style_width: length of the learned part of the vector.
         token_width: E, length of a token.
         token_grid: side of the token grid; T = token_grid ** 2.
+        steady: True averages by a binomial filter where the trunk halves the resolution, not over four places.
     """
 
     def __init__(
@@ -84,10 +87,11 @@ class StyleEncoder(nn.Module):
         style_width: int = 256,
         token_width: int = 128,
         token_grid: int = 8,
+        steady: bool = False,
     ) -> None:
         super().__init__()
         self.token_grid = token_grid
-        self.trunk = Trunk(widths)
+        self.trunk = Trunk(widths, steady)
         self.block = ResidualBlock(widths[3])
         self.parts = (style_width, *(2 * width for width in widths), ColorTransfer.WIDTH)
         """Lengths of the parts of the vector."""
