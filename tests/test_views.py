@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from training.losses import consistency_loss
+from training.objective import Painted, Perceptual, perceptual_terms
 from training.views import MOST_MOVED, coarse_view, loss_view, move, random_places, resized
 
 
@@ -53,3 +56,34 @@ def test_coarse_paintings_are_seen_as_finished_ones_are(side: int) -> None:
     expected = loss_view(2, 64)(finished)
     assert seen.shape == expected.shape
     assert (seen - expected).abs().mean() < 0.02
+
+
+def test_the_colour_term_does_not_see_the_border_that_no_other_term_sees() -> None:
+    args = SimpleNamespace(
+        style_layers=("relu1_1",),
+        content_layers=("relu1_1",),
+        style_normalisation="pair",
+        **{f"{name}_weight": 0.0 for name in ("content", "style", "texture", "coarse", "local")},
+        **{f"{name}_weight": 0.0 for name in ("halo", "structure")},
+        color_weight=1.0,
+    )
+    perceptual = Perceptual(
+        lambda pictures, layers: {"relu1_1": pictures},  # type: ignore[arg-type]
+        frozenset({"relu1_1"}),
+        {"relu1_1": 1.0},
+    )
+    output, content, style = torch.rand(3, 2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    batch = SimpleNamespace(
+        content=content, style=style, full=2, own=0, again=0, strength=torch.ones(2)
+    )
+
+    def term(output: torch.Tensor) -> float:
+        painted = Painted(output, output[:0], output[:0], output[:0], output[:0], output[:0])
+        terms = perceptual_terms(args, perceptual, lambda x: x, None, batch, painted)  # type: ignore[arg-type]
+        return float(terms["color"])
+
+    framed, inside = output.clone(), output.clone()
+    framed[..., :8] = 1
+    inside[..., 8:16] = 1
+    assert term(framed) == term(output)
+    assert term(inside) != term(output)

@@ -16,7 +16,7 @@ from hfstyle.models.discriminator import StyleDiscriminator, content_view
 from training import losses
 from training.augment import augment
 from training.batches import Batch
-from training.views import no_grad_features
+from training.views import no_grad_features, without_border
 
 __all__ = ["Painted", "Perceptual", "adversarial_term", "perceptual_terms"]
 
@@ -110,9 +110,9 @@ def perceptual_terms(
                 strength[:full],
             )
         if args.color_weight > 0:
-            terms["color"] = args.color_weight * losses.color_loss(
-                output, batch.content, batch.style, strength
-            )
+            # Within what the other terms see: counted up to the border, saturated colours gathered there.
+            inner = (without_border(x, output.shape[2]) for x in (output, batch.content))
+            terms["color"] = args.color_weight * losses.color_loss(*inner, batch.style, strength)
         if args.halo_weight > 0:
             terms["halo"] = args.halo_weight * losses.halo_loss(output, batch.content)
         if args.structure_weight > 0:

@@ -22,6 +22,7 @@ __all__ = [
     "random_places",
     "resized",
     "to_float",
+    "without_border",
 ]
 
 MOST_MOVED: Final = 8
@@ -57,10 +58,10 @@ def loss_view(step: int, loss_side: int) -> Callable[[Tensor], Tensor]:
     their borders, large pictures had along theirs and nowhere else in flat areas.
     """
     if step % 3 == 0:
-        return lambda pictures: channels_last(_without_border(pictures, pictures.shape[2]))
+        return lambda pictures: channels_last(without_border(pictures, pictures.shape[2]))
     if step % 3 == 1:
         return lambda pictures: channels_last(
-            resized(_without_border(pictures, pictures.shape[2]), loss_side)
+            resized(without_border(pictures, pictures.shape[2]), loss_side)
         )
     return lambda pictures: _half_view(pictures, pictures.shape[2])
 
@@ -75,12 +76,12 @@ def _half_view(pictures: Tensor, side: int) -> Tensor:
 
     At what is a multiple of 16 px, at least 32, where half is not.
     """
-    inner = _without_border(pictures, side)
+    inner = without_border(pictures, side)
     kept = inner.shape[2] * side // pictures.shape[2]
     return channels_last(resized(inner, max(32, kept // 32 * 16)))
 
 
-def _without_border(pictures: Tensor, side: int) -> Tensor:
+def without_border(pictures: Tensor, side: int) -> Tensor:
     """Crops of `side` px, or what is painted of such at half the resolution, without 16 of these px at each side.
 
     8 of crops below 128 px: multiples of 16 px stay such.
