@@ -21,8 +21,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 http.server.HTTPServer(("127.0.0.1", int(os.environ["GRADIO_SERVER_PORT"])), Handler).serve_forever()
 """
 BENCHMARK = f"""
-import time
+import signal, time
 from tests.app_process import served
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background jobs ignore
 with served(["-c", {SERVER!r}]) as (url, pid):
     print(pid, flush=True)
     time.sleep(600)

@@ -157,8 +157,8 @@ def halve(x: Tensor) -> Tensor:
 def blur_pool(x: Tensor) -> Tensor:
     """Half the resolution by a binomial filter of 4 x 4 (Zhang 2019): (B, C, H, W), even -> (B, C, H/2, W/2).
 
-    `halve` lets detail of the finer grid through as an alias: where a photo was moved by less than a place of the
-    coarsest grid, networks trained with it painted a lattice of 8 px anew.
+    `halve` lets more of the detail that the coarser grid cannot hold through as aliases, which depend on where the
+    picture lies on that grid.
     """
     taps = torch.tensor(_BINOMIAL, device=x.device, dtype=x.dtype)  # exact in bfloat16, too
     kernel = (taps[:, None] * taps).expand(x.shape[1], 1, -1, -1)
