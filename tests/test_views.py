@@ -58,7 +58,7 @@ def test_coarse_paintings_are_seen_as_finished_ones_are(side: int) -> None:
     assert (seen - expected).abs().mean() < 0.02
 
 
-def test_the_colour_term_does_not_see_the_border_that_no_other_term_sees() -> None:
+def test_the_colour_term_does_not_see_the_border_that_style_and_content_do_not_see() -> None:
     args = SimpleNamespace(
         style_layers=("relu1_1",),
         content_layers=("relu1_1",),

@@ -110,7 +110,7 @@ def perceptual_terms(
                 strength[:full],
             )
         if args.color_weight > 0:
-            # Within what the other terms see: counted up to the border, saturated colours gathered there.
+            # Within what the style and content terms see: counted up to the border, saturated colours gathered there.
             inner = (without_border(x, output.shape[2]) for x in (output, batch.content))
             terms["color"] = args.color_weight * losses.color_loss(*inner, batch.style, strength)
         if args.halo_weight > 0:
