@@ -70,6 +70,8 @@ def encoding_for(
     options: dict[str, Any] = {} if format_name in ("PNG", "TIFF") else {"quality": quality}
     if format_name == "JPEG":
         options["subsampling"] = 0 if quality >= 90 else 2
+    elif format_name == "AVIF":
+        options["subsampling"] = "4:4:4" if quality >= 90 else "4:2:0"
     if exif is not None:
         options["exif"] = exif
     return Encoding(format_name, options)

@@ -225,7 +225,7 @@ def save_image(
     """Writes a picture in the format of the suffix: .png .jpg .jpeg .webp .tif .tiff (.avif).
 
     A reader never sees half a picture: it is written beside the target and then takes its name.
-    quality: 1 ... 100, of JPEG, WebP and AVIF. JPEG has full colour resolution from 90 on.
+    quality: 1 ... 100, of JPEG, WebP and AVIF. JPEG and AVIF have full colour resolution from 90 on.
     exif: metadata to embed, as in `Picture.exif`; None for none.
     background: what alpha is flattened over where the format has none (JPEG).
     Pictures that are not plain 8-bit grey, RGB or RGBA in sRGB are converted to that, upright.
