@@ -11,8 +11,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from toy_training import SMALL_GENERATOR
 
-from hfstyle.models.generator import StyleGenerator
-from hfstyle.models.layers import ColorTransfer, Grain, InstanceStatistics, standardise
+from hfstyle.models.generator import StyleGenerator, drawn_under
+from hfstyle.models.layers import (
+    ColorTransfer,
+    Grain,
+    InstanceStatistics,
+    luminance,
+    standardise,
+)
 from hfstyle.models.style_encoder import Condition
 
 
@@ -183,6 +189,46 @@ def test_a_steady_network_has_the_same_weights_and_paints_the_same_of_what_it_ha
         kept = generator(content, condition, strength, features=generator.look_at(content))
     assert torch.equal(kept, plain)
     assert generator.state_dict().keys() == small_generator().state_dict().keys()
+
+
+def test_an_underdrawing_shows_where_the_photo_has_detail_and_nowhere_else() -> None:
+    torch.manual_seed(0)
+    photo = torch.full((1, 3, 64, 96), 0.4)
+    photo[..., :48] += 0.3 * (
+        torch.rand(1, 1, 64, 48) - 0.5
+    )  # detail at the left, none at the right
+    painted = 0.3 + 0.4 * torch.rand(1, 3, 64, 96)
+
+    def finest(x: Tensor) -> Tensor:
+        x = luminance(x)
+        smaller = torch.nn.functional.avg_pool2d(x, 4, 2, 1, count_include_pad=False)
+        return x - torch.nn.functional.interpolate(smaller, scale_factor=2, mode="bilinear")
+
+    for part in (0.0, 0.5, 1.0):
+        drawn = drawn_under(painted, photo, torch.full((1, 1, 16, 24), part))
+        change = drawn - painted
+        assert (change[..., 64:] == 0).all()
+        torch.testing.assert_close(
+            change, change[:, :1].expand_as(change)
+        )  # of lightness, not of colour
+        photos, before, after = (finest(x)[..., 8:36] for x in (photo, painted, drawn))
+        left = (after - photos).square().mean() / (before - photos).square().mean()
+        assert left.sqrt() == pytest.approx(1 - part, abs=0.25)
+
+
+def test_a_network_with_an_underdrawing_gains_one_map(condition: Condition) -> None:
+    plain, drawing = small_generator(), small_generator(underdrawing=True)
+    added = {"underdrawing.weight", "underdrawing.bias"}
+    assert drawing.state_dict().keys() - plain.state_dict().keys() == added
+    drawing.load_state_dict(plain.state_dict(), strict=False)
+    content, strength = pictures(1, 3, 64, 96), torch.ones(1)
+    content = (content + 0.1 * torch.rand(1, 1, 64, 96)).clamp(0, 1)
+    with torch.no_grad():
+        drawing.underdrawing.bias.fill_(-30.0)  # type: ignore[union-attr]
+        without = plain(content, condition, strength)
+        torch.testing.assert_close(drawing(content, condition, strength), without)
+        drawing.underdrawing.bias.fill_(30.0)  # type: ignore[union-attr]
+        assert (drawing(content, condition, strength) - without).abs().mean() > 0.002
 
 
 def test_config_is_json_and_names_the_architecture() -> None:

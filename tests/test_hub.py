@@ -448,6 +448,7 @@ def test_the_config_is_plain_json_with_every_init_argument(folder: Path) -> None
         "grain": 4,
         "levels": 2,
         "steady": False,
+        "underdrawing": False,
     }
 
 

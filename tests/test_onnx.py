@@ -150,8 +150,8 @@ def test_the_graphs_are_described(graphs: Path) -> None:
     }
 
 
-def test_the_graph_of_a_steady_network_agrees_with_torch(tmp_path: Path) -> None:
-    pipe = StyleTransferPipeline(small_generator(steady=True))
+def test_the_graph_of_a_network_with_all_options_agrees_with_torch(tmp_path: Path) -> None:
+    pipe = StyleTransferPipeline(small_generator(steady=True, underdrawing=True))
     pipe.save_pretrained(tmp_path / "model")
     arguments = ["--model", str(tmp_path / "model"), "-o", str(tmp_path / "graphs")]
     assert main(["export-onnx", *arguments]) == 0

@@ -30,6 +30,7 @@ from hfstyle.models.layers import (
     conv3x3,
     double,
     halve,
+    luminance,
     reflected,
     standardise,
     unstandardise,
@@ -44,6 +45,8 @@ _ALIKE = 0.01
 # Cells of 4 px after which the pattern of the grain repeats.
 _PERIOD = 128
 _HALF_CELL = 2  # px, of the cells of features at 1/4 resolution
+# Deviation of a photo's fine lightness, of values in [0, 1], at which half of its underdrawing shows.
+_VISIBLE = 0.02
 
 
 def default_model_path() -> Path:
@@ -77,8 +80,8 @@ class StyleGenerator(
     A U-shaped network that spends its arithmetic at 1/8 and 1/16 of the picture's resolution. Coarse features attend to
     the style's tokens, every block is modulated by the style's vector, and a light head at 1/2 resolution repaints the
     detail: nothing of the photo reaches the painting but features in the style's statistics and colours averaged over
-    4 px, so that every stroke, edge and grain is painted. The style encoder is a part of the model, since a condition
-    means nothing to another generator.
+    4 px, so that every stroke, edge and grain is painted; with an underdrawing, the photo's finest lightness, too. The
+    style encoder is a part of the model, since a condition means nothing to another generator.
 
     At full resolution only lightness is painted; what is added of colour comes from 1/4. Thin lines in colours are the
     cheapest way to a painting's variance of colours, and drew red and cyan rims along the edges of photos. Whatever has
@@ -97,6 +100,8 @@ class StyleGenerator(
         grain: channels of the pattern that strokes in flat areas begin with in training; 0 leaves it out.
         steady: True filters features by binomials where their resolution is halved, and paints the coarser levels twice,
             half a cell apart (see `paint_coarse_level`): strokes change less as the photo moves.
+        underdrawing: True lets the photo's finest lightness show through the paint, as much as the network says for each
+            place (see `drawn_under`).
     """
 
     pattern: Tensor
@@ -122,6 +127,7 @@ class StyleGenerator(
         levels: int = 2,
         grain: int = 4,
         steady: bool = False,
+        underdrawing: bool = False,
     ) -> None:
         super().__init__()
         head, low, mid, high = widths
@@ -160,9 +166,12 @@ class StyleGenerator(
         self.refine = conv3x3(head, 12)
         self.paint = conv3x3(12, 1)
         self.tint = conv3x3(low, 2)
+        self.underdrawing = conv3x3(low, 1) if underdrawing else None
         with torch.no_grad():
             self.paint.weight.mul_(0.1)
             self.tint.weight.mul_(0.1)
+            if self.underdrawing is not None:
+                self.underdrawing.weight.mul_(0.02)
 
     def encode(self, style: Tensor) -> Condition:
         """style (B, 3, h, w) in [0, 1], h and w >= 64, any size -> its condition."""
@@ -332,6 +341,9 @@ class StyleGenerator(
             h = block(h, style, statistics)
         h = reflected(h)
         tinted = plain + self.color(self.tint.of_padded(h), colors)  # (B, 3, H/4, W/4)
+        shown = None
+        if self.underdrawing is not None and over is not None:
+            shown = torch.sigmoid(self.underdrawing.of_padded(h).float())  # (B, 1, H/4, W/4)
         h = activate(self.spread.of_padded(h))  # (B, 16, H/4, W/4)
         statistics.of(fine)  # of the whole map, whatever rows of it are seen at a time
         repaint = partial(
@@ -349,6 +361,8 @@ class StyleGenerator(
             return unstandardise(painted)
         # Strokes have added to the contrast: the style's colours once more, now of all that is painted.
         painted = unstandardise(self.recolor(painted, colors, statistics))
+        if shown is not None:
+            painted = drawn_under(painted, over, shown)
         weight = strength[:, None, None, None].to(over.dtype)
         return torch.lerp(over, painted.to(over.dtype), weight).clamp(0, 1)
 
@@ -481,6 +495,27 @@ def laid_over(picture: Tensor, smaller: Tensor, painted: Tensor) -> Tensor:
         painted: (B, 3, H/2, W/2), that painted.
     """
     return (picture + double(painted - smaller)).to(picture.dtype)
+
+
+def drawn_under(painted: Tensor, photo: Tensor, shown: Tensor) -> Tensor:
+    """The painting with a part of its finest lightness replaced by the photo's, where the photo has any.
+
+    G + a v (f(L(x)) - f(L(G))),  f(L) = L less itself at half the resolution,  v = e / (e + 0.02^2),
+
+    e the mean square of f(L(x)) around a place: eyes and windows are drawn as in the photo, strokes in skies stay.
+
+    Args:
+        painted, photo: (B, 3, H, W) in [0, 1], G and x.
+        shown: (B, 1, H/4, W/4) in [0, 1], a, the part.
+    """
+    own = luminance(photo)
+    energy = reduced(reduced(_finest(own).square()))
+    shown = shown * energy / (energy + _VISIBLE**2)
+    return painted + double(double(shown)) * _finest(own - luminance(painted))
+
+
+def _finest(lightness: Tensor) -> Tensor:
+    return lightness - double(reduced(lightness))
 
 
 def _into_range(x: Tensor) -> Tensor:
