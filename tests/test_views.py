@@ -12,19 +12,20 @@ from training.objective import Painted, Perceptual, perceptual_terms
 from training.views import MOST_MOVED, coarse_view, loss_view, move, random_places, resized
 
 
-def test_photos_move_by_any_number_of_pixels_and_the_loss_moves_them_back() -> None:
+@pytest.mark.parametrize("multiple", [1, 4])
+def test_photos_move_by_multiples_of_pixels_and_the_loss_moves_them_back(multiple: int) -> None:
     torch.manual_seed(0)
     photo = torch.rand(1, 3, 64, 64)
     seen = set()
     for _ in range(200):
-        moved, down, right = move(photo)
+        moved, down, right = move(photo, multiple)
         seen |= {down, right}
         assert moved.shape == photo.shape
         assert moved.amin() >= 0
         assert moved.amax() <= 1
         loss = consistency_loss(photo, moved, down, right)
         assert loss < 0.02, f"moved by {down}, {right}"  # the noise alone
-    assert seen == set(range(MOST_MOVED + 1))
+    assert seen == set(range(0, MOST_MOVED + 1, multiple))
 
 
 @pytest.mark.parametrize(("step", "side"), [(0, 160), (1, 128), (2, 80)])

@@ -141,6 +141,14 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         default=40.0,
         help="a photo moved by a few pixels, with a little noise, is painted alike; long runs want 60 or more, or a lattice grows",
     )
+    add(
+        "--move_multiple",
+        type=int,
+        choices=(1, 2, 4, 8),
+        default=1,
+        help="pixels of which those moves are multiples; 4, as for the bundled weights, keeps strokes on the grid of the "
+        "network's maps: such moves change them less, and others more",
+    )
     add("--contrast_weight", type=float, default=0.0)
     add("--style_normalisation", choices=("pair", "energy"), default="pair")
     add("--adversarial_weight", type=float, default=0.25)

@@ -76,7 +76,7 @@ def draw_batch(args: Any, loaders: dict[str, Any], step: int, device: torch.devi
     strength = torch.ones(size + own + again, device=device)
     strength[full:size] = torch.rand(size - full, device=device)
     themselves = content[:own] if step % 2 else style[:own]  # photos and paintings in turn
-    moved, down, right = move(content[:again])
+    moved, down, right = move(content[:again], args.move_multiple)
     grain = random_places(len(strength), args.grain_share, device)
     if again:  # the pattern cannot be moved by parts of a cell
         grain[:again] = grain[-again:] = -1

@@ -120,7 +120,11 @@ def main(args: Any) -> None:
         StyleGenerator.from_pretrained(args.init_from)
         if args.init_from
         else StyleGenerator(
-            **{"use_tokens": not args.no_tokens, **read_config(args.generator_config)}
+            **{
+                "use_tokens": not args.no_tokens,
+                "underdrawing": True,
+                **read_config(args.generator_config),
+            }
         )
     )
     freeze_unused(generator)

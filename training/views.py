@@ -90,13 +90,15 @@ def without_border(pictures: Tensor, side: int) -> Tensor:
     return pictures[..., border:-border, border:-border]
 
 
-def move(content: Tensor) -> tuple[Tensor, int, int]:
-    """The contents moved down and right by 0 to 8 px, with noise; and these two numbers.
+def move(content: Tensor, multiple: int = 1) -> tuple[Tensor, int, int]:
+    """The contents moved down and right by 0 to 8 px, with noise; and these two numbers, multiples of `multiple`.
 
-    By any number of pixels: as long as photos were moved by multiples of 4 px, the cells of the generator's maps, it
-    drew a weave on the grid of these cells.
+    As long as photos are moved by multiples of 4 px, the cells of the generator's maps, it draws a weave on the grid of
+    these cells, which hardly changes in a move by 4 px and much by 1 px. Moved by any number of pixels, the weave goes,
+    and strokes change more by 4 px.
     """
-    down, right = (int(torch.randint(MOST_MOVED + 1, ())) for _ in range(2))
+    steps = MOST_MOVED // multiple + 1
+    down, right = (multiple * int(torch.randint(steps, ())) for _ in range(2))
     padded = F.pad(content, (right, 0, down, 0), mode="reflect")
     moved = padded[..., : content.shape[2], : content.shape[3]]
     return (moved + _NOISE * torch.randn_like(moved)).clamp(0, 1), down, right
