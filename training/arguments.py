@@ -146,7 +146,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         type=int,
         choices=(1, 2, 4, 8),
         default=1,
-        help="pixels of which those moves are multiples; 4, as for the bundled weights, keeps strokes on the grid of the "
+        help="pixels of which those moves are multiples; 4, as for the bundled weights, holds strokes on the grid of the "
         "network's maps: such moves change them less, and others more",
     )
     add("--contrast_weight", type=float, default=0.0)
