@@ -178,7 +178,7 @@ def _draw_generator(d: _Drawing, g: StyleGenerator) -> None:
           f"{g.spread.out_channels} + 3 + {fine} → {head} → {g.refine.out_channels} channels", badge="c, s")  # fmt: skip
     d.arrow((850, y2), (850, y1 + 44))
     d.arrow((650, y1 + 22), (740, y1 + 22))
-    last = "p, again in y’s colours" if g.underdrawing is None else "p: y’s colours, x drawn under"
+    last = "p, again in y’s colours" if g.underdrawing is None else "p, x drawn under it"
     d.box("gen", 740, y1, 180, "colours + lightness", last, badge="c")
     d.arrow((920, y1 + 22), (950, y1 + 22))
     d.box("gen", 950, y1, 120, "x + s (p − x)", "s = 0 is x exactly", badge="s")
