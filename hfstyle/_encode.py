@@ -68,9 +68,7 @@ def encoding_for(
             f"longest side is {limit} px; write .png or .tif"
         )
     options: dict[str, Any] = {} if format_name in ("PNG", "TIFF") else {"quality": quality}
-    if format_name == "JPEG":
-        options["subsampling"] = 0 if quality >= 90 else 2
-    elif format_name == "AVIF":
+    if format_name in ("JPEG", "AVIF"):
         options["subsampling"] = "4:4:4" if quality >= 90 else "4:2:0"
     if exif is not None:
         options["exif"] = exif
