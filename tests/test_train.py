@@ -484,18 +484,19 @@ def test_the_schedule_without_diffusers_is_the_same() -> None:
     def rates(name: str) -> list[float]:
         optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], 1.0)
         arguments = parse_args(
-            f"--content_data_dir a --style_data_dir b --lr_scheduler {name} --lr_warmup_steps 4".split()
+            f"--content_data_dir a --style_data_dir b --lr_scheduler {name} --lr_warmup_steps 4 "
+            "--max_train_steps 9".split()
         )
         scheduler = make_scheduler(arguments, optimizer, 1)
         result = []
-        for _ in range(7):
+        for _ in range(11):
             result.append(scheduler.get_last_lr()[0])
             optimizer.step()
             scheduler.step()
         return result
 
     pytest.importorskip("diffusers")
-    names = ("constant", "constant_with_warmup")
+    names = ("constant", "constant_with_warmup", "linear")
     expected = [rates(name) for name in names]
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "diffusers.optimization", None)

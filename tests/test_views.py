@@ -1,12 +1,15 @@
-"""What a training step looks at: moved photos and the views of the losses."""
+"""What a training step looks at: moved photos, the views of the losses, batches drawn ahead."""
 
 from __future__ import annotations
 
+import time
 from types import SimpleNamespace
 
 import pytest
 import torch
 
+from training.arguments import parse_args
+from training.batches import BatchesAhead
 from training.losses import consistency_loss
 from training.objective import Painted, Perceptual, perceptual_terms
 from training.views import MOST_MOVED, coarse_view, loss_view, move, random_places, resized
@@ -88,3 +91,69 @@ def test_the_colour_term_does_not_see_the_border_that_style_and_content_do_not_s
     inside[..., 8:16] = 1
     assert term(framed) == term(output)
     assert term(inside) != term(output)
+
+
+def test_batches_are_drawn_ahead_in_order_and_errors_come_through() -> None:
+    drawn: list[int] = []
+
+    def next_batch() -> torch.Tensor:
+        if len(drawn) == 3:
+            raise ValueError("no more pictures")
+        drawn.append(len(drawn))
+        return torch.full((4, 2, 3, 64, 64), 40 * drawn[-1], dtype=torch.uint8)
+
+    loaders = {
+        "content": SimpleNamespace(next_batch=next_batch),
+        "style": SimpleNamespace(
+            next_batch=lambda: torch.zeros(4, 2, 3, 64, 64, dtype=torch.uint8)
+        ),
+    }
+    args = parse_args(
+        [
+            "--content_data_dir",
+            "a",
+            "--style_data_dir",
+            "b",
+            "--resolution",
+            "64",
+            "--train_batch_size",
+            "4",
+        ]
+    )
+    batches = BatchesAhead(args, loaders, 0, torch.device("cpu"))
+    seen = [float(batches.next().content.mean() * 255) for _ in range(3)]
+    assert seen == pytest.approx([0, 40, 80])
+    with pytest.raises(ValueError, match="no more pictures"):
+        batches.next()
+    batches.close()
+
+
+def test_drawing_ahead_waits_and_ends_when_asked() -> None:
+    count = 0
+
+    def next_batch() -> torch.Tensor:
+        nonlocal count
+        count += 1
+        return torch.zeros(4, 2, 3, 64, 64, dtype=torch.uint8)
+
+    loaders = {name: SimpleNamespace(next_batch=next_batch) for name in ("content", "style")}
+    args = parse_args(
+        [
+            "--content_data_dir",
+            "a",
+            "--style_data_dir",
+            "b",
+            "--resolution",
+            "64",
+            "--train_batch_size",
+            "4",
+        ]
+    )
+    batches = BatchesAhead(args, loaders, 0, torch.device("cpu"), ahead=2)
+    batches.next()
+    time.sleep(0.5)
+    assert count <= 2 * 4  # one taken, two that wait, one that waits to be put
+    batches.close()
+    ended = count
+    time.sleep(0.1)
+    assert count == ended

@@ -116,7 +116,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add(
         "--coarse_weight",
         type=float,
-        default=1.5,
+        default=0.3,
         help="style and texture of the painting of the generator's coarser level, as a multiple of both: large strokes; in a "
         "third of the steps",
     )
@@ -138,7 +138,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add(
         "--consistency_weight",
         type=float,
-        default=40.0,
+        default=55.0,
         help="a photo moved by a few pixels, with a little noise, is painted alike; long runs want 60 or more, or a lattice grows",
     )
     add(
@@ -146,7 +146,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         type=int,
         choices=(1, 2, 4, 8),
         default=1,
-        help="pixels of which those moves are multiples; 4, as for the bundled weights, holds strokes on the grid of the "
+        help="pixels of which those moves are multiples; 4, as for the bundled weights in most steps, holds strokes on the grid of the "
         "network's maps: such moves change them less, and others more",
     )
     add("--contrast_weight", type=float, default=0.0)
@@ -168,13 +168,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add(
         "--full_strength_share",
         type=float,
-        default=0.6,
+        default=0.65,
         help="share of pairs at strength 1; the others draw it uniformly from [0, 1]",
     )
     add(
         "--grain_share",
         type=float,
-        default=0.5,
+        default=0.3,
         help="share of pairs painted on a grain: a random pattern in the features, from which strokes in flat areas begin "
         "instead of at the borders of small crops; pictures are painted without it",
     )

@@ -5,7 +5,9 @@ B pairs · F of them at full strength · E extra pictures of each kind · S side
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import queue
+import threading
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -20,7 +22,7 @@ from training.views import (
     to_float,
 )
 
-__all__ = ["Batch", "draw_batch"]
+__all__ = ["Batch", "BatchesAhead", "draw_batch"]
 
 
 @dataclass(frozen=True)
@@ -96,3 +98,60 @@ def draw_batch(args: Any, loaders: dict[str, Any], step: int, device: torch.devi
         strength=strength,
         grain=grain,
     )
+
+
+class BatchesAhead:
+    """Batches of consecutive steps, drawn by a thread while the GPU is at work, on a CUDA stream of their own.
+
+    Drawing is many small kernels, which a GPU would wait for. Which pictures a step sees is as without; which random numbers
+    vary them is not, and a resumed run leaves out the batches that were drawn and not used. On other devices without a stream.
+
+    Args:
+        args, loaders, step, device: of `draw_batch`; `step` is the first.
+        ahead: batches that wait at most.
+    """
+
+    def __init__(
+        self, args: Any, loaders: dict[str, Any], step: int, device: torch.device, ahead: int = 2
+    ) -> None:
+        self._ready: queue.Queue[tuple[Batch, Any] | BaseException] = queue.Queue(ahead)
+        self._closed = threading.Event()
+        self._thread = threading.Thread(
+            target=self._draw, args=(args, loaders, step, device), name="batches ahead", daemon=True
+        )
+        self._thread.start()
+
+    def next(self) -> Batch:
+        """The next step's batch. Raises what drawing it raised."""
+        item = self._ready.get()
+        if isinstance(item, BaseException):
+            raise item
+        batch, drawn = item
+        if drawn is not None:
+            stream = torch.cuda.current_stream()
+            stream.wait_event(drawn)
+            for field in fields(batch):
+                if isinstance(tensor := getattr(batch, field.name), Tensor):
+                    tensor.record_stream(stream)
+        return batch
+
+    def close(self) -> None:
+        """End the thread."""
+        self._closed.set()
+        while self._thread.is_alive():
+            try:
+                self._ready.get(timeout=0.05)
+            except queue.Empty:
+                continue
+
+    def _draw(self, args: Any, loaders: dict[str, Any], step: int, device: torch.device) -> None:
+        stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        while not self._closed.is_set():
+            try:
+                with torch.cuda.stream(stream):
+                    batch = draw_batch(args, loaders, step, device)
+                    self._ready.put((batch, stream and stream.record_event()))
+            except BaseException as error:
+                self._ready.put(error)
+                return
+            step += 1

@@ -60,7 +60,7 @@ def ema_update(decay: float) -> Any:
 
 
 def make_scheduler(args: Any, optimizer: torch.optim.Optimizer, processes: int) -> Any:
-    """diffusers' schedule where diffusers is installed; constant with warm-up does without it.
+    """diffusers' schedule where diffusers is installed; constant and linear ones do without it.
 
     A prepared scheduler steps `processes` times per call, so steps are counted accordingly.
     """
@@ -68,16 +68,21 @@ def make_scheduler(args: Any, optimizer: torch.optim.Optimizer, processes: int) 
     try:
         from diffusers.optimization import get_scheduler
     except ImportError:
-        if args.lr_scheduler not in ("constant", "constant_with_warmup"):
+        if args.lr_scheduler not in ("constant", "constant_with_warmup", "linear"):
             raise ValueError(
-                f"--lr_scheduler {args.lr_scheduler} needs the package diffusers; without it choose constant or "
-                "constant_with_warmup"
+                f"--lr_scheduler {args.lr_scheduler} needs the package diffusers; without it choose constant, "
+                "constant_with_warmup or linear"
             ) from None
         if args.lr_scheduler == "constant":
             warmup = 0
-        return torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: step / warmup if step < warmup else 1.0
-        )
+        falling = args.lr_scheduler == "linear"
+
+        def share(step: int) -> float:
+            if step < warmup:
+                return step / warmup
+            return max(0.0, (total - step) / max(1, total - warmup)) if falling else 1.0
+
+        return torch.optim.lr_scheduler.LambdaLR(optimizer, share)
     return get_scheduler(
         args.lr_scheduler, optimizer, num_warmup_steps=warmup, num_training_steps=total
     )

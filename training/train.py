@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from hfstyle.models.discriminator import StyleDiscriminator
 from hfstyle.models.generator import StyleGenerator
 from training.arguments import parse_args
-from training.batches import draw_batch
+from training.batches import BatchesAhead, draw_batch
 from training.checkpoints import Counters, check_output_dir, resume, save_checkpoint
 from training.judging import discriminator_step, diversity
 from training.loaders import open_loaders
@@ -195,8 +195,10 @@ def main(args: Any) -> None:
         f"of {accelerator.num_processes} process(es), from step {counters.step}"
     )
 
+    # A CPU has nothing else to do meanwhile.
+    ahead = BatchesAhead(args, loaders, counters.step, device) if device.type == "cuda" else None
     while counters.step < args.max_train_steps:
-        batch = draw_batch(args, loaders, counters.step, device)
+        batch = ahead.next() if ahead else draw_batch(args, loaders, counters.step, device)
         full = batch.full
         contrasting = args.contrast_weight > 0 and full > 1
         look = loss_view(counters.step, args.loss_resolution)
@@ -331,6 +333,8 @@ def main(args: Any) -> None:
         save_curves(output_dir / "log.jsonl", output_dir / "curves.png")
         if args.push_to_hub:
             push(output_dir, counters, args)
+    if ahead:
+        ahead.close()
     for loader in loaders.values():
         loader.close()
     stopping.restore()

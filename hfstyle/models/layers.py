@@ -66,7 +66,7 @@ def unstandardise(x: Tensor) -> Tensor:
 def luminance(image: Tensor) -> Tensor:
     """(B, 3, H, W) in [0, 1] -> (B, 1, H, W) float32, by the weights of ITU-R BT.601."""
     weights = torch.tensor(_LUMA, device=image.device).view(1, 3, 1, 1)
-    return (image.float() * weights).sum(1, keepdim=True)
+    return in_own_type(F.conv2d, image.float(), weights)
 
 
 def activate(x: Tensor, out: Tensor | None = None) -> Tensor:

@@ -1,0 +1,84 @@
+"""A generator that teaches itself to paint borders as the middle (training/steady.py)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from toy_training import SMALL_GENERATOR, make_toy
+
+from hfstyle.models.generator import StyleGenerator
+from training import steady
+from training.data import make_stream, open_pictures
+from training.perceptual import load_perceptual
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_toy(tmp_path_factory.mktemp("toy"))
+
+
+def visible_painter() -> StyleGenerator:
+    """A generator of random weights whose strokes can be seen, and are others at a border."""
+    torch.manual_seed(0)
+    generator = StyleGenerator(**SMALL_GENERATOR)  # type: ignore[arg-type]
+    with torch.no_grad():
+        generator.paint.weight.mul_(30)
+        for block in generator.blocks_low:
+            block.modulate1.affine.bias.normal_()
+    return generator
+
+
+def test_a_window_lies_in_the_middle() -> None:
+    pictures = torch.arange(192.0).expand(1, 3, 192, 192)
+    assert steady.window(pictures)[0, 0, 0].tolist() == list(range(64, 128))
+
+
+def test_strips_along_the_borders_are_compared_by_their_texture(toy: Path) -> None:
+    perceptual = load_perceptual(str(toy / "vgg.safetensors"), reflect=False)
+    painted = torch.rand(1, 3, 192, 192, generator=torch.Generator().manual_seed(0))
+    assert steady.border_loss(painted, painted, perceptual) == pytest.approx(0, abs=1e-6)
+    elsewhere = painted.roll(7, 3)  # the same texture at other places
+    bare, inside = painted.clone(), painted.clone()
+    bare[..., :32] = 0.5
+    inside[..., 80:112, 80:112] = 0.5
+    without = float(steady.border_loss(bare, painted, perceptual))
+    assert without > 5 * float(steady.border_loss(elsewhere, painted, perceptual))
+    assert without > 20 * float(steady.border_loss(inside, painted, perceptual))
+
+
+def test_borders_are_learned_and_the_encoder_stays(toy: Path, tmp_path: Path) -> None:
+    before = visible_painter()
+    before.save_pretrained(tmp_path / "before")
+    steady.main([
+        "--model", str(tmp_path / "before"), "--content_data_dir", str(toy / "content.parquet"),
+        "--style_data_dir", str(toy / "style.parquet"), "--output_dir", str(tmp_path / "after"),
+        "--perceptual_model", str(toy / "vgg.safetensors"), "--max_train_steps", "24",
+        "--learning_rate", "1e-3", "--train_batch_size", "2", "--mixed_precision", "no", "--noise", "0",
+    ])  # fmt: skip
+    after = StyleGenerator.from_pretrained(tmp_path / "after").float()
+    # Saved in half precision, as models are published; fingerprints are of that precision.
+    assert after.encoder_fingerprint() == before.encoder_fingerprint()
+    perceptual = load_perceptual(str(toy / "vgg.safetensors"), reflect=False)
+    arguments = steady.parse_args(
+        ["--content_data_dir", "a", "--style_data_dir", "b", "--output_dir", "c", "--noise", "0"]
+    )
+    content, style = (
+        torch.from_numpy(
+            np.concatenate([stream.crops(i, 320, zoom=(0.55, 1.0)) for i in range(4)])
+        ).float()
+        / 255
+        for stream in (
+            make_stream(open_pictures(data_dir=toy / f"{kind}.parquet"), seed=9)
+            for kind in ("content", "style")
+        )
+    )
+    full = torch.ones(4)
+    with torch.no_grad():
+        far, near = (
+            steady.lesson(pupil, before, perceptual, content, style, full, "window", arguments)
+            for pupil in (before, after)
+        )
+    assert near < 0.85 * far

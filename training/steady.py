@@ -1,0 +1,208 @@
+"""Teach a trained generator to paint borders as it paints the middle, and a photo with noise as the photo without.
+
+    python training/steady.py --model MODEL --content_data_dir "content-train-*.parquet" \
+        --style_data_dir "style-train-*.parquet" --output_dir steadier
+
+The generator is its own teacher (distillation, Hinton et al. 2015): what it was paints a photo, and what it becomes learns to
+paint the same of less. Of a window of the photo, with the statistics of the whole: there the window has a border, the whole
+has none. Or of the photo moved by some pixels, with a little noise. Both are compared pixel by pixel, so that some hundred
+steps suffice. Where a stroke lies along a border cannot be foretold, and the median of all such strokes is none: along the
+borders of windows, means and deviations of perceptual features are compared as well. The encoder stays as it is, and style
+codes keep their meaning.
+
+B pairs · S side of a crop
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import logging
+import math
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
+
+from hfstyle.models.generator import StyleGenerator, default_model_path
+from hfstyle.models.layers import InstanceStatistics
+from hfstyle.models.style_encoder import Condition
+from training import losses
+from training.data import BatchLoader, make_stream, open_pictures
+from training.optimisation import ema_update
+from training.perceptual import PerceptualNetwork, load_perceptual
+from training.variation import vary_colors, vary_patterns
+from training.views import channels_last, move, resized, to_float
+
+logger = logging.getLogger("hfstyle")
+
+_SIDE = 320  # px, of crops: windows of 192 px
+_MARGIN = 64  # px, a multiple of the cells of the coarsest maps: how far a border is seen to reach
+_STRIP = 32  # px
+_LAYERS = frozenset({"relu1_1", "relu2_1", "relu3_1", "relu4_1"})
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command line."""
+    args = parse_args(argv)
+    torch.manual_seed(args.seed)
+    device = torch.device(args.device)
+    pupil = StyleGenerator.from_pretrained(args.model).float().to(device)
+    pupil = pupil.to(memory_format=torch.channels_last).train()
+    pupil.encoder.requires_grad_(False)
+    teacher = copy.deepcopy(pupil).eval().requires_grad_(False)
+    learning = [p for p in pupil.parameters() if p.requires_grad]
+    average = AveragedModel(pupil, multi_avg_fn=ema_update(args.ema_decay))
+    optimizer = torch.optim.AdamW(learning, args.learning_rate, (0.9, 0.99), weight_decay=0.0)
+    perceptual = load_perceptual(args.perceptual_model, reflect=False)
+    perceptual.to(device, memory_format=torch.channels_last)
+    loaders = _loaders(args)
+    began = time.monotonic()
+    sums: dict[str, list[float]] = {"window": [], "moved": []}
+    autocast = torch.autocast(device.type, torch.bfloat16, enabled=args.mixed_precision == "bf16")
+    for step in range(args.max_train_steps):
+        rate = 0.5 * (1 + math.cos(math.pi * step / args.max_train_steps))
+        rate *= min(1.0, (step + 1) / args.lr_warmup_steps)
+        for group in optimizer.param_groups:
+            group["lr"] = rate * args.learning_rate
+        kind = "moved" if step % 3 == 2 else "window"
+        content = to_float(loaders["content"].next_batch()[:, 0], device)
+        style = to_float(loaders["style"].next_batch()[:, 0], device)
+        style = vary_patterns(vary_colors(style[:, None], 0.4), 0.25)[:, 0]
+        strength = torch.ones(len(content), device=device)
+        strength[: len(content) // 4] = torch.rand(len(content) // 4, device=device)
+        with autocast:
+            loss = lesson(
+                pupil, teacher, perceptual, content, resized(style, 240), strength, kind, args
+            )
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(learning, 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        average.update_parameters(pupil)
+        sums[kind].append(float(loss.detach()))
+        if (step + 1) % args.logging_steps == 0:
+            means = "  ".join(f"{name} {sum(v) / max(1, len(v)):.5f}" for name, v in sums.items())
+            minutes = (time.monotonic() - began) / 60
+            logger.info(f"step {step + 1}  {means}  rate {rate:.3f}  minutes {minutes:.1f}")
+            for values in sums.values():
+                values.clear()
+        if (step + 1) % args.checkpointing_steps == 0 or step + 1 == args.max_train_steps:
+            average.module.half().save_pretrained(args.output_dir)
+            average.module.float()
+    for loader in loaders.values():
+        loader.close()
+
+
+def lesson(
+    pupil: StyleGenerator,
+    teacher: StyleGenerator,
+    perceptual: PerceptualNetwork,
+    content: Tensor,
+    style: Tensor,
+    strength: Tensor,
+    kind: str,
+    args: Any,
+) -> Tensor:
+    """The mean absolute difference between what the pupil paints of a part or a variant, and what the teacher painted.
+
+    content (B, 3, S, S) and style (B, 3, s, s) in [0, 1], strength (B,).
+    """
+    with torch.no_grad():
+        condition: Condition = teacher.encode(style)
+        whole = InstanceStatistics()
+        goal = teacher(content, condition, strength, whole)
+    if kind == "window":
+        seen = (window(content) + args.noise * torch.randn_like(window(content))).clamp(0, 1)
+        same = InstanceStatistics(whole.taken)
+        painted = pupil(channels_last(seen), condition, strength, same).float()
+        goal = window(goal)
+        along = border_loss(painted, goal, perceptual)
+        return F.l1_loss(painted, goal) + args.border_weight * along
+    moved, down, right = move(content, args.move_multiple)
+    side = content.shape[2]
+    painted = pupil(channels_last(moved), condition, strength).float()
+    within = painted[..., down:, right:], goal[..., : side - down, : side - right]
+    return F.l1_loss(*(window(x) for x in within))
+
+
+def window(pictures: Tensor) -> Tensor:
+    """The middle of (B, 3, S, S), without 64 px at each side: its border is far from that of the whole."""
+    return pictures[..., _MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
+
+
+def border_loss(painted: Tensor, goal: Tensor, perceptual: PerceptualNetwork) -> Tensor:
+    """How far strips of 32 px along the borders are from those of the goal, by means and deviations of features.
+
+    painted, goal: (B, 3, S, S) in [0, 1]. Each layer is divided by the energy of the goal's features, as in `style_loss`.
+    """
+    features = perceptual(channels_last(painted), _LAYERS)
+    with torch.no_grad():
+        wanted = perceptual(channels_last(goal), _LAYERS)
+    terms = []
+    for name in _LAYERS:
+        a, b = features[name], wanted[name]
+        cells = a.shape[2] * _STRIP // painted.shape[2]
+        for strip in (
+            (..., slice(cells), slice(None)),
+            (..., slice(-cells, None), slice(None)),
+            (..., slice(cells)),
+            (..., slice(-cells, None)),
+        ):
+            own, other = losses.measure({name: a[strip]}), losses.measure({name: b[strip]})
+            terms.append(losses.style_loss(own, other, other, other, normalise="energy"))
+    return torch.stack(terms).mean()
+
+
+def _loaders(args: argparse.Namespace) -> dict[str, BatchLoader]:
+    zooms = {"content": (0.55, 1.0), "style": (0.6, 1.0)}
+    loaders = {}
+    for number, (kind, zoom) in enumerate(zooms.items()):
+        stream = make_stream(
+            open_pictures(data_dir=getattr(args, f"{kind}_data_dir")), seed=args.seed + number
+        )
+        loaders[kind] = BatchLoader(
+            stream, args.train_batch_size, _SIDE, zoom=zoom, seed=args.seed + number
+        )
+    return loaders
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description="Teach a generator to paint borders as the middle, and noise as none.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--model", default=str(default_model_path()), help="folder or Hub id")
+    for kind in ("content", "style"):
+        add(f"--{kind}_data_dir", required=True, help="a folder, Parquet files, or a glob")
+    add("--output_dir", required=True)
+    add("--train_batch_size", type=int, default=8)
+    add("--max_train_steps", type=int, default=1000)
+    add("--learning_rate", type=float, default=1.5e-4)
+    add("--lr_warmup_steps", type=int, default=20)
+    add("--ema_decay", type=float, default=0.98)
+    add("--perceptual_model", default="timm/vgg19.tv_in1k", help="as of train.py")
+    add("--border_weight", type=float, default=0.4)
+    add("--noise", type=float, default=0.01, help="deviation of the noise on windows")
+    add("--move_multiple", type=int, choices=(1, 2, 4, 8), default=1)
+    add("--mixed_precision", choices=("no", "bf16"), default="bf16")
+    add("--device", default="cpu")
+    add("--seed", type=int, default=0)
+    add("--logging_steps", type=int, default=20)
+    add("--checkpointing_steps", type=int, default=100)
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO, datefmt="%H:%M:%S")
+    main()
