@@ -55,7 +55,7 @@ def test_borders_are_learned_and_the_encoder_stays(toy: Path, tmp_path: Path) ->
     steady.main([
         "--model", str(tmp_path / "before"), "--content_data_dir", str(toy / "content.parquet"),
         "--style_data_dir", str(toy / "style.parquet"), "--output_dir", str(tmp_path / "after"),
-        "--perceptual_model", str(toy / "vgg.safetensors"), "--max_train_steps", "24",
+        "--perceptual_model", str(toy / "vgg.safetensors"), "--max_train_steps", "18",
         "--learning_rate", "1e-3", "--train_batch_size", "2", "--mixed_precision", "no", "--noise", "0",
     ])  # fmt: skip
     after = StyleGenerator.from_pretrained(tmp_path / "after").float()

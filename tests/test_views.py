@@ -93,6 +93,9 @@ def test_the_colour_term_does_not_see_the_border_that_style_and_content_do_not_s
     assert term(inside) != term(output)
 
 
+_SMALL = "--content_data_dir a --style_data_dir b --resolution 64 --train_batch_size 4"
+
+
 def test_batches_are_drawn_ahead_in_order_and_errors_come_through() -> None:
     drawn: list[int] = []
 
@@ -108,18 +111,7 @@ def test_batches_are_drawn_ahead_in_order_and_errors_come_through() -> None:
             next_batch=lambda: torch.zeros(4, 2, 3, 64, 64, dtype=torch.uint8)
         ),
     }
-    args = parse_args(
-        [
-            "--content_data_dir",
-            "a",
-            "--style_data_dir",
-            "b",
-            "--resolution",
-            "64",
-            "--train_batch_size",
-            "4",
-        ]
-    )
+    args = parse_args(_SMALL.split())
     batches = BatchesAhead(args, loaders, 0, torch.device("cpu"))
     seen = [float(batches.next().content.mean() * 255) for _ in range(3)]
     assert seen == pytest.approx([0, 40, 80])
@@ -137,18 +129,7 @@ def test_drawing_ahead_waits_and_ends_when_asked() -> None:
         return torch.zeros(4, 2, 3, 64, 64, dtype=torch.uint8)
 
     loaders = {name: SimpleNamespace(next_batch=next_batch) for name in ("content", "style")}
-    args = parse_args(
-        [
-            "--content_data_dir",
-            "a",
-            "--style_data_dir",
-            "b",
-            "--resolution",
-            "64",
-            "--train_batch_size",
-            "4",
-        ]
-    )
+    args = parse_args(_SMALL.split())
     batches = BatchesAhead(args, loaders, 0, torch.device("cpu"), ahead=2)
     batches.next()
     time.sleep(0.5)

@@ -96,8 +96,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             for values in sums.values():
                 values.clear()
         if (step + 1) % args.checkpointing_steps == 0 or step + 1 == args.max_train_steps:
-            average.module.half().save_pretrained(args.output_dir)
-            average.module.float()
+            copy.deepcopy(average.module).half().save_pretrained(args.output_dir)
     for loader in loaders.values():
         loader.close()
 
@@ -112,9 +111,15 @@ def lesson(
     kind: str,
     args: Any,
 ) -> Tensor:
-    """The mean absolute difference between what the pupil paints of a part or a variant, and what the teacher painted.
+    """How far what the pupil paints of a part of photos, or of photos moved, is from what the teacher paints of them.
 
-    content (B, 3, S, S) and style (B, 3, s, s) in [0, 1], strength (B,).
+    Args:
+        pupil, teacher: of equal encoders.
+        perceptual: sees the borders of windows.
+        content, style: (B, 3, S, S) and (B, 3, s, s) in [0, 1].
+        strength: (B,).
+        kind: "window" or "moved".
+        args: the command line's.
     """
     with torch.no_grad():
         condition: Condition = teacher.encode(style)
