@@ -10,6 +10,9 @@ import torch
 from toy_training import SMALL_GENERATOR, make_toy
 
 from hfstyle.models.generator import StyleGenerator
+
+pytest.importorskip("accelerate")
+
 from training import steady
 from training.data import make_stream, open_pictures
 from training.perceptual import load_perceptual

@@ -5,8 +5,8 @@ B pairs · F of them at full strength · E extra pictures of each kind · S side
 
 from __future__ import annotations
 
-import queue
-import threading
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -114,19 +114,18 @@ class BatchesAhead:
     def __init__(
         self, args: Any, loaders: dict[str, Any], step: int, device: torch.device, ahead: int = 2
     ) -> None:
-        self._ready: queue.Queue[tuple[Batch, Any] | BaseException] = queue.Queue(ahead)
-        self._closed = threading.Event()
-        self._thread = threading.Thread(
-            target=self._draw, args=(args, loaders, step, device), name="batches ahead", daemon=True
-        )
-        self._thread.start()
+        self._args, self._loaders, self._device = args, loaders, device
+        self._step, self._number = step, ahead
+        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self._pool = ThreadPoolExecutor(1, "batches ahead")
+        self._ahead: deque[Future[tuple[Batch, Any]]] = deque()
 
     def next(self) -> Batch:
         """The next step's batch. Raises what drawing it raised."""
-        item = self._ready.get()
-        if isinstance(item, BaseException):
-            raise item
-        batch, drawn = item
+        while len(self._ahead) <= self._number:
+            self._ahead.append(self._pool.submit(self._draw, self._step))
+            self._step += 1
+        batch, drawn = self._ahead.popleft().result()
         if drawn is not None:
             stream = torch.cuda.current_stream()
             stream.wait_event(drawn)
@@ -137,21 +136,9 @@ class BatchesAhead:
 
     def close(self) -> None:
         """End the thread."""
-        self._closed.set()
-        while self._thread.is_alive():
-            try:
-                self._ready.get(timeout=0.05)
-            except queue.Empty:
-                continue
+        self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _draw(self, args: Any, loaders: dict[str, Any], step: int, device: torch.device) -> None:
-        stream = torch.cuda.Stream(device) if device.type == "cuda" else None
-        while not self._closed.is_set():
-            try:
-                with torch.cuda.stream(stream):
-                    batch = draw_batch(args, loaders, step, device)
-                    self._ready.put((batch, stream and stream.record_event()))
-            except BaseException as error:
-                self._ready.put(error)
-                return
-            step += 1
+    def _draw(self, step: int) -> tuple[Batch, Any]:
+        with torch.cuda.stream(self._stream):
+            batch = draw_batch(self._args, self._loaders, step, self._device)
+            return batch, self._stream and self._stream.record_event()

@@ -29,18 +29,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import torch
 import torch.nn.functional as F
+from accelerate.utils import set_seed
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from hfstyle.models.generator import StyleGenerator, default_model_path
 from hfstyle.models.layers import InstanceStatistics
-from hfstyle.models.style_encoder import Condition
 from training import losses
 from training.data import BatchLoader, make_stream, open_pictures
 from training.optimisation import ema_update
 from training.perceptual import PerceptualNetwork, load_perceptual
 from training.variation import vary_colors, vary_patterns
-from training.views import channels_last, move, resized, to_float
+from training.views import channels_last, move, noisy, resized, to_float
 
 logger = logging.getLogger("hfstyle")
 
@@ -53,7 +53,7 @@ _LAYERS = frozenset({"relu1_1", "relu2_1", "relu3_1", "relu4_1"})
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line."""
     args = parse_args(argv)
-    torch.manual_seed(args.seed)
+    set_seed(args.seed)
     device = torch.device(args.device)
     pupil = StyleGenerator.from_pretrained(args.model).float().to(device)
     pupil = pupil.to(memory_format=torch.channels_last).train()
@@ -62,6 +62,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     learning = [p for p in pupil.parameters() if p.requires_grad]
     average = AveragedModel(pupil, multi_avg_fn=ema_update(args.ema_decay))
     optimizer = torch.optim.AdamW(learning, args.learning_rate, (0.9, 0.99), weight_decay=0.0)
+
+    def share(step: int) -> float:
+        falling = 0.5 * (1 + math.cos(math.pi * step / args.max_train_steps))
+        return falling * min(1.0, (step + 1) / args.lr_warmup_steps)
+
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, share)
     perceptual = load_perceptual(args.perceptual_model, reflect=False)
     perceptual.to(device, memory_format=torch.channels_last)
     loaders = _loaders(args)
@@ -69,10 +75,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     sums: dict[str, list[float]] = {"window": [], "moved": []}
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=args.mixed_precision == "bf16")
     for step in range(args.max_train_steps):
-        rate = 0.5 * (1 + math.cos(math.pi * step / args.max_train_steps))
-        rate *= min(1.0, (step + 1) / args.lr_warmup_steps)
-        for group in optimizer.param_groups:
-            group["lr"] = rate * args.learning_rate
         kind = "moved" if step % 3 == 2 else "window"
         content = to_float(loaders["content"].next_batch()[:, 0], device)
         style = to_float(loaders["style"].next_batch()[:, 0], device)
@@ -86,13 +88,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         loss.backward()
         torch.nn.utils.clip_grad_norm_(learning, 1.0)
         optimizer.step()
+        schedule.step()
         optimizer.zero_grad()
         average.update_parameters(pupil)
         sums[kind].append(float(loss.detach()))
         if (step + 1) % args.logging_steps == 0:
             means = "  ".join(f"{name} {sum(v) / max(1, len(v)):.5f}" for name, v in sums.items())
             minutes = (time.monotonic() - began) / 60
-            logger.info(f"step {step + 1}  {means}  rate {rate:.3f}  minutes {minutes:.1f}")
+            logger.info(f"step {step + 1}  {means}  rate {share(step):.3f}  minutes {minutes:.1f}")
             for values in sums.values():
                 values.clear()
         if (step + 1) % args.checkpointing_steps == 0 or step + 1 == args.max_train_steps:
@@ -122,21 +125,18 @@ def lesson(
         args: the command line's.
     """
     with torch.no_grad():
-        condition: Condition = teacher.encode(style)
+        condition = teacher.encode(style)
         whole = InstanceStatistics()
         goal = teacher(content, condition, strength, whole)
     if kind == "window":
-        seen = (window(content) + args.noise * torch.randn_like(window(content))).clamp(0, 1)
-        same = InstanceStatistics(whole.taken)
-        painted = pupil(channels_last(seen), condition, strength, same).float()
+        seen = channels_last(noisy(window(content), args.noise))
+        painted = pupil(seen, condition, strength, InstanceStatistics(whole.taken)).float()
         goal = window(goal)
         along = border_loss(painted, goal, perceptual)
         return F.l1_loss(painted, goal) + args.border_weight * along
     moved, down, right = move(content, args.move_multiple)
-    side = content.shape[2]
-    painted = pupil(channels_last(moved), condition, strength).float()
-    within = painted[..., down:, right:], goal[..., : side - down, : side - right]
-    return F.l1_loss(*(window(x) for x in within))
+    painted = pupil(channels_last(moved), condition, strength)
+    return losses.consistency_loss(window(goal), window(painted), down, right)
 
 
 def window(pictures: Tensor) -> Tensor:

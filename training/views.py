@@ -19,6 +19,7 @@ __all__ = [
     "loss_view",
     "move",
     "no_grad_features",
+    "noisy",
     "random_places",
     "resized",
     "to_float",
@@ -101,7 +102,12 @@ def move(content: Tensor, multiple: int = 1) -> tuple[Tensor, int, int]:
     down, right = (multiple * int(torch.randint(steps, ())) for _ in range(2))
     padded = F.pad(content, (right, 0, down, 0), mode="reflect")
     moved = padded[..., : content.shape[2], : content.shape[3]]
-    return (moved + _NOISE * torch.randn_like(moved)).clamp(0, 1), down, right
+    return noisy(moved, _NOISE), down, right
+
+
+def noisy(pictures: Tensor, deviation: float) -> Tensor:
+    """(B, 3, H, W) in [0, 1] with noise of that deviation."""
+    return (pictures + deviation * torch.randn_like(pictures)).clamp(0, 1)
 
 
 def random_places(count: int, share: float, device: torch.device) -> Tensor:
