@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import torch
@@ -27,6 +27,31 @@ def working_size(size: int | str, short: int) -> int | None:
     if isinstance(size, int):
         return size
     return LARGEST_AUTO_SIZE if size == "auto" and short > LARGEST_AUTO_SIZE else None
+
+
+def chosen_dtype(
+    dtype: torch.dtype | Literal["auto"], device: torch.device | str | None
+) -> torch.dtype:
+    """ "auto": bfloat16 on a CPU whose arithmetic is faster in it, float32 elsewhere; other types as they are."""
+    if dtype != "auto":
+        return dtype
+    on_cpu = device is None or str(device) == "cpu"
+    return torch.bfloat16 if on_cpu and computes_in_bfloat16() else torch.float32
+
+
+def dtype_of(name: str) -> torch.dtype | Literal["auto"]:
+    """The type that the command lines' --dtype names."""
+    return "auto" if name == "auto" else getattr(torch, name)
+
+
+def computes_in_bfloat16() -> bool:
+    """Whether this CPU multiplies in bfloat16 (AVX-512 BF16 or AMX); False where torch cannot say."""
+    ask = getattr(torch.cpu, "get_capabilities", None)  # not in torch < 2.11
+    if ask is None:
+        ask_older = getattr(torch.cpu, "_is_avx512_bf16_supported", bool)
+        return bool(ask_older())
+    able = ask()
+    return any(able.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
 
 
 def check_device(device: torch.device | str | None, dtype: torch.dtype) -> None:

@@ -23,6 +23,7 @@ from hfstyle._composition import Layer
 from hfstyle._content_memory import ContentMemory
 from hfstyle._geometry import crop_back, pad_to_multiple, resize
 from hfstyle.models.attention import TokenAttention
+from hfstyle.models.fast import channels_last
 from hfstyle.models.generator import StyleGenerator
 from hfstyle.models.layers import (
     ColorSpread,
@@ -75,7 +76,7 @@ def paint_layers(
     condition = Condition(*(torch.cat(parts) for parts in zip(*conditions, strict=True)))
     strength = torch.tensor([layer.strength for layer in painting], device=content.device)
     twin = shared_generator(generator, padded)
-    content = content.contiguous(memory_format=torch.channels_last)
+    content = channels_last(content)
     features = contents.look(generator, content)
     passes = []
     for own, amount in zip(conditions, strength.split(1), strict=True):

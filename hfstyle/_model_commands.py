@@ -13,6 +13,7 @@ import torch
 from huggingface_hub import try_to_load_from_cache
 
 from hfstyle import __version__
+from hfstyle._arguments import dtype_of
 from hfstyle._presets import local_folder
 from hfstyle._terminal import Progress, UsageError
 from hfstyle.benchmark import format_results, machine, run_benchmark, run_large_benchmark
@@ -164,7 +165,7 @@ def load_pipeline(args: argparse.Namespace) -> StyleTransferPipeline:
         return StyleTransferPipeline.from_pretrained(
             args.model,
             revision=args.revision,
-            dtype=getattr(torch, getattr(args, "dtype", "float32")),
+            dtype=dtype_of(getattr(args, "dtype", "float32")),
             device=device_of(getattr(args, "device", "cpu")),
         )
     except OSError as error:

@@ -80,9 +80,10 @@ def add_model(parser: Parser, *, runs: bool = True, several_dtypes: bool = False
     else:
         group.add_argument(
             "--dtype",
-            choices=types,
+            choices=("auto", *types),
             default="float32",
-            help="type of the arithmetic (default: float32); float16 needs cuda",
+            help="type of the arithmetic (default: float32); auto is bfloat16 on a cpu that computes in it; "
+            "float16 needs cuda",
         )
 
 

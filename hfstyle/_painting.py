@@ -26,6 +26,7 @@ from hfstyle._geometry import crop_back, pad_to_multiple, resize, resize_by_rows
 from hfstyle._pixel_file import Pixels
 from hfstyle._progress import Run
 from hfstyle.images import Picture
+from hfstyle.models.fast import channels_last
 from hfstyle.models.generator import StyleGenerator
 from hfstyle.style import StyleCode
 from hfstyle.tiling import TileSize, paint_in_tiles, tile_side
@@ -194,12 +195,12 @@ class Painter:
         )
         condition = code.to_condition(1, self.device, self.dtype)
         amount = torch.full((1,), strength, device=self.device)
-        padded = padded.contiguous(memory_format=torch.channels_last)
+        padded = channels_last(padded)
         with self._autocast():
             seen = self._contents.look(self.generator, padded)
             known = {} if seen is None else {"features": seen}
             painted = self.generator(padded, condition, amount, **known)
-        yield crop_back(painted.float(), size).clamp(0, 1)[0]
+        yield crop_back(painted.float(), size)[0]
 
     def _run_tiles(
         self, content: Pixels, code: StyleCode, strength: float, side: int, run: Run

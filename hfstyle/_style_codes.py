@@ -23,6 +23,7 @@ from hfstyle._composition import Layer
 from hfstyle._controls import StyleControls
 from hfstyle._painting import Painter
 from hfstyle.images import WHITE, ImageError, ImageInput, Picture, load_image, resize
+from hfstyle.models.fast import channels_last
 from hfstyle.regions import Region
 from hfstyle.style import StyleCode
 
@@ -112,7 +113,7 @@ class StyleCodes(StyleControls, Painter):
             if key in self._codes:
                 self._codes.move_to_end(key)
                 return self._codes[key]
-        batch = view[None].to(self.device).contiguous(memory_format=torch.channels_last)
+        batch = channels_last(view[None].to(self.device))
         with torch.inference_mode():
             condition = self.generator.encode(batch)
         # Clones are ordinary tensors, which their owner may change or differentiate.

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import torch
 
-from hfstyle._arguments import working_size
+from hfstyle._arguments import dtype_of, working_size
 from hfstyle._batch import find_style, style_label
 from hfstyle._batch_results import FileResults, Results, TableResults
 from hfstyle._batch_settings import FAILURES, begin, check_settings, style_sketch, write_json
@@ -235,7 +235,7 @@ def _run(args: argparse.Namespace) -> int:
     pipe = StyleTransferPipeline.from_pretrained(
         args.model,
         revision=args.revision,
-        dtype=getattr(torch, args.dtype),
+        dtype=dtype_of(args.dtype),
         device=state.device if args.device == "auto" else args.device,
     )
     styles = [find_style(pipe, style, args.style_size) for style in args.style]

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import torch
 
@@ -24,6 +24,7 @@ from hfstyle._arguments import (
     check_resolution,
     check_style_size,
     check_tile_size,
+    chosen_dtype,
     item_name,
 )
 from hfstyle._composition import Layer
@@ -101,7 +102,7 @@ class StyleTransferPipeline(FilePainter):
         token: str | bool | None = None,
         local_files_only: bool = False,
         cache_dir: str | os.PathLike[str] | None = None,
-        dtype: torch.dtype = torch.float32,
+        dtype: torch.dtype | Literal["auto"] = torch.float32,
         device: torch.device | str | None = None,
     ) -> Self:
         """Load networks and presets.
@@ -113,7 +114,8 @@ class StyleTransferPipeline(FilePainter):
             token: Hub token; True uses the one saved by `hf auth login`.
             local_files_only: never use the network, only the cache.
             cache_dir: of Hub downloads.
-            dtype: float32 or bfloat16; float16 on CUDA only.
+            dtype: float32 or bfloat16; float16 on CUDA only. "auto" is bfloat16 on a CPU that computes in it (AVX-512 BF16
+                or AMX), where it takes two thirds of the time, and float32 elsewhere.
             device: where to run; None is the CPU.
 
         Raises:
@@ -121,6 +123,7 @@ class StyleTransferPipeline(FilePainter):
             ValueError: weights that do not fit (each tensor is named), an unusable `dtype` or `device`.
             huggingface_hub.errors.HfHubHTTPError, LocalEntryNotFoundError: no such repository or revision, no network.
         """
+        dtype = chosen_dtype(dtype, device)
         check_device(device, dtype)
         model = pretrained_model_name_or_path
         folder = local_folder(model)

@@ -34,6 +34,7 @@ from torch import Tensor
 from hfstyle._arrays import as_float
 from hfstyle._geometry import pad_to_multiple
 from hfstyle._pixel_file import Pixels
+from hfstyle.models.fast import channels_last
 from hfstyle.models.generator import StyleGenerator, laid_over, reduced
 from hfstyle.models.layers import InstanceStatistics, moments
 from hfstyle.models.style_encoder import Condition
@@ -249,7 +250,7 @@ class _Level:
         moved = as_float(pixels.to(self._condition.vector.device))
         generator = self._generator
         picture, _ = pad_to_multiple(moved, generator.size_multiple, generator.minimum_size)
-        picture = picture.contiguous(memory_format=torch.channels_last)
+        picture = channels_last(picture)
         for _ in range(self._level):
             picture = reduced(picture)
         over = picture if self._level == 0 else None

@@ -12,13 +12,17 @@ from torch import Tensor
 
 from hfstyle.models import fast
 from hfstyle.models.attention import TokenAttention
+from hfstyle.models.generator import reduced
 from hfstyle.models.layers import (
     ColorTransfer,
     InstanceStatistics,
+    ModulatedBlock,
     activate,
     conv3x3,
     double,
+    folded,
     halve,
+    luminance,
     moments,
     scale_and_shift,
     standardise,
@@ -58,6 +62,55 @@ def test_doubling_is_bilinear_interpolation(size: tuple[int, int]) -> None:
 def test_halving_is_the_average_of_four() -> None:
     x = maps(3, 6, 10, batch=2)
     torch.testing.assert_close(*both(lambda: halve(x)), **CLOSE)
+
+
+@pytest.mark.parametrize("size", [(2, 2), (2, 8), (6, 4), (64, 96)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_reduced_picture_is_the_mean_of_4_x_4(size: tuple[int, int], channels: int) -> None:
+    for x in (maps(channels, *size, batch=2), maps(channels, *size).contiguous()):
+        torch.testing.assert_close(*both(lambda x=x: reduced(x)), **CLOSE)
+
+
+@pytest.mark.parametrize("width", [16, 18])
+def test_luminance_is_the_same_in_columns_side_by_side(width: int) -> None:
+    for x in (pictures(2, 3, 8, width), maps(3, 8, width)):
+        torch.testing.assert_close(*both(lambda x=x: luminance(x)), **CLOSE)
+
+
+def test_the_trunk_sees_pixels_in_the_same_order() -> None:
+    trunk = small_generator().encoder.trunk
+    x = standardise(pictures(1, 3, 32, 64))
+    for layout in (x, x.contiguous(memory_format=torch.channels_last)):
+        for number in range(4):
+            found = both(lambda x=layout, number=number: trunk(x)[number])
+            torch.testing.assert_close(*found, **CLOSE)
+
+
+@pytest.mark.parametrize("normalise", [False, True])
+@pytest.mark.parametrize("batch", [1, 2])
+def test_a_block_with_its_style_folded_into_the_weights(normalise: bool, batch: int) -> None:
+    torch.manual_seed(0)
+    block = ModulatedBlock(6, 8, normalise)
+    for parameter in block.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    x, style = maps(6, 8, 12, batch), torch.randn(batch, 8)
+    torch.testing.assert_close(*both(lambda: block(x, style, InstanceStatistics())), **CLOSE)
+    with torch.inference_mode():
+        own = folded(block.modulate1, block.conv1, style)
+        assert (own is None) == (normalise or batch > 1)
+    assert folded(block.modulate1, block.conv1, style) is None  # with gradients
+    assert folded(torch.nn.Identity(), block.conv1, style) is None
+
+
+def test_a_picture_alone_lies_in_memory_as_one_of_a_batch() -> None:
+    alone = torch.rand(8, 12, 3).permute(2, 0, 1)[None]
+    assert alone.stride(0) == 3
+    settled = fast.channels_last(alone)
+    assert settled.stride() == (8 * 12 * 3, 1, 12 * 3, 3)
+    assert settled.data_ptr() == alone.data_ptr()
+    assert torch.equal(settled, alone)
+    other = torch.rand(2, 3, 8, 12)
+    assert torch.equal(fast.channels_last(other), other)
 
 
 @pytest.mark.parametrize("width", [16, 18])

@@ -23,6 +23,7 @@ from hfstyle import (
     StyleTransferPipeline,
     load_image,
 )
+from hfstyle._arguments import chosen_dtype
 
 
 def photo(height: int = 40, width: int = 56, seed: int = 0) -> np.ndarray:
@@ -599,6 +600,31 @@ def test_from_pretrained_casts(tmp_path: Path) -> None:
     pipe = StyleTransferPipeline.from_pretrained(tmp_path, dtype=torch.bfloat16, device="cpu")
     assert pipe.dtype == torch.bfloat16
     assert pipe.generator.encoder_fingerprint() == small_generator().encoder_fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("able", "dtype"),
+    [({"avx512_bf16": True}, torch.bfloat16), ({"amx_bf16": True}, torch.bfloat16), ({}, torch.float32)],
+)  # fmt: skip
+def test_auto_is_bfloat16_where_the_processor_computes_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, able: dict[str, bool], dtype: torch.dtype
+) -> None:
+    StyleTransferPipeline(small_generator()).save_pretrained(tmp_path)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able, raising=False)
+    pipe = StyleTransferPipeline.from_pretrained(tmp_path, dtype="auto")
+    assert pipe.dtype == dtype
+    assert StyleTransferPipeline.from_pretrained(tmp_path).dtype == torch.float32
+
+
+def test_auto_asks_an_older_torch_in_its_own_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    for able, dtype in ((True, torch.bfloat16), (False, torch.float32)):
+        monkeypatch.setattr(
+            torch.cpu, "_is_avx512_bf16_supported", lambda able=able: able, raising=False
+        )
+        assert chosen_dtype("auto", "cpu") == dtype
+    assert chosen_dtype("auto", "cuda") == torch.float32
+    assert chosen_dtype(torch.float16, "cpu") == torch.float16
 
 
 def test_presets_are_read_when_they_are_first_used(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 __all__ = [
     "by_bands",
+    "channels_last",
     "convolve_columns",
     "double",
     "framed",
@@ -24,6 +25,7 @@ __all__ = [
     "map_colors",
     "moments",
     "possible",
+    "reduced",
     "scale_and_shift",
 ]
 
@@ -39,6 +41,16 @@ def possible(x: Tensor) -> bool:
         and not torch.is_grad_enabled()
         and not torch.compiler.is_compiling()
     )
+
+
+def channels_last(x: Tensor) -> Tensor:
+    """x (B, C, H, W) in channels-last memory, without a copy where it lies so.
+
+    Of a single picture, `contiguous` keeps whatever stride its batch has, by which oneDNN takes it for another layout
+    and orders it anew in each operation.
+    """
+    rows = x.permute(0, 2, 3, 1)
+    return rows.reshape(-1).view(rows.shape).permute(0, 3, 1, 2)
 
 
 def by_bands(function: Callable[..., Tensor], maps: Sequence[Tensor], margin: int) -> Tensor:
@@ -156,8 +168,26 @@ def halve(x: Tensor) -> Tensor:
     return rows[..., ::2].add(rows[..., 1::2]).mul_(0.25)
 
 
-def map_colors(x: Tensor, matrix: Tensor, shift: Tensor) -> Tensor:
-    """matrix (3, 3) times each colour of x (1, 3, H, W), plus shift (3,); W must be a multiple of 4.
+def reduced(x: Tensor) -> Tensor:
+    """Half the resolution, each pixel the mean of 4 x 4 of those there are, (B, C, H, W), even -> (B, C, H/2, W/2)."""
+    return _reduced(_reduced(x.permute(0, 2, 3, 1), 1), 2).permute(0, 3, 1, 2)
+
+
+def _reduced(x: Tensor, axis: int) -> Tensor:
+    """Half as many places along an axis, each the mean of 4, at the ends of 3."""
+    count = x.shape[axis] // 2
+    left, right = x.unflatten(axis, (count, 2)).unbind(axis + 1)
+    total = left + right
+    total.narrow(axis, 1, count - 1).add_(right.narrow(axis, 0, count - 1))
+    total.narrow(axis, 0, count - 1).add_(left.narrow(axis, 1, count - 1))
+    total.narrow(axis, 1, max(0, count - 2)).mul_(0.25)
+    for end in {0, count - 1}:
+        total.select(axis, end).div_(3 if count > 1 else 2)
+    return total
+
+
+def map_colors(x: Tensor, matrix: Tensor, shift: Tensor | None = None) -> Tensor:
+    """matrix (c, 3) times each colour of x (B, 3, H, W), plus shift (c,); W must be a multiple of 4.
 
     Of several columns at once, as in `convolve_columns`.
     """
@@ -165,9 +195,9 @@ def map_colors(x: Tensor, matrix: Tensor, shift: Tensor) -> Tensor:
     side_by_side = F.conv2d(
         rows.permute(0, 3, 1, 2),
         torch.block_diag(*[matrix] * _COLUMNS)[:, :, None, None],
-        shift.repeat(_COLUMNS),
+        None if shift is None else shift.repeat(_COLUMNS),
     )
-    return _apart(side_by_side, 3)
+    return _apart(side_by_side, matrix.shape[0])
 
 
 def moments(x: Tensor) -> tuple[Tensor, Tensor]:

@@ -29,6 +29,7 @@ from hfstyle.models.layers import (
     add,
     conv3x3,
     double,
+    folded,
     halve,
     luminance,
     reflected,
@@ -364,7 +365,7 @@ class StyleGenerator(
         if shown is not None:
             painted = drawn_under(painted, over, shown)
         weight = strength[:, None, None, None].to(over.dtype)
-        return torch.lerp(over, painted.to(over.dtype), weight).clamp(0, 1)
+        return torch.lerp(over, painted.to(over.dtype), weight).clamp_(0, 1)
 
     def _repaint(
         self,
@@ -401,14 +402,17 @@ class StyleGenerator(
         fine, apart_fine = self.transfer(fine, look_fine, strength, given)
         seen = (double(h), double(plain).to(h.dtype), fine)
         channels = sum(part.shape[1] for part in seen)
+        own = folded(self.modulate_detail, self.detail, style)
         detail = self.detail.of(
-            lambda out: torch.cat(seen, dim=1, out=out), (len(h), channels, *fine.shape[2:]), h
+            lambda out: torch.cat(seen, dim=1, out=out), (len(h), channels, *fine.shape[2:]), h, own
         )
-        refined = self.refine.of(
-            lambda out: activate(self.modulate_detail(detail, style, given, out=out)),
-            detail.shape,
-            detail,
-        )  # (B, 12, H/2, W/2)
+
+        def activated(out: Tensor | None) -> Tensor:
+            if own is not None:
+                return activate(detail, out)
+            return activate(self.modulate_detail(detail, style, given, out=out))
+
+        refined = self.refine.of(activated, detail.shape, detail)  # (B, 12, H/2, W/2)
         h = self.paint.of(
             lambda out: activate(double(refined, out)),
             (*refined.shape[:2], *x.shape[2:]),
@@ -478,6 +482,8 @@ def _blocks(count: int, channels: int, style_width: int) -> nn.ModuleList:
 
 def reduced(picture: Tensor) -> Tensor:
     """Half the resolution, each pixel the mean of 4 x 4: without aliases, which a move of the photo would make flicker."""
+    if fast.possible(picture):
+        return fast.reduced(picture)
     return F.avg_pool2d(picture, 4, stride=2, padding=1, count_include_pad=False)
 
 
@@ -520,4 +526,7 @@ def _finest(lightness: Tensor) -> Tensor:
 
 def _into_range(x: Tensor) -> Tensor:
     """Bend what leaves the range of pictures softly back, standardised: to [-0.2, 1.2] as values of pixels."""
-    return 0.2 + 2.8 * torch.tanh((x - 0.2) / 2.8)
+    x = (x - 0.2) / 2.8
+    if fast.possible(x):
+        return x.tanh_().mul_(2.8).add_(0.2)
+    return 0.2 + 2.8 * torch.tanh(x)

@@ -6,7 +6,7 @@ B batch · C channels · H, W height and width · D style width
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -28,6 +28,7 @@ __all__ = [
     "blur_pool",
     "conv3x3",
     "double",
+    "folded",
     "halve",
     "luminance",
     "moments",
@@ -55,18 +56,25 @@ _ROOT_FLOOR = 1e-3  # least deviation of a colour, for the roots of grey picture
 
 def standardise(image: Tensor) -> Tensor:
     """Map (B, 3, H, W) in [0, 1] to about zero mean and unit deviation. The networks own this step."""
-    return (image - _IMAGE_MEAN).div_(_IMAGE_STD)
+    return _line(image, 1 / _IMAGE_STD, -_IMAGE_MEAN / _IMAGE_STD)
 
 
 def unstandardise(x: Tensor) -> Tensor:
     """The inverse of `standardise`."""
-    return (x * _IMAGE_STD).add_(_IMAGE_MEAN)
+    return _line(x, _IMAGE_STD, _IMAGE_MEAN)
+
+
+def _line(x: Tensor, slope: float, offset: float) -> Tensor:
+    """slope x + offset in one pass over x."""
+    return torch.add(torch.tensor(offset, dtype=x.dtype, device=x.device), x, alpha=slope)
 
 
 def luminance(image: Tensor) -> Tensor:
     """(B, 3, H, W) in [0, 1] -> (B, 1, H, W) float32, by the weights of ITU-R BT.601."""
-    weights = torch.tensor(_LUMA, device=image.device).view(1, 3, 1, 1)
-    return in_own_type(F.conv2d, image.float(), weights)
+    weights = torch.tensor([_LUMA], device=image.device)
+    if fast.possible(image) and image.shape[3] % 4 == 0:
+        return in_own_type(fast.map_colors, image.float(), weights)
+    return in_own_type(F.conv2d, image.float(), weights[:, :, None, None])
 
 
 def activate(x: Tensor, out: Tensor | None = None) -> Tensor:
@@ -96,17 +104,25 @@ def reflected(x: Tensor) -> Tensor:
     return in_own_type(F.pad, x, (1, 1, 1, 1), mode="reflect")
 
 
+_Weights: TypeAlias = tuple[Tensor, Tensor]
+"""Weight and bias of a convolution."""
+
+
 class ReflectConv2d(nn.Conv2d):
     """A 3x3 convolution with reflection padding that stays in the compute type under autocast."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__(in_channels, out_channels, 3, stride)
 
-    def forward(self, input: Tensor) -> Tensor:
-        return self.of_padded(reflected(input))
+    def forward(self, input: Tensor, own: _Weights | None = None) -> Tensor:
+        return self.of_padded(reflected(input), own)
 
     def of(
-        self, make: Callable[[Tensor | None], Tensor], shape: Sequence[int], near: Tensor
+        self,
+        make: Callable[[Tensor | None], Tensor],
+        shape: Sequence[int],
+        near: Tensor,
+        own: _Weights | None = None,
     ) -> Tensor:
         """The convolution of what `make(out)` makes, without a copy to pad it where that is possible.
 
@@ -114,16 +130,18 @@ class ReflectConv2d(nn.Conv2d):
             make: returns a map, which it has written into `out` unless that is None.
             shape: of that map, (B, C, H, W).
             near: what it is made of.
+            own: weight and bias to be used for the layer's.
         """
         if fast.possible(near) and min(shape[2:]) > 1:
-            return self.of_padded(fast.framed(shape, near.dtype, make))
-        return self(make(None))
+            return self.of_padded(fast.framed(shape, near.dtype, make), own)
+        return self(make(None), own)
 
-    def of_padded(self, padded: Tensor) -> Tensor:
+    def of_padded(self, padded: Tensor, own: _Weights | None = None) -> Tensor:
         """(B, C, H + 2, W + 2) -> (B, out_channels, H, W)."""
+        weight, bias = (self.weight, self.bias) if own is None else own
         if self.out_channels <= 3 and fast.possible(padded) and padded.shape[3] % 4 == 2:
-            return fast.convolve_columns(padded, self.weight, self.bias)
-        return F.conv2d(padded, self.weight, self.bias, self.stride)
+            return fast.convolve_columns(padded, weight, bias)
+        return F.conv2d(padded, weight, bias, self.stride)
 
 
 def conv3x3(in_channels: int, out_channels: int, stride: int = 1) -> ReflectConv2d:
@@ -254,15 +272,37 @@ class Modulation(nn.Module):
         out: Tensor | None = None,
     ) -> Tensor:
         """x (B, C, H, W), style (B, D) -> (B, C, H, W), in `out` if that is given."""
-        scale, shift = (
-            self.affine(style).float()[:, :, None, None].chunk(2, dim=1)
-        )  # (B, C, 1, 1) each
-        scale = 1 + scale
+        scale, shift = self._affine(style)
         if self.normalise:
             mean, rstd = statistics.of(x)
             scale = scale * rstd
             shift = shift - mean * scale
         return scale_and_shift(x, scale, shift, out)
+
+    def _affine(self, style: Tensor) -> tuple[Tensor, Tensor]:
+        """Scale and shift, (B, C, 1, 1) float32 each."""
+        scale, shift = self.affine(style).float()[:, :, None, None].chunk(2, dim=1)
+        return 1 + scale, shift
+
+    def folded(self, convolution: nn.Conv2d, style: Tensor) -> _Weights | None:
+        """Weight and bias with which the convolution does what this would do to its result; None where that is impossible.
+
+        Possible without normalisation, of one style, where no gradients are needed.
+        """
+        if self.normalise or len(style) > 1 or not fast.possible(style):
+            return None
+        scale, shift = self._affine(style)
+        weight, bias = convolution.weight, convolution.bias
+        assert bias is not None
+        mixed = torch.addcmul(shift.flatten(), bias.float(), scale.flatten())
+        return (weight * scale.view(-1, 1, 1, 1)).to(weight.dtype), mixed.to(bias.dtype)
+
+
+def folded(modulation: nn.Module, convolution: nn.Conv2d, style: Tensor) -> _Weights | None:
+    """`modulation.folded(convolution, style)`; None of a module that only stands for a `Modulation`."""
+    if isinstance(modulation, Modulation):
+        return modulation.folded(convolution, style)
+    return None
 
 
 class ColorTransfer(nn.Module):
@@ -447,11 +487,19 @@ class ModulatedBlock(nn.Module):
 
     def forward(self, x: Tensor, style: Tensor, statistics: InstanceStatistics) -> Tensor:
         """x (B, C, H, W), style (B, D) -> (B, C, H, W)."""
-        h = self.conv1(x)
-        h = self.conv2.of(
-            lambda out: activate(self.modulate1(h, style, statistics, out=out)), h.shape, h
-        )
-        return add(x, self.modulate2(h, style, statistics))
+        own1 = folded(self.modulate1, self.conv1, style)
+        own2 = folded(self.modulate2, self.conv2, style)
+        h = self.conv1(x, own1)
+
+        def activated(out: Tensor | None) -> Tensor:
+            if own1 is not None:
+                return activate(h, out)
+            return activate(self.modulate1(h, style, statistics, out=out))
+
+        change = self.conv2.of(activated, h.shape, h, own2)
+        if own2 is None:
+            change = self.modulate2(change, style, statistics)
+        return add(x, change)
 
 
 class ResidualBlock(nn.Module):

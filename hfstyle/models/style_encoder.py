@@ -6,6 +6,7 @@ B batch · H, W height and width · D style width · T style tokens · E token w
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -57,13 +58,25 @@ class Trunk(nn.Module):
 
         x (B, 3, H, W) standardised -> (B, fine, H/2, W/2), (B, low, H/4, W/4), (B, mid, H/8, W/8), (B, high, H/16, W/16).
         """
-        fine = activate(self.stem(F.pixel_unshuffle(x, 2)))
+        batch, channels, height, width = x.shape
+        quarters = (batch, 4 * channels, height // 2, width // 2)
+        fine = activate(self.stem.of(partial(_unshuffled, x), quarters, x))
         low = self.block(activate(self.down0(self.reduce(fine))))
         mid = activate(self.down1(self.reduce(low)))
         features = [fine, low, mid]
         if stages == 4:
             features.append(activate(self.down2(self.reduce(mid))))
         return features
+
+
+def _unshuffled(x: Tensor, out: Tensor | None = None) -> Tensor:
+    """2 x 2 pixels as channels of one, (B, C, H, W) -> (B, 4 C, H/2, W/2), in `out` if that is given."""
+    if out is None:
+        return F.pixel_unshuffle(x, 2)
+    # Channel 4 c + 2 i + j is pixel (i, j) of channel c.
+    pixels = x.unflatten(2, (-1, 2)).unflatten(4, (-1, 2))  # (B, C, H/2, i, W/2, j)
+    out.unflatten(1, (-1, 2, 2)).copy_(pixels.permute(0, 1, 3, 5, 2, 4))
+    return out
 
 
 class StyleEncoder(nn.Module):

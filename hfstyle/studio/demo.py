@@ -100,7 +100,7 @@ def _clean_forever() -> None:
 def load_model() -> tuple[StyleTransferPipeline, str]:
     """The pipeline that HFSTYLE_MODEL names, on the best device, and what to call it."""
     model = os.environ.get("HFSTYLE_MODEL") or None
-    pipe = StyleTransferPipeline.from_pretrained(model, device=home_device())
+    pipe = StyleTransferPipeline.from_pretrained(model, dtype="auto", device=home_device())
     if model is None:
         return pipe, "hfstyle base"
     return pipe, Path(model).name if Path(model).is_dir() else model
