@@ -1,0 +1,108 @@
+"""Gains and biases tuned by style and content alone (training/tune.py)."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from toy_training import SMALL_GENERATOR, make_toy
+
+from hfstyle.models.generator import StyleGenerator
+from hfstyle.models.style_encoder import Condition
+
+pytest.importorskip("accelerate")
+
+from training import tune
+from training.data import make_stream, open_pictures
+from training.perceptual import load_perceptual
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_toy(tmp_path_factory.mktemp("toy"))
+
+
+def painter() -> StyleGenerator:
+    torch.manual_seed(0)
+    return StyleGenerator(**SMALL_GENERATOR)  # type: ignore[arg-type]
+
+
+def crops(toy: Path, kind: str, side: int) -> Tensor:
+    stream = make_stream(open_pictures(data_dir=toy / f"{kind}.parquet"), seed=9)
+    found = [stream.crops(i, side, zoom=(0.8, 1.0)) for i in range(4)]
+    return torch.from_numpy(np.concatenate(found)).float() / 255
+
+
+@torch.no_grad()
+def test_gains_of_0_change_nothing_and_others_are_folded_into_the_weights() -> None:
+    generator = painter()
+    names = generator.state_dict().keys()
+    content, style, full = torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64), torch.ones(1)
+    condition = generator.encode(style)
+    before = generator(content, condition, full)
+    gains, biases, weights = tune.add_gains(generator)
+    torch.testing.assert_close(generator(content, condition, full), before)
+    for gain in gains:
+        gain.normal_(std=0.2)
+    tuned = generator(content, condition, full)
+    assert (tuned - before).abs().max() > 1e-3
+    tune.fold_gains(generator)
+    torch.testing.assert_close(generator(content, condition, full), tuned)
+    assert generator.state_dict().keys() == names
+    assert all(bias.requires_grad for bias in biases)
+    assert not any(weight.requires_grad for weight in weights)
+    assert not any(parameter.requires_grad for parameter in generator.encoder.parameters())
+
+
+@torch.no_grad()
+def test_tokens_moved_apart_by_the_weights_are_tokens_moved_apart() -> None:
+    generator = painter()
+    content, style, full = torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64), torch.ones(1)
+    vector, tokens = generator.encode(style)
+    mean = torch.randn(tokens.shape[-1])
+    apart = Condition(vector, mean + 1.3 * (tokens - mean))
+    wanted = generator(content, apart, full)
+    tune.move_tokens_apart(generator, mean, 1.3)
+    torch.testing.assert_close(generator(content, Condition(vector, tokens), full), wanted)
+
+
+@pytest.mark.parametrize("weights_rate", ["0", "1e-3"])
+def test_the_style_comes_nearer_and_the_encoder_stays(
+    toy: Path, tmp_path: Path, weights_rate: str
+) -> None:
+    before = painter()
+    before.save_pretrained(tmp_path / "before")
+    arguments = [
+        "--model", str(tmp_path / "before"), "--content_data_dir", str(toy / "content.parquet"),
+        "--style_data_dir", str(toy / "style.parquet"), "--output_dir", str(tmp_path / "after"),
+        "--perceptual_model", str(toy / "vgg.safetensors"), "--max_train_steps", "36",
+        "--learning_rate", "2e-2", "--weights_learning_rate", weights_rate, "--resolution", "96",
+        "--mixed_precision", "no", "--consistency_weight", "5", "--lr_warmup_steps", "2",
+    ]  # fmt: skip
+    tune.main(arguments)
+    after = StyleGenerator.from_pretrained(tmp_path / "after").float()
+    assert after.encoder_fingerprint() == before.encoder_fingerprint()
+    old, new = before.spread.weight.detach().flatten(1), after.spread.weight.detach().flatten(1)
+    changed = (new - old) / old
+    alike = float(changed.std(1).median() / changed.mean(1).abs().median())
+    assert (alike < 0.1) == (weights_rate == "0")  # gains alone, or whole weights
+    network = load_perceptual(str(toy / "vgg.safetensors"), reflect=False)
+    content, style = crops(toy, "content", 96), crops(toy, "style", 96)
+    args = tune.parse_args(arguments)
+    with torch.no_grad():
+        far, near = (
+            sum(tune.objective(g, network, content, style, 0, args).values())
+            for g in (before, after)
+        )
+    assert near < 0.97 * far
+
+
+def test_a_run_ends_by_steps_or_by_time() -> None:
+    steps = argparse.Namespace(max_train_steps=10, max_train_minutes=1.0)
+    assert tune._share(steps, 5, 0.0) == 0.5
+    minutes = argparse.Namespace(max_train_steps=None, max_train_minutes=1.0)
+    assert tune._share(minutes, 5, 0.0) > 1
