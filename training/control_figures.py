@@ -167,7 +167,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     pipe, folder, wanted = prepare("Make the pictures of the README's gallery.", kinds, argv)
     for kind in wanted:
         picture = explanation(pipe) if kind == "explain" else sheet(CONTROLS[kind](pipe), SIDE)
-        save_jpeg(picture, folder / f"control-{kind}.jpg", 220_000)
+        save_jpeg(picture, folder / f"control-{kind}.jpg", 205_000)
 
 
 if __name__ == "__main__":

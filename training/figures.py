@@ -64,7 +64,7 @@ SHEET_STYLES: Final = (
     "roman_mosaic_griffin",
 )
 
-_LARGEST_FILE: Final = 390_000  # bytes
+_LARGEST_FILE: Final = 330_000  # bytes
 _INK, _GREY, _PAPER = "#1f2328", "#636c76", "#ffffff"
 
 
