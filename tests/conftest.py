@@ -26,6 +26,7 @@ import pytest
 from app_server import app_client, app_folder, app_pipe, browser, running_app
 from hub_server import HubServer
 from small_model import small_generator
+from toy_training import make_toy
 
 # How long an example takes says more of the machine than of the code.
 hypothesis.settings.register_profile("hfstyle", deadline=None)
@@ -53,6 +54,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: (*_LONG, item.path.stem).index(item.path.stem))
+
+
+@pytest.fixture(scope="session")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of `make_toy`: pictures and a perceptual network for training; not to be written into."""
+    return make_toy(tmp_path_factory.mktemp("toy"))
 
 
 @pytest.fixture(scope="session")

@@ -4,23 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from toy_training import SMALL_GENERATOR, make_toy
+from toy_training import SMALL_GENERATOR, toy_crops
 
 from hfstyle.models.generator import StyleGenerator
 
 pytest.importorskip("accelerate")
 
 from training import steady
-from training.data import make_stream, open_pictures
 from training.perceptual import load_perceptual
-
-
-@pytest.fixture(scope="module")
-def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_toy(tmp_path_factory.mktemp("toy"))
 
 
 def visible_painter() -> StyleGenerator:
@@ -68,16 +61,7 @@ def test_borders_are_learned_and_the_encoder_stays(toy: Path, tmp_path: Path) ->
     arguments = steady.parse_args(
         ["--content_data_dir", "a", "--style_data_dir", "b", "--output_dir", "c", "--noise", "0"]
     )
-    content, style = (
-        torch.from_numpy(
-            np.concatenate([stream.crops(i, 320, zoom=(0.55, 1.0)) for i in range(4)])
-        ).float()
-        / 255
-        for stream in (
-            make_stream(open_pictures(data_dir=toy / f"{kind}.parquet"), seed=9)
-            for kind in ("content", "style")
-        )
-    )
+    content, style = (toy_crops(toy, kind, 320, (0.55, 1.0)) for kind in ("content", "style"))
     full = torch.ones(4)
     with torch.no_grad():
         far, near = (

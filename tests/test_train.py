@@ -21,7 +21,6 @@ from toy_training import (
     finish,
     launch,
     launch_two,
-    make_toy,
     read_log,
     started,
     toy_arguments,
@@ -41,11 +40,6 @@ pytest.importorskip("accelerate")
 
 def to_tensor(picture: Image.Image) -> torch.Tensor:
     return torch.from_numpy(np.array(picture)).permute(2, 0, 1).float() / 255
-
-
-@pytest.fixture(scope="module")
-def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_toy(tmp_path_factory.mktemp("toy"))
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from torch import Tensor
-from toy_training import SMALL_GENERATOR, make_toy
+from toy_training import SMALL_GENERATOR, toy_crops
 
 from hfstyle.models.generator import StyleGenerator
 from hfstyle.models.style_encoder import Condition
@@ -17,24 +15,12 @@ from hfstyle.models.style_encoder import Condition
 pytest.importorskip("accelerate")
 
 from training import tune
-from training.data import make_stream, open_pictures
 from training.perceptual import load_perceptual
-
-
-@pytest.fixture(scope="module")
-def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_toy(tmp_path_factory.mktemp("toy"))
 
 
 def painter() -> StyleGenerator:
     torch.manual_seed(0)
     return StyleGenerator(**SMALL_GENERATOR)  # type: ignore[arg-type]
-
-
-def crops(toy: Path, kind: str, side: int) -> Tensor:
-    stream = make_stream(open_pictures(data_dir=toy / f"{kind}.parquet"), seed=9)
-    found = [stream.crops(i, side, zoom=(0.8, 1.0)) for i in range(4)]
-    return torch.from_numpy(np.concatenate(found)).float() / 255
 
 
 @torch.no_grad()
@@ -91,7 +77,7 @@ def test_the_style_comes_nearer_and_the_encoder_stays(
     alike = float(changed.std(1).median() / changed.mean(1).abs().median())
     assert (alike < 0.1) == (weights_rate == "0")  # gains alone, or whole weights
     network = load_perceptual(str(toy / "vgg.safetensors"), reflect=False)
-    content, style = crops(toy, "content", 96), crops(toy, "style", 96)
+    content, style = (toy_crops(toy, kind, 96, (0.8, 1.0)) for kind in ("content", "style"))
     args = tune.parse_args(arguments)
     with torch.no_grad():
         far, near = (

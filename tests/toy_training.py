@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from PIL import Image
 from safetensors.torch import save_file
+from torch import Tensor
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -191,3 +192,12 @@ def finish(command: list[str], timeout: float = 300, **changes: str) -> str:
 
 def read_log(output_dir: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in (output_dir / "log.jsonl").read_text().splitlines()]
+
+
+def toy_crops(toy: Path, kind: str, side: int, zoom: tuple[float, float]) -> Tensor:
+    """(4, 3, side, side) in [0, 1], of other places than training sees."""
+    from training.data import make_stream, open_pictures
+
+    stream = make_stream(open_pictures(data_dir=toy / f"{kind}.parquet"), seed=9)
+    crops = [stream.crops(i, side, zoom=zoom) for i in range(4)]
+    return torch.from_numpy(np.concatenate(crops)).float() / 255

@@ -6,16 +6,34 @@ import argparse
 from collections.abc import Sequence
 from typing import Final
 
-__all__ = ["parse_args"]
+from hfstyle.models.generator import default_model_path
+
+__all__ = ["STYLE_LAYERS", "add_lesson", "parse_args"]
 
 # Weights of losses and layers are those that the published model was trained with last.
-_STYLE_LAYERS: Final = {
+STYLE_LAYERS: Final = {
     "relu1_1": 0.6,
     "relu2_1": 0.8,
     "relu3_1": 1.6,
     "relu4_1": 1.1,
     "relu5_1": 0.8,
 }
+
+
+def add_lesson(parser: argparse.ArgumentParser) -> None:
+    """What the scripts share that teach a trained generator something more: its pictures, its place, the pace."""
+    add = parser.add_argument
+    add("--model", default=str(default_model_path()), help="folder or Hub id")
+    for kind in ("content", "style"):
+        add(f"--{kind}_data_dir", required=True, help="a folder, Parquet files, or a glob")
+    add("--output_dir", required=True)
+    add("--perceptual_model", default="timm/vgg19.tv_in1k", help="as of train.py")
+    add("--lr_warmup_steps", type=int, default=20)
+    add("--ema_decay", type=float, default=0.98)
+    add("--mixed_precision", choices=("no", "bf16"), default="bf16")
+    add("--device", default="cpu")
+    add("--seed", type=int, default=0)
+    add("--logging_steps", type=int, default=20)
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -101,7 +119,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
     add = parser.add_argument_group("losses").add_argument
     add("--content_layers", nargs="+", default=["relu4_1", "relu5_1"])
-    add("--style_layers", nargs="+", default=list(_STYLE_LAYERS))
+    add("--style_layers", nargs="+", default=list(STYLE_LAYERS))
     add(
         "--style_layer_weights",
         type=float,
@@ -258,9 +276,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
             f"{args.resolution}"
         )
     if args.style_layer_weights is None:
-        published = args.style_layers == list(_STYLE_LAYERS)
+        published = args.style_layers == list(STYLE_LAYERS)
         args.style_layer_weights = [
-            _STYLE_LAYERS[name] if published else 1.0 for name in args.style_layers
+            STYLE_LAYERS[name] if published else 1.0 for name in args.style_layers
         ]
     if len(args.style_layer_weights) != len(args.style_layers):
         parser.error(

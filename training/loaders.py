@@ -5,13 +5,14 @@ B pairs · S side of a crop, --resolution
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 
 from training.data import BatchLoader, DeviceLoader, DevicePictures, make_stream, open_pictures
 
-__all__ = ["open_loaders"]
+__all__ = ["open_crops", "open_loaders"]
 
 
 def open_loaders(
@@ -66,3 +67,15 @@ def open_loaders(
             **common,
         ),
     }
+
+
+def open_crops(
+    args: Any, side: int, zooms: Mapping[str, tuple[float, float]]
+) -> dict[str, BatchLoader]:
+    """Batches (B, 1, 3, side, side) of contents and of styles, for lessons after training; zooms: of each of both."""
+    loaders = {}
+    for number, (kind, zoom) in enumerate(zooms.items()):
+        seed = args.seed + number
+        stream = make_stream(open_pictures(data_dir=getattr(args, f"{kind}_data_dir")), seed=seed)
+        loaders[kind] = BatchLoader(stream, args.train_batch_size, side, zoom=zoom, seed=seed)
+    return loaders

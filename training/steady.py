@@ -33,10 +33,11 @@ from accelerate.utils import set_seed
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
-from hfstyle.models.generator import StyleGenerator, default_model_path
+from hfstyle.models.generator import StyleGenerator
 from hfstyle.models.layers import InstanceStatistics
 from training import losses
-from training.data import BatchLoader, make_stream, open_pictures
+from training.arguments import add_lesson
+from training.loaders import open_crops
 from training.optimisation import ema_update
 from training.perceptual import PerceptualNetwork, load_perceptual
 from training.variation import vary_colors, vary_patterns
@@ -45,6 +46,7 @@ from training.views import channels_last, move, noisy, resized, to_float
 logger = logging.getLogger("hfstyle")
 
 _SIDE = 320  # px, of crops: windows of 192 px
+_ZOOMS = {"content": (0.55, 1.0), "style": (0.6, 1.0)}
 _MARGIN = 64  # px, a multiple of the cells of the coarsest maps: how far a border is seen to reach
 _STRIP = 32  # px
 _LAYERS = frozenset({"relu1_1", "relu2_1", "relu3_1", "relu4_1"})
@@ -70,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, share)
     perceptual = load_perceptual(args.perceptual_model, reflect=False)
     perceptual.to(device, memory_format=torch.channels_last)
-    loaders = _loaders(args)
+    loaders = open_crops(args, _SIDE, _ZOOMS)
     began = time.monotonic()
     sums: dict[str, list[float]] = {"window": [], "moved": []}
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=args.mixed_precision == "bf16")
@@ -167,43 +169,20 @@ def border_loss(painted: Tensor, goal: Tensor, perceptual: PerceptualNetwork) ->
     return torch.stack(terms).mean()
 
 
-def _loaders(args: argparse.Namespace) -> dict[str, BatchLoader]:
-    zooms = {"content": (0.55, 1.0), "style": (0.6, 1.0)}
-    loaders = {}
-    for number, (kind, zoom) in enumerate(zooms.items()):
-        stream = make_stream(
-            open_pictures(data_dir=getattr(args, f"{kind}_data_dir")), seed=args.seed + number
-        )
-        loaders[kind] = BatchLoader(
-            stream, args.train_batch_size, _SIDE, zoom=zoom, seed=args.seed + number
-        )
-    return loaders
-
-
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(
         description="Teach a generator to paint borders as the middle, and noise as none.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
+    add_lesson(parser)
     add = parser.add_argument
-    add("--model", default=str(default_model_path()), help="folder or Hub id")
-    for kind in ("content", "style"):
-        add(f"--{kind}_data_dir", required=True, help="a folder, Parquet files, or a glob")
-    add("--output_dir", required=True)
     add("--train_batch_size", type=int, default=8)
     add("--max_train_steps", type=int, default=1000)
     add("--learning_rate", type=float, default=1.5e-4)
-    add("--lr_warmup_steps", type=int, default=20)
-    add("--ema_decay", type=float, default=0.98)
-    add("--perceptual_model", default="timm/vgg19.tv_in1k", help="as of train.py")
     add("--border_weight", type=float, default=0.4)
     add("--noise", type=float, default=0.01, help="deviation of the noise on windows")
     add("--move_multiple", type=int, choices=(1, 2, 4, 8), default=1)
-    add("--mixed_precision", choices=("no", "bf16"), default="bf16")
-    add("--device", default="cpu")
-    add("--seed", type=int, default=0)
-    add("--logging_steps", type=int, default=20)
     add("--checkpointing_steps", type=int, default=100)
     return parser.parse_args(argv)
 

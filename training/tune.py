@@ -5,7 +5,7 @@
 
 Training paints crops of 256 px, beside a discriminator and lessons of steadiness, and wants large batches: of a few pairs at
 a time, millions of weights learn noise. Ten thousand gains and biases do not. Following the perceptual losses alone, in
-larger crops, they took a trained generator further in a quarter of an hour on two cores than the last hours of training had.
+larger crops, they took the published generator's style distance from 0.675 to 0.638 in a quarter of an hour on two cores.
 The encoder stays as it is, and style codes keep their meaning.
 
 Beforehand, the style's tokens may be moved apart from their mean (`--token_gain`).
@@ -26,21 +26,29 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import torch
-import torch.nn.functional as F
 from accelerate.utils import set_seed
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from hfstyle.models.generator import StyleGenerator, default_model_path
+from hfstyle.models.generator import StyleGenerator
 from training import losses
-from training.data import BatchLoader, make_stream, open_pictures
+from training.arguments import STYLE_LAYERS, add_lesson
+from training.data import BatchLoader
+from training.loaders import open_crops
+from training.optimisation import ema_update
 from training.perceptual import PerceptualNetwork, load_perceptual
 from training.variation import vary_colors, vary_patterns
-from training.views import channels_last, move, to_float, without_border
+from training.views import (
+    channels_last,
+    move,
+    no_grad_features,
+    resized,
+    to_float,
+    without_border,
+)
 
 logger = logging.getLogger("hfstyle")
 
-_STYLE_LAYERS = {"relu1_1": 0.6, "relu2_1": 0.8, "relu3_1": 1.6, "relu4_1": 1.1, "relu5_1": 0.8}
 _CONTENT_LAYERS = ("relu4_1", "relu5_1")
 _LOCAL_LAYERS = ("relu3_1", "relu4_1")
 # Beside the content's: as of train.py.
@@ -65,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     device = torch.device(args.device)
     generator = StyleGenerator.from_pretrained(args.model).float().to(device).eval()
     generator.to(memory_format=torch.channels_last)
-    loaders = _loaders(args)
+    loaders = open_crops(args, args.resolution, _ZOOMS)
     if args.token_gain != 1:
         move_tokens_apart(
             generator, _mean_token(generator, loaders["style"], device), args.token_gain
@@ -79,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     learning = [parameter for group in groups for parameter in group["params"]]
     optimizer = torch.optim.Adam(groups, betas=(0.9, 0.98))
     rates = [group["lr"] for group in optimizer.param_groups]
-    averages = [parameter.detach().clone() for parameter in learning]
+    averages, update = [p.detach().clone() for p in learning], ema_update(args.ema_decay)
     network = load_perceptual(args.perceptual_model, reflect=False)
     network.to(device, memory_format=torch.channels_last)
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=args.mixed_precision == "bf16")
@@ -100,8 +108,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         optimizer.zero_grad()
         step += 1
         with torch.no_grad():
-            for average, parameter in zip(averages, learning, strict=True):
-                average.lerp_(parameter, 1 - min(args.ema_decay, (1 + step) / (10 + step)))
+            update(averages, learning, step)
         for name, value in terms.items():
             sums[name] = sums.get(name, 0.0) + float(value.detach())
         if step % args.logging_steps == 0:
@@ -140,16 +147,17 @@ def objective(
         condition = generator.encode(style)
     output = generator(content, condition, full)
     side = content.shape[2]
-    inner = [channels_last(without_border(x, side)) for x in (output, content, style)]
-    seen = inner if step % 2 == 0 else [_halved(x) for x in inner]
-    layers = frozenset(_STYLE_LAYERS)
-    with torch.no_grad():
-        of_content, of_style = network(seen[1], layers), network(seen[2], layers)
-        before, goal = losses.measure(of_content), losses.measure(of_style)
-    features = network(seen[0], layers)
+    inner = [without_border(x, side) for x in (output, content, style)]
+    shown = inner[0].shape[2] // (1 + step % 2)
+    painted, photo, painting = (channels_last(resized(x, shown)) for x in inner)
+    layers = frozenset(STYLE_LAYERS)
+    seen = no_grad_features(network, layers, content=photo, style=painting)
+    of_content, of_style = seen["content"], seen["style"]
+    before, goal = losses.measure(of_content), losses.measure(of_style)
+    features = network(painted, layers)
     after = losses.measure(features)
     terms = {
-        "style": losses.style_loss(after, goal, before, goal, weights=_STYLE_LAYERS),
+        "style": losses.style_loss(after, goal, before, goal, weights=STYLE_LAYERS),
         "texture": losses.texture_loss(after, goal, before, goal),
         "local": losses.local_loss(features, of_style, list(_LOCAL_LAYERS), full),
         "halo": losses.halo_loss(inner[0], inner[1]),
@@ -166,10 +174,6 @@ def objective(
         apart = losses.consistency_loss(output.detach(), again, down, right)
         terms["consistency"] = args.consistency_weight * apart
     return terms
-
-
-def _halved(pictures: Tensor) -> Tensor:
-    return channels_last(F.interpolate(pictures, scale_factor=0.5, mode="bilinear", antialias=True))
 
 
 class Gain(nn.Module):
@@ -243,30 +247,14 @@ def _share(args: argparse.Namespace, step: int, began: float) -> float:
     return (time.monotonic() - began) / 60 / args.max_train_minutes
 
 
-def _loaders(args: argparse.Namespace) -> dict[str, BatchLoader]:
-    loaders = {}
-    for number, (kind, zoom) in enumerate(_ZOOMS.items()):
-        stream = make_stream(
-            open_pictures(data_dir=getattr(args, f"{kind}_data_dir")), seed=args.seed + number
-        )
-        loaders[kind] = BatchLoader(
-            stream, args.train_batch_size, args.resolution, zoom=zoom, seed=args.seed + number
-        )
-    return loaders
-
-
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(
         description="Tune gains and biases of a trained generator by style and content alone.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
+    add_lesson(parser)
     add = parser.add_argument
-    add("--model", default=str(default_model_path()), help="folder or Hub id")
-    for kind in ("content", "style"):
-        add(f"--{kind}_data_dir", required=True, help="a folder, Parquet files, or a glob")
-    add("--output_dir", required=True)
-    add("--perceptual_model", default="timm/vgg19.tv_in1k", help="as of train.py")
     add("--resolution", type=int, default=384, help="side of crops, px")
     add("--train_batch_size", type=int, default=4)
     add("--max_train_minutes", type=float, default=16.0)
@@ -278,15 +266,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         default=0.0,
         help="of the style's and the last weights",
     )
-    add("--lr_warmup_steps", type=int, default=20)
-    add("--ema_decay", type=float, default=0.98)
     add("--token_gain", type=float, default=1.0, help="how far tokens are moved apart first")
     add("--content_weight", type=float, default=1.0)
     add("--consistency_weight", type=float, default=0.0, help="of a lesson in every third step")
-    add("--mixed_precision", choices=("no", "bf16"), default="bf16")
-    add("--device", default="cpu")
-    add("--seed", type=int, default=0)
-    add("--logging_steps", type=int, default=20)
     return parser.parse_args(argv)
 
 

@@ -26,6 +26,7 @@ from hfstyle.models.layers import (
     ModulatedBlock,
     Modulation,
     activate,
+    activate_styled,
     add,
     conv3x3,
     double,
@@ -406,13 +407,11 @@ class StyleGenerator(
         detail = self.detail.of(
             lambda out: torch.cat(seen, dim=1, out=out), (len(h), channels, *fine.shape[2:]), h, own
         )
-
-        def activated(out: Tensor | None) -> Tensor:
-            if own is not None:
-                return activate(detail, out)
-            return activate(self.modulate_detail(detail, style, given, out=out))
-
-        refined = self.refine.of(activated, detail.shape, detail)  # (B, 12, H/2, W/2)
+        refined = self.refine.of(
+            lambda out: activate_styled(detail, own, self.modulate_detail, style, given, out),
+            detail.shape,
+            detail,
+        )  # (B, 12, H/2, W/2)
         h = self.paint.of(
             lambda out: activate(double(refined, out)),
             (*refined.shape[:2], *x.shape[2:]),

@@ -24,6 +24,7 @@ __all__ = [
     "Modulation",
     "ResidualBlock",
     "activate",
+    "activate_styled",
     "add",
     "blur_pool",
     "conv3x3",
@@ -298,6 +299,20 @@ class Modulation(nn.Module):
         return (weight * scale.view(-1, 1, 1, 1)).to(weight.dtype), mixed.to(bias.dtype)
 
 
+def activate_styled(
+    x: Tensor,
+    own: _Weights | None,
+    modulation: nn.Module,
+    style: Tensor,
+    statistics: InstanceStatistics,
+    out: Tensor | None,
+) -> Tensor:
+    """Activation of what a convolution gave, modulated; of that itself where the modulation was folded into weights `own`."""
+    if own is not None:
+        return activate(x, out)
+    return activate(modulation(x, style, statistics, out=out))
+
+
 def folded(modulation: nn.Module, convolution: nn.Conv2d, style: Tensor) -> _Weights | None:
     """`modulation.folded(convolution, style)`; None of a module that only stands for a `Modulation`."""
     if isinstance(modulation, Modulation):
@@ -490,13 +505,12 @@ class ModulatedBlock(nn.Module):
         own1 = folded(self.modulate1, self.conv1, style)
         own2 = folded(self.modulate2, self.conv2, style)
         h = self.conv1(x, own1)
-
-        def activated(out: Tensor | None) -> Tensor:
-            if own1 is not None:
-                return activate(h, out)
-            return activate(self.modulate1(h, style, statistics, out=out))
-
-        change = self.conv2.of(activated, h.shape, h, own2)
+        change = self.conv2.of(
+            lambda out: activate_styled(h, own1, self.modulate1, style, statistics, out),
+            h.shape,
+            h,
+            own2,
+        )
         if own2 is None:
             change = self.modulate2(change, style, statistics)
         return add(x, change)
