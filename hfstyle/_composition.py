@@ -14,6 +14,7 @@ from torch import Tensor
 from hfstyle._arrays import as_float
 from hfstyle._geometry import resize
 from hfstyle._recolor import recolor
+from hfstyle.models.generator import thickness
 from hfstyle.style import StyleCode
 
 __all__ = ["Layer", "compose", "lay_over", "recolor_layers", "with_contents"]
@@ -71,7 +72,7 @@ def lay_over(layers: Sequence[Layer], weights: Tensor, content: Tensor, painted:
         painted: (3, H, W) float32.
     """
     content = as_float(content)
-    amounts = torch.tensor([layer.strength if layer.paints else 0.0 for layer in layers])
+    amounts = torch.tensor([thickness(layer.strength) if layer.paints else 0.0 for layer in layers])
     amount = torch.einsum("l,lhw->hw", amounts, weights)
     out = torch.lerp(content, painted, amount.clamp(0, 1)).clamp_(0, 1)
     return torch.where(amount == 0, content, out)

@@ -24,7 +24,7 @@ def restore_detail(
     painted: Tensor,
     reduced: Tensor,
     content: Pixels,
-    strength: float,
+    thickness: float,
     dtype: torch.dtype = torch.float32,
 ) -> Iterator[Tensor]:
     """Bring a result to the size of the content, with the content's own fine detail in luminance.
@@ -32,13 +32,13 @@ def restore_detail(
     What the reduction took from the content, content - up(reduced), is given back: its luminance with the gain that
     relates painted to reduced luminance nearby, the slope of a guided filter (He & Sun 2015, "Fast Guided Filter",
     eq. 3), so that where the style turned light into dark the detail turns as well, and where it flattened everything
-    there is none; and 1 - strength of the detail itself, so that the result reaches the content at strength 0.
+    there is none; and 1 - thickness of the detail itself, so that the result reaches the content at strength 0.
 
     Args:
         painted: (1, 3, h, w) in [0, 1], the generator's output for `reduced`.
         reduced: (1, 3, h, w) in [0, 1].
         content: (1, 3, H, W) in [0, 1], or uint8, on any device or in a file.
-        strength: in (0, 1].
+        thickness: as of the generator at that strength, in (0, 1].
         dtype: float32, or uint8 for 256 levels.
 
     Yields:
@@ -53,7 +53,7 @@ def restore_detail(
     variance = _box(guide * guide) - guide_mean * guide_mean
     slope = _box((covariance / (variance + _GUIDE_EPS)).clamp(-1, 1))
     # Resizing is linear: what is resized alike is resized together; first along rows, then along columns.
-    planes = torch.cat((painted - (1 - strength) * reduced, guide, strength * slope), dim=1)
+    planes = torch.cat((painted - (1 - thickness) * reduced, guide, thickness * slope), dim=1)
     low = planes.shape[2]
     wide = F.interpolate(planes, (low, width), mode="bicubic", antialias=True)[0]  # (5, h, W)
     unit = torch.eye(low, device=wide.device)[None, None]
@@ -65,7 +65,7 @@ def restore_detail(
         restored, coarse, gain = (rows[:, first:stop] @ wide[:, first:stop]).split((3, 1, 1))
         strip = as_float(content[..., top:bottom, :].to(wide.device))  # (1, 3, rows, W)
         restored += gain * (_luminance(strip)[0] - coarse)
-        restored.add_(strip[0], alpha=1 - strength).clamp_(0, 1)
+        restored.add_(strip[0], alpha=1 - thickness).clamp_(0, 1)
         if dtype == torch.uint8:
             restored.mul_(255).round_()
         band = torch.empty((bottom - top, width, 3), dtype=dtype).permute(2, 0, 1)

@@ -24,7 +24,7 @@ from hfstyle._content_memory import ContentMemory
 from hfstyle._geometry import crop_back, pad_to_multiple, resize
 from hfstyle.models.attention import TokenAttention
 from hfstyle.models.fast import channels_last
-from hfstyle.models.generator import StyleGenerator
+from hfstyle.models.generator import StyleGenerator, thickness
 from hfstyle.models.layers import (
     ColorSpread,
     ColorTransfer,
@@ -86,7 +86,7 @@ def paint_layers(
     # (L, 3, H, W): with the content at each strength
     blended = twin(content, condition, strength, InstanceStatistics(given), features=features)
     most = int(strength.argmax())
-    painted = content + (blended[most : most + 1].float() - content) / strength[most]
+    painted = content + (blended[most : most + 1].float() - content) / thickness(strength[most])
     return crop_back(painted, size)
 
 

@@ -76,8 +76,8 @@ def pad_to_multiple(x: Tensor, multiple: int, minimum: int = 1) -> tuple[Tensor,
         return x, (height, width)
     if down < height and right < width:
         return F.pad(x, (0, right, 0, down), mode="reflect"), (height, width)
-    rows = _mirror(height, height + down).to(x.device)
-    columns = _mirror(width, width + right).to(x.device)
+    rows = mirrored(torch.arange(height + down), height).to(x.device)
+    columns = mirrored(torch.arange(width + right), width).to(x.device)
     return x.index_select(2, rows).index_select(3, columns), (height, width)
 
 
@@ -92,9 +92,9 @@ def crop_back(x: Tensor, size: tuple[int, int]) -> Tensor:
     return x[..., :height, :width]
 
 
-def _mirror(length: int, padded: int) -> Tensor:
-    """Indices 0 ... length-1 ... 0 ... of `padded` steps: (padded,) int64."""
+def mirrored(places: Tensor, length: int) -> Tensor:
+    """Indices from below 0 or beyond `length`, int64, as those within it that mirroring back and forth puts there."""
     if length == 1:
-        return torch.zeros(padded, dtype=torch.int64)
-    steps = torch.arange(padded) % (2 * (length - 1))
+        return torch.zeros_like(places)
+    steps = places % (2 * (length - 1))
     return torch.minimum(steps, 2 * (length - 1) - steps)

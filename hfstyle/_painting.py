@@ -27,7 +27,7 @@ from hfstyle._pixel_file import Pixels
 from hfstyle._progress import Run
 from hfstyle.images import Picture
 from hfstyle.models.fast import channels_last
-from hfstyle.models.generator import StyleGenerator
+from hfstyle.models.generator import StyleGenerator, thickness
 from hfstyle.style import StyleCode
 from hfstyle.tiling import TileSize, paint_in_tiles, tile_side
 
@@ -156,7 +156,7 @@ class Painter:
         low = replace(run, dtype=torch.float32)
         painted = _joined(self._run(reduced, code, strength, low), reduced.shape[2])
         yield from restore_detail(
-            painted[None].to(self.device), reduced, content, strength, run.dtype
+            painted[None].to(self.device), reduced, content, thickness(strength), run.dtype
         )
 
     def _run(self, content: Pixels, code: StyleCode, strength: float, run: Run) -> Iterator[Tensor]:

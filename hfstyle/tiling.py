@@ -32,10 +32,11 @@ import torch
 from torch import Tensor
 
 from hfstyle._arrays import as_float
-from hfstyle._geometry import pad_to_multiple
+from hfstyle._geometry import mirrored
 from hfstyle._pixel_file import Pixels
 from hfstyle.models.fast import channels_last
 from hfstyle.models.generator import StyleGenerator, laid_over, reduced
+from hfstyle.models.grid import Origin
 from hfstyle.models.layers import InstanceStatistics, moments
 from hfstyle.models.style_encoder import Condition
 
@@ -50,6 +51,7 @@ UNTILED_PIXELS: Final = 2048 * 2048
 
 _AUTO_TILE: Final = 1024
 _PIECE: Final = 192
+_STRIP_PIXELS: Final = 2**21  # seen at once to find the origin of the grid
 _PIECES: Final = (16, 36)
 _MEASURE_PASSES: Final = 3
 _CLOSE_ENOUGH: Final = 0.03  # shift in deviations, mean over a map's channels; 0.4/255 were left
@@ -91,8 +93,9 @@ def paint_in_tiles(
         (3, h, W) on the CPU, the rows of each row of tiles, from top to bottom; channels lie side by side in memory.
     """
     steps = _Steps(progress)
+    photo = _Photo(generator, content, condition.vector.device)
     levels = [
-        _Level(generator, content, condition, strength, side, level, steps)
+        _Level(generator, photo, condition, strength, side, level, steps)
         for level in range(generator.levels)
     ]
     before: Tensor | None = None
@@ -158,6 +161,53 @@ class _Tile:
         return self.y.inside(scale), self.x.inside(scale)
 
 
+class _Photo:
+    """The content, as the generator would see parts of it: padded as it asks, on its device.
+
+    size: H and W, padded; `shown` without. origin: as of `StyleGenerator.origin`, of the whole.
+    """
+
+    def __init__(self, generator: StyleGenerator, content: Pixels, device: torch.device) -> None:
+        self._content, self._device = content, device
+        multiple, least = generator.size_multiple, generator.minimum_size
+        height, width = (
+            -(-max(length, least) // multiple) * multiple for length in content.shape[2:]
+        )
+        self.size = height, width
+        self.shown: tuple[int, int] = (content.shape[2], content.shape[3])
+        self.origin: Tensor | None = None
+        if generator.moves_grid:
+            self.origin = self._found(generator)
+
+    def _found(self, generator: StyleGenerator) -> Tensor:
+        height, width = self.size
+        found = Origin(self.size, generator.period)
+        multiple = generator.size_multiple
+        step = max(multiple, _STRIP_PIXELS // width // multiple * multiple)
+        count = max(1, (height - found.margin) // step)
+        for i, top in enumerate(range(0, count * step, step), 1):
+            bottom = height if i == count else top + step + found.margin
+            found.add(self.part(slice(top, bottom), slice(0, width)), top)
+        return found.offsets()
+
+    def part(self, rows: slice, columns: slice, *, moved: bool = False) -> Tensor:
+        """(1, 3, h, w) in [0, 1], of the padded content, or of that moved by its origin."""
+        offsets = [0, 0] if self.origin is None or not moved else self.origin[0].tolist()
+        places = []
+        for span, offset, padded, shown in zip(
+            (rows, columns), offsets, self.size, self.shown, strict=True
+        ):
+            wanted = torch.arange(span.start + offset, span.stop + offset)
+            places.append(mirrored(mirrored(wanted, padded), shown))
+        first, last = ([int(f(axis)) for axis in places] for f in (torch.min, torch.max))
+        spans = [slice(i, j + 1) for i, j in zip(first, last, strict=True)]
+        part = as_float(self._content[..., spans[0], spans[1]].to(self._device))
+        for axis, wanted, start in zip((2, 3), places, first, strict=True):
+            if len(wanted) != part.shape[axis] or int(wanted[0]) != start:
+                part = part.index_select(axis, (wanted - start).to(self._device))
+        return channels_last(part)
+
+
 class _Level:
     """One level of a picture in tiles, in reading order.
 
@@ -167,7 +217,7 @@ class _Level:
     def __init__(
         self,
         generator: StyleGenerator,
-        content: Pixels,
+        photo: _Photo,
         condition: Condition,
         strength: Tensor,
         side: int,
@@ -175,7 +225,7 @@ class _Level:
         steps: _Steps,
     ) -> None:
         self._generator = generator
-        self._content = content
+        self._photo = photo
         self._condition = condition
         self._strength = strength
         self._level = level
@@ -196,12 +246,8 @@ class _Level:
 
     def _lengths(self) -> tuple[int, int]:
         """H and W of this level, padded."""
-        multiple, least = self._generator.size_multiple, self._generator.minimum_size
-        height, width = (
-            (-(-max(length, least) // multiple) * multiple) >> self._level
-            for length in self._content.shape[2:]
-        )
-        return height, width
+        height, width = self._photo.size
+        return height >> self._level, width >> self._level
 
     def _cut(self, margin: int) -> list[_Tile]:
         rows, columns = (
@@ -221,7 +267,7 @@ class _Level:
     def paint(self, dtype: torch.dtype) -> Iterator[Tensor]:
         """(3, h, W) on the CPU, the rows of each row of tiles; not padded at the finest level."""
         given = self._measure()
-        height, width = self._content.shape[2:] if self._level == 0 else self._lengths()
+        height, width = self._photo.shown if self._level == 0 else self._lengths()
         for _, row in groupby(self._painted, key=lambda tile: tile.y):
             tiles = [*row]
             rows = slice(tiles[0].y.start, min(tiles[0].y.stop, height))
@@ -245,20 +291,24 @@ class _Level:
         return self._see(rows, columns)
 
     def _see(self, rows: slice, columns: slice) -> tuple[Tensor, Tensor | None]:
-        """(1, 3, h, w) each, padded as the whole picture would be where it ends there."""
-        pixels = self._content[..., _scaled(rows, self._level), _scaled(columns, self._level)]
-        moved = as_float(pixels.to(self._condition.vector.device))
-        generator = self._generator
-        picture, _ = pad_to_multiple(moved, generator.size_multiple, generator.minimum_size)
-        picture = channels_last(picture)
+        """(1, 3, h, w) each, padded as the whole picture would be where it ends there.
+
+        Of levels but the finest, of the picture moved by its origin.
+        """
+        places = _scaled(rows, self._level), _scaled(columns, self._level)
+        picture = self._photo.part(*places, moved=True)
         for _ in range(self._level):
             picture = reduced(picture)
-        over = picture if self._level == 0 else None
+        smaller = reduced(picture)
+        over, origin = None, None
+        if self._level == 0:
+            over, origin = self._photo.part(*places), self._photo.origin
+            picture = over
         if self.before is None:
-            return picture, over
+            return self._generator.seen_first(picture), over
         painted = self.before[..., _scaled(rows, -1), _scaled(columns, -1)]
         painted = painted.to(picture.device, picture.dtype)
-        return laid_over(picture, reduced(picture), painted), over
+        return laid_over(picture, smaller, painted, origin), over
 
     def _paint(self, seen: Tensor, statistics: InstanceStatistics, over: Tensor | None) -> Tensor:
         if self._level == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -387,8 +388,13 @@ def test_two_processes_go_on_after_one_was_killed(here: Path, model: Path, forma
     alone = outputs("alone")
     assert after.keys() == alone.keys()
     if format == "png":
-        for name in alone.keys() - {"report.json"}:
-            assert after[name] == alone[name]
+        for name in [name for name in alone if name.endswith(".png")]:
+            # On another number of threads, sums differ in their last bits, and a pixel may be rounded otherwise.
+            one, other = (
+                np.asarray(Image.open(io.BytesIO(files[name]))).astype(int)
+                for files in (after, alone)
+            )
+            assert abs(one - other).max() <= 1
     else:
         tables = [
             pa.concat_tables(map(pq.read_table, Path(folder).glob("*.parquet"))).sort_by("index")

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from toy_training import SMALL_GENERATOR
 
-from hfstyle.models.generator import StyleGenerator, drawn_under
+from hfstyle.models.generator import StyleGenerator, drawn_under, thickness
 from hfstyle.models.layers import (
     ColorTransfer,
     Grain,
@@ -226,6 +226,33 @@ def test_a_network_with_an_underdrawing_gains_one_map(condition: Condition) -> N
         torch.testing.assert_close(drawing(content, condition, strength), without)
         drawing.underdrawing.bias.fill_(30.0)  # type: ignore[union-attr]
         assert (drawing(content, condition, strength) - without).abs().mean() > 0.002
+
+
+@torch.no_grad()
+def test_below_full_strength_fine_detail_is_the_photos_whatever_the_network_says(
+    condition: Condition,
+) -> None:
+    drawing = small_generator(underdrawing=True)
+    content = (pictures(1, 3, 64, 96) + 0.1 * torch.rand(1, 1, 64, 96)).clamp(0, 1)
+
+    def apart(strength: float) -> float:
+        painted = []
+        for bias in (-30.0, 30.0):
+            drawing.underdrawing.bias.fill_(bias)  # type: ignore[union-attr]
+            painted.append(drawing(content, condition, torch.tensor([strength])))
+        return float((painted[1] - painted[0]).abs().mean())
+
+    assert apart(0.75) < 1e-6
+    assert 0.2 * apart(1) < apart(0.9) < 0.8 * apart(1)
+
+
+def test_paint_is_thin_at_low_strengths_only() -> None:
+    steps = torch.linspace(0, 1, 11)
+    thick = thickness(steps)
+    assert thick[0] == 0
+    assert thick[-1] == 1
+    assert (thick.diff() > 0).all()
+    assert thickness(0.5) == pytest.approx(0.75)
 
 
 def test_config_is_json_and_names_the_architecture() -> None:

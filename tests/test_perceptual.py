@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor
 
-from training.perceptual import load_perceptual, recognise
+from training.perceptual import in_all, load_perceptual, load_perceptuals, recognise
 
 DEPTHS = (2, 2, 4, 4, 1)
 WIDTHS = (64, 128, 256, 512, 512)
@@ -148,6 +148,22 @@ def test_files_are_loaded_and_absent_or_broken_ones_named(tmp_path: Path) -> Non
         load_perceptual(str(path))
     with pytest.raises(FileNotFoundError, match=r"absent\.safetensors"):
         load_perceptual(str(tmp_path / "absent.safetensors"))
+
+
+def test_several_networks_are_one_whose_layers_tell_them_apart(tmp_path: Path) -> None:
+    save_file(random_state("compact"), tmp_path / "whole.safetensors")
+    save_file(random_state("normalised", "3_1"), tmp_path / "cut.safetensors")
+    files = [str(tmp_path / f"{name}.safetensors") for name in ("whole", "cut")]
+    both = load_perceptuals(files)
+    layers = in_all(["relu3_1", "relu4_1"], both.layers)
+    assert layers == ["relu3_1", "relu4_1", "2/relu3_1"]
+    image = torch.rand(1, 3, 32, 32)
+    features = both(image, frozenset(layers))
+    whole = load_perceptuals(files[:1])(image, frozenset(layers[:2]))
+    cut = load_perceptual(files[1], reflect=False)(image, frozenset({"relu3_1"}))
+    for name, feature in (whole | {"2/relu3_1": cut["relu3_1"]}).items():
+        assert torch.equal(features.pop(name), feature)
+    assert not features
 
 
 @pytest.mark.parametrize(

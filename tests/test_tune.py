@@ -15,7 +15,7 @@ from hfstyle.models.style_encoder import Condition
 pytest.importorskip("accelerate")
 
 from training import tune
-from training.perceptual import load_perceptual
+from training.perceptual import load_perceptual, load_perceptuals
 
 
 def painter() -> StyleGenerator:
@@ -85,6 +85,29 @@ def test_the_style_comes_nearer_and_the_encoder_stays(
             for g in (before, after)
         )
     assert near < 0.97 * far
+
+
+def test_further_networks_look_at_small_pictures_only(toy: Path) -> None:
+    file = str(toy / "vgg.safetensors")
+    seen: list[frozenset[str]] = []
+    network = load_perceptuals([file, file])
+    network.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[1]))
+    content, style = (toy_crops(toy, kind, 96, (0.8, 1.0)) for kind in ("content", "style"))
+    args = tune.parse_args(
+        ["--content_data_dir", "x", "--style_data_dir", "x", "--output_dir", "x"]
+    )
+    terms = []
+    for step in (0, 1):
+        torch.manual_seed(0)
+        with torch.no_grad():
+            terms.append(tune.objective(painter(), network, content, style, step, args))
+        assert any("/" in name for name in seen[-1]) == (step == 1)
+    alone = load_perceptuals([file])
+    torch.manual_seed(0)
+    with torch.no_grad():
+        expected = tune.objective(painter(), alone, content, style, 1, args)
+    for name in ("style", "texture"):  # the mean of two networks that are alike
+        torch.testing.assert_close(terms[1][name], expected[name])
 
 
 def test_a_run_ends_by_steps_or_by_time() -> None:

@@ -75,6 +75,7 @@ def test_the_colour_term_does_not_see_the_border_that_style_and_content_do_not_s
         lambda pictures, layers: {"relu1_1": pictures},  # type: ignore[arg-type]
         frozenset({"relu1_1"}),
         {"relu1_1": 1.0},
+        (),
     )
     output, content, style = torch.rand(3, 2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     batch = SimpleNamespace(

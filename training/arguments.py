@@ -27,7 +27,7 @@ def add_lesson(parser: argparse.ArgumentParser) -> None:
     for kind in ("content", "style"):
         add(f"--{kind}_data_dir", required=True, help="a folder, Parquet files, or a glob")
     add("--output_dir", required=True)
-    add("--perceptual_model", default="timm/vgg19.tv_in1k", help="as of train.py")
+    add("--perceptual_model", nargs="+", default=["timm/vgg19.tv_in1k"], help="as of train.py")
     add("--lr_warmup_steps", type=int, default=20)
     add("--ema_decay", type=float, default=0.98)
     add("--mixed_precision", choices=("no", "bf16"), default="bf16")
@@ -112,8 +112,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     add(
         "--perceptual_model",
-        default="timm/vgg19.tv_in1k",
-        help="Hub id or local safetensors of the perceptual network",
+        nargs="+",
+        default=["timm/vgg19.tv_in1k"],
+        help="Hub id or local safetensors of the perceptual network; of further ones, possibly cut, the style layers that they "
+        "have are looked at too, but not content layers",
     )
     add("--no_tokens", action="store_true", help="ablation: a generator without token attention")
 

@@ -52,52 +52,65 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
         """One update of all parameters that have a gradient."""
         for group in self.param_groups:
-            rate, decay = group["lr"], group["weight_decay"]
-            for parameter in group["params"]:
-                if parameter.grad is None:
-                    continue
-                parameter.mul_(1 - rate * decay)
-                update = self._muon if group["hidden"] else self._adam
-                parameter.sub_(rate * update(parameter, group))
+            parameters = [p for p in group["params"] if p.grad is not None]
+            if not parameters:
+                continue
+            if group["weight_decay"]:
+                torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
+            update = self._muon if group["hidden"] else self._adam
+            update(parameters, group)
 
-    def _muon(self, parameter: Tensor, group: dict[str, Any]) -> Tensor:
-        gradient, state = parameter.grad, self.state[parameter]
-        assert gradient is not None
-        if not state:
-            state["momentum"] = torch.zeros_like(parameter)
-        average = state["momentum"]
-        average.lerp_(gradient, 1 - group["momentum"])
-        update = orthogonalised(gradient.lerp(average, group["momentum"]).flatten(1))
-        scale = 0.4 * max(update.shape) ** 0.5
-        return scale * update.reshape(parameter.shape)
+    def _muon(self, parameters: list[nn.Parameter], group: dict[str, Any]) -> None:
+        gradients = _gradients(parameters)
+        averages = self._kept(parameters, "momentum")
+        torch._foreach_lerp_(averages, gradients, 1 - group["momentum"])
+        ahead = torch._foreach_lerp(gradients, averages, group["momentum"])
+        alike: dict[torch.Size, list[tuple[nn.Parameter, Tensor]]] = {}
+        for parameter, direction in zip(parameters, ahead, strict=True):
+            matrix = direction.flatten(1)
+            alike.setdefault(matrix.shape, []).append((parameter, matrix))
+        # Matrices of the same shape at once: a GPU waits for the starts of small kernels.
+        for shape, members in alike.items():
+            updates = orthogonalised(torch.stack([matrix for _, matrix in members]))
+            rate = group["lr"] * 0.4 * max(shape) ** 0.5
+            for (parameter, _), update in zip(members, updates, strict=True):
+                parameter.sub_(update.reshape(parameter.shape), alpha=rate)
 
-    def _adam(self, parameter: Tensor, group: dict[str, Any]) -> Tensor:
-        gradient, state = parameter.grad, self.state[parameter]
-        assert gradient is not None
-        first, second = group["betas"]
-        if not state:
-            state |= {
-                "step": 0,
-                "mean": torch.zeros_like(parameter),
-                "square": torch.zeros_like(parameter),
-            }
-        state["step"] += 1
-        mean = state["mean"].lerp_(gradient, 1 - first)
-        square = state["square"].lerp_(gradient.square(), 1 - second)
-        mean = mean / (1 - first ** state["step"])
-        return mean / (torch.sqrt(square / (1 - second ** state["step"])) + 1e-8)
+    def _adam(self, parameters: list[nn.Parameter], group: dict[str, Any]) -> None:
+        gradients, (first, second) = _gradients(parameters), group["betas"]
+        means, squares = self._kept(parameters, "mean"), self._kept(parameters, "square")
+        torch._foreach_lerp_(means, gradients, 1 - first)
+        torch._foreach_mul_(squares, second)
+        torch._foreach_addcmul_(squares, gradients, gradients, 1 - second)
+        for parameter, mean, square in zip(parameters, means, squares, strict=True):
+            state = self.state[parameter]
+            step = state["step"] = state.get("step", 0) + 1
+            root = (square / (1 - second**step)).sqrt_().add_(1e-8)
+            parameter.addcdiv_(mean, root, value=-group["lr"] / (1 - first**step))
+
+    def _kept(self, parameters: list[nn.Parameter], name: str) -> list[Tensor]:
+        """This number of each parameter's state, zeros at first."""
+        for parameter in parameters:
+            if name not in self.state[parameter]:
+                self.state[parameter][name] = torch.zeros_like(parameter)
+        return [self.state[parameter][name] for parameter in parameters]
+
+
+def _gradients(parameters: list[nn.Parameter]) -> list[Tensor]:
+    return [p.grad for p in parameters if p.grad is not None]
 
 
 def orthogonalised(matrix: Tensor) -> Tensor:
     """The nearest (semi-)orthogonal matrix, roughly: singular values between about 0.7 and 1.2.
 
-    matrix: (m, n); five steps of the Newton-Schulz iteration, in bfloat16.
+    matrix: (..., m, n); five steps of the Newton-Schulz iteration, in bfloat16.
     """
     a, b, c = _COEFFICIENTS
-    x = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
-    x = (x / (x.norm() + 1e-7)).bfloat16()
+    tall = matrix.shape[-2] > matrix.shape[-1]
+    x = matrix.mT if tall else matrix
+    x = (x / (torch.linalg.matrix_norm(x, keepdim=True) + 1e-7)).bfloat16()
     for _ in range(_STEPS):
-        gram = x @ x.T
+        gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
     x = x.to(matrix.dtype)
-    return x.T if matrix.shape[0] > matrix.shape[1] else x
+    return x.mT if tall else x

@@ -5,7 +5,7 @@ B pairs · F of them at full strength · S side of a crop · D style width
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from hfstyle.models.discriminator import StyleDiscriminator, content_view
+from hfstyle.models.generator import thickness
 from training import losses
 from training.augment import augment
 from training.batches import Batch
@@ -22,11 +23,12 @@ __all__ = ["Painted", "Perceptual", "adversarial_term", "perceptual_terms"]
 
 
 class Perceptual(NamedTuple):
-    """The frozen network, the layers that any term looks at, and the weights of the style layers."""
+    """The frozen network, the layers that any term looks at, the weights of the style layers, the layers of the local term."""
 
     network: nn.Module
     layers: frozenset[str]
     layer_weights: Mapping[str, float]
+    local_layers: Sequence[str]
 
 
 class Painted(NamedTuple):
@@ -81,10 +83,12 @@ def perceptual_terms(
         seen["coarse"] = perceptual.network(look_coarse(painted.coarse), perceptual.layers)
     with torch.autocast(output.device.type, enabled=False):
         stats = {
-            name: losses.measure({k: f for k, f in features.items() if k in args.style_layers})
+            name: losses.measure(
+                {k: f for k, f in features.items() if k in perceptual.layer_weights}
+            )
             for name, features in seen.items()
         }
-        strength = batch.strength[: len(output)]
+        strength = thickness(batch.strength[: len(output)])
         target = losses.interpolate(stats["content"], stats["style"], strength)
         others = target, stats["content"], stats["style"]
         in_style = partial(
@@ -106,7 +110,7 @@ def perceptual_terms(
             terms["local"] = args.local_weight * losses.local_loss(
                 {k: f[:full] for k, f in seen["output"].items()},
                 {k: f[:full] for k, f in seen["style"].items()},
-                args.local_layers,
+                perceptual.local_layers,
                 strength[:full],
             )
         if args.color_weight > 0:

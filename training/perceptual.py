@@ -12,6 +12,7 @@ B batch · C channels · H, W image size
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -20,7 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-__all__ = ["PerceptualNetwork", "load_perceptual"]
+__all__ = ["PerceptualNetwork", "SeveralNetworks", "in_all", "load_perceptual", "load_perceptuals"]
 
 _VGG19 = (2, 2, 4, 4, 1)  # convolutions in each of the five stages, up to relu5_1
 _WIDTHS = (64, 128, 256, 512, 512)
@@ -80,6 +81,48 @@ class PerceptualNetwork(nn.Module):
                     if len(features) == len(layers):
                         return features
         raise ValueError(f"unknown layers {sorted(layers - features.keys())}; known: {self.layers}")
+
+
+class SeveralNetworks(nn.Module):
+    """Several perceptual networks at once: what one of them overlooks, a painting cannot hide from all.
+
+    Layers of the first are called as ever, those of the second ``2/relu1_1`` and so on.
+    """
+
+    def __init__(self, networks: Sequence[PerceptualNetwork]) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+        self.layers = tuple(
+            _prefix(i) + name for i, network in enumerate(networks) for name in network.layers
+        )
+
+    def forward(self, image: Tensor, layers: frozenset[str]) -> dict[str, Tensor]:
+        """Features of `image` (B, 3, H, W) in [0, 1] after the named layers, each (B, C, h, w)."""
+        features: dict[str, Tensor] = {}
+        for i, network in enumerate(self.networks):
+            prefix = _prefix(i)
+            own = {prefix + name: name for name in network.layers if prefix + name in layers}  # type: ignore[union-attr]
+            if own:
+                seen = network(image, frozenset(own.values()))
+                features |= {long: seen[name] for long, name in own.items()}
+        return features
+
+
+def _prefix(number: int) -> str:
+    return "" if number == 0 else f"{number + 1}/"
+
+
+def in_all(layers: Sequence[str], known: Sequence[str]) -> list[str]:
+    """The layers, and those of the same names in further networks as far as `known` (a network's `layers`) has them."""
+    return [*layers, *(name for name in known if "/" in name and name.split("/")[1] in layers)]
+
+
+def load_perceptuals(
+    models: Sequence[str], *, cache_dir: str | None = None
+) -> PerceptualNetwork | SeveralNetworks:
+    """`load_perceptual` of each, with zero padding; several become one. Raises what that raises."""
+    networks = [load_perceptual(model, cache_dir=cache_dir, reflect=False) for model in models]
+    return networks[0] if len(networks) == 1 else SeveralNetworks(networks)
 
 
 def load_perceptual(

@@ -39,7 +39,7 @@ from training import losses
 from training.arguments import add_lesson
 from training.loaders import open_crops
 from training.optimisation import ema_update
-from training.perceptual import PerceptualNetwork, load_perceptual
+from training.perceptual import PerceptualNetwork, SeveralNetworks, load_perceptuals
 from training.variation import vary_colors, vary_patterns
 from training.views import channels_last, move, noisy, resized, to_float
 
@@ -60,6 +60,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     pupil = StyleGenerator.from_pretrained(args.model).float().to(device)
     pupil = pupil.to(memory_format=torch.channels_last).train()
     pupil.encoder.requires_grad_(False)
+    pupil.on_photo = False  # windows have the grid of the whole
     teacher = copy.deepcopy(pupil).eval().requires_grad_(False)
     learning = [p for p in pupil.parameters() if p.requires_grad]
     average = AveragedModel(pupil, multi_avg_fn=ema_update(args.ema_decay))
@@ -70,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         return falling * min(1.0, (step + 1) / args.lr_warmup_steps)
 
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, share)
-    perceptual = load_perceptual(args.perceptual_model, reflect=False)
+    perceptual = load_perceptuals(args.perceptual_model[:1])
     perceptual.to(device, memory_format=torch.channels_last)
     loaders = open_crops(args, _SIDE, _ZOOMS)
     began = time.monotonic()
@@ -109,7 +110,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def lesson(
     pupil: StyleGenerator,
     teacher: StyleGenerator,
-    perceptual: PerceptualNetwork,
+    perceptual: PerceptualNetwork | SeveralNetworks,
     content: Tensor,
     style: Tensor,
     strength: Tensor,
@@ -146,7 +147,9 @@ def window(pictures: Tensor) -> Tensor:
     return pictures[..., _MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
 
 
-def border_loss(painted: Tensor, goal: Tensor, perceptual: PerceptualNetwork) -> Tensor:
+def border_loss(
+    painted: Tensor, goal: Tensor, perceptual: PerceptualNetwork | SeveralNetworks
+) -> Tensor:
     """How far strips of 32 px along the borders are from those of the goal, by means and deviations of features.
 
     painted, goal: (B, 3, S, S) in [0, 1]. Each layer is divided by the energy of the goal's features, as in `style_loss`.

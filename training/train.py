@@ -43,7 +43,7 @@ from training.optimisation import (
     make_scheduler,
     read_config,
 )
-from training.perceptual import load_perceptual
+from training.perceptual import in_all, load_perceptuals
 from training.report import Log, export, push, save_curves, save_grid
 from training.stopping import StopRequest, any_process
 from training.views import coarse_view, loss_view, resized
@@ -77,17 +77,25 @@ class GeneratorStep(nn.Module):
 
 
 def open_perceptual(args: Any, device: torch.device) -> Perceptual:
-    """The perceptual network of --perceptual_model, and what is seen of it. Raises ValueError of layers it lacks."""
-    network = load_perceptual(args.perceptual_model, cache_dir=args.cache_dir, reflect=False)
-    layers = frozenset(args.content_layers + args.style_layers + args.local_layers)
-    if unknown := sorted(layers - set(network.layers)):
+    """The perceptual networks of --perceptual_model, and what is seen of them. Raises ValueError of layers the first lacks."""
+    network = load_perceptuals(args.perceptual_model, cache_dir=args.cache_dir)
+    wanted = {*args.content_layers, *args.style_layers, *args.local_layers}
+    if unknown := sorted(wanted - set(network.layers)):
+        known = ", ".join(name for name in network.layers if "/" not in name)
         raise ValueError(
-            f"{args.perceptual_model} has no {', '.join(unknown)}; its layers are {', '.join(network.layers)}: choose "
-            "--content_layers, --style_layers and --local_layers among them"
+            f"{args.perceptual_model[0]} has no {', '.join(unknown)}; its layers are {known}: choose --content_layers, "
+            "--style_layers and --local_layers among them"
         )
     network.to(device, memory_format=torch.channels_last)
     weights = dict(zip(args.style_layers, args.style_layer_weights, strict=True))
-    return Perceptual(network, layers, weights)
+    in_style = in_all(args.style_layers, network.layers)
+    local = in_all(args.local_layers, network.layers)
+    return Perceptual(
+        network,
+        frozenset((*args.content_layers, *in_style, *local)),
+        {name: weights[name.split("/")[-1]] for name in in_style},
+        local,
+    )
 
 
 def main(args: Any) -> None:
@@ -128,6 +136,7 @@ def main(args: Any) -> None:
         )
     )
     freeze_unused(generator)
+    generator.on_photo = False  # strokes are to suit any place on the grid
     judge_from = args.init_discriminator_from
     if judge_from is None and args.init_from and (Path(args.init_from) / "discriminator").is_dir():
         judge_from = str(Path(args.init_from) / "discriminator")

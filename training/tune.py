@@ -6,7 +6,7 @@
 Training paints crops of 256 px, beside a discriminator and lessons of steadiness, and wants large batches: of a few pairs at
 a time, millions of weights learn noise. Ten thousand gains and biases do not. Following the perceptual losses alone, in
 larger crops, they took the published generator's style distance from 0.675 to 0.638 in a quarter of an hour on two cores.
-The encoder stays as it is, and style codes keep their meaning.
+The encoder stays as it is, unless asked for, and style codes keep their meaning.
 
 Beforehand, the style's tokens may be moved apart from their mean (`--token_gain`).
 
@@ -36,7 +36,7 @@ from training.arguments import STYLE_LAYERS, add_lesson
 from training.data import BatchLoader
 from training.loaders import open_crops
 from training.optimisation import ema_update
-from training.perceptual import PerceptualNetwork, load_perceptual
+from training.perceptual import PerceptualNetwork, SeveralNetworks, in_all, load_perceptuals
 from training.variation import vary_colors, vary_patterns
 from training.views import (
     channels_last,
@@ -78,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         move_tokens_apart(
             generator, _mean_token(generator, loaders["style"], device), args.token_gain
         )
-    gains, biases, weights = add_gains(generator)
+    gains, biases, weights = add_gains(generator, args.with_encoder)
     groups = [{"params": gains + biases, "lr": args.learning_rate}]
     if args.weights_learning_rate:
         for weight in weights:
@@ -88,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     optimizer = torch.optim.Adam(groups, betas=(0.9, 0.98))
     rates = [group["lr"] for group in optimizer.param_groups]
     averages, update = [p.detach().clone() for p in learning], ema_update(args.ema_decay)
-    network = load_perceptual(args.perceptual_model, reflect=False)
+    network = load_perceptuals(args.perceptual_model)
     network.to(device, memory_format=torch.channels_last)
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=args.mixed_precision == "bf16")
     began, step = time.monotonic(), 0
@@ -128,7 +128,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def objective(
     generator: StyleGenerator,
-    network: PerceptualNetwork,
+    network: PerceptualNetwork | SeveralNetworks,
     content: Tensor,
     style: Tensor,
     step: int,
@@ -137,29 +137,35 @@ def objective(
     """The weighted losses of a batch at full strength, of whole pictures in even steps, at half their resolution in odd ones.
 
     Args:
+        network: of several, only the first looks at whole pictures.
         content, style: (B, 3, S, S) in [0, 1].
         step: every third has a lesson of steadiness, if its weight is not 0: what is painted of the photos moved by some
             pixels, with noise, is to be what is painted of the photos.
         args: the command line's.
     """
     full = torch.ones(len(content), device=content.device)
-    with torch.no_grad():
+    with torch.set_grad_enabled(args.with_encoder):
         condition = generator.encode(style)
     output = generator(content, condition, full)
     side = content.shape[2]
     inner = [without_border(x, side) for x in (output, content, style)]
     shown = inner[0].shape[2] // (1 + step % 2)
     painted, photo, painting = (channels_last(resized(x, shown)) for x in inner)
-    layers = frozenset(STYLE_LAYERS)
+    # Large networks look at small pictures only: on a CPU, most of the time would be theirs.
+    known = network.layers if step % 2 else ()
+    style_layers = {
+        name: STYLE_LAYERS[name.split("/")[-1]] for name in in_all([*STYLE_LAYERS], known)
+    }
+    layers = frozenset(style_layers)
     seen = no_grad_features(network, layers, content=photo, style=painting)
     of_content, of_style = seen["content"], seen["style"]
     before, goal = losses.measure(of_content), losses.measure(of_style)
     features = network(painted, layers)
     after = losses.measure(features)
     terms = {
-        "style": losses.style_loss(after, goal, before, goal, weights=STYLE_LAYERS),
+        "style": losses.style_loss(after, goal, before, goal, weights=style_layers),
         "texture": losses.texture_loss(after, goal, before, goal),
-        "local": losses.local_loss(features, of_style, list(_LOCAL_LAYERS), full),
+        "local": losses.local_loss(features, of_style, in_all(_LOCAL_LAYERS, known), full),
         "halo": losses.halo_loss(inner[0], inner[1]),
         "structure": losses.structure_loss(inner[0], inner[1]),
     }
@@ -189,9 +195,12 @@ class Gain(nn.Module):
 
 
 def add_gains(
-    generator: StyleGenerator,
+    generator: StyleGenerator, with_encoder: bool = False
 ) -> tuple[list[nn.Parameter], list[nn.Parameter], list[nn.Parameter]]:
-    """Gains for all layers but the encoder's, the grain's and the first of the style's; all else is frozen but biases.
+    """Gains for all layers but the grain's and the first of the style's; all else is frozen but biases.
+
+    Args:
+        with_encoder: False leaves out the encoder's.
 
     Returns:
         gains, biases, and the weights that may be learned too, still frozen.
@@ -199,7 +208,8 @@ def add_gains(
     generator.requires_grad_(False)
     gains, biases, weights = [], [], []
     for name, layer in list(generator.named_modules()):
-        if name.startswith(("encoder", "grain")) or name == "style1":
+        frozen = ("grain",) if with_encoder else ("grain", "encoder")
+        if name.startswith(frozen) or name == "style1":
             continue
         if not isinstance(layer, nn.Conv2d | nn.Linear):
             continue
@@ -265,6 +275,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         type=float,
         default=0.0,
         help="of the style's and the last weights",
+    )
+    add(
+        "--with_encoder",
+        action="store_true",
+        help="tune the encoder's as well: style codes made before then mean nothing",
     )
     add("--token_gain", type=float, default=1.0, help="how far tokens are moved apart first")
     add("--content_weight", type=float, default=1.0)

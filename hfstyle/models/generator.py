@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from hfstyle.models import fast
 from hfstyle.models.attention import TokenAttention
+from hfstyle.models.grid import Origin, moved_back, moved_by
 from hfstyle.models.layers import (
     ColorSpread,
     ColorTransfer,
@@ -40,7 +41,14 @@ from hfstyle.models.layers import (
 from hfstyle.models.loading import MODEL_CARD_TEMPLATE, absent_told, load_strictly
 from hfstyle.models.style_encoder import Condition, StyleEncoder
 
-__all__ = ["ContentFeatures", "StyleGenerator", "default_model_path", "laid_over", "reduced"]
+__all__ = [
+    "ContentFeatures",
+    "StyleGenerator",
+    "default_model_path",
+    "laid_over",
+    "reduced",
+    "thickness",
+]
 
 # Distance of a content's statistics from the style's, of which about two thirds of the painting are seen.
 _ALIKE = 0.01
@@ -49,12 +57,18 @@ _PERIOD = 128
 _HALF_CELL = 2  # px, of the cells of features at 1/4 resolution
 # Deviation of a photo's fine lightness, of values in [0, 1], at which half of its underdrawing shows.
 _VISIBLE = 0.02
+# Deviation of a photo's colours around a place, of values in [0, 1], of which the coarsest level sees half.
+_FAINT = 0.03
+# All of it shows at strengths up to 1 - 1 / this.
+_DETAIL_RETURNS = 4
 
 
 def default_model_path() -> Path:
     """The folder of the bundled weights: config.json, model.safetensors and styles/."""
     return Path(__file__).resolve().parent.parent / "pretrained" / "base"
 
+
+_Number = TypeVar("_Number", float, Tensor)
 
 ContentFeatures = list[Tensor]
 """What the coarsest level sees of a content whatever the style: features at 1/2, 1/4, 1/8 and 1/16 of its resolution.
@@ -112,6 +126,8 @@ class StyleGenerator(
     """Height and width of the content must be multiples of this; the pipeline pads and crops back."""
     minimum_size: int
     """Least height and width of the content after padding."""
+    on_photo: bool = True
+    """Whether the grid of the coarser levels lies on the photo, so that strokes stay when that moves (see `origin`)."""
     in_bands: bool = True
     """Whether the head may run in bands of rows, which it does on a CPU without gradients."""
 
@@ -181,12 +197,44 @@ class StyleGenerator(
 
     def look_at(self, content: Tensor) -> ContentFeatures:
         """content (B, 3, H, W) as in a call -> features of its coarsest level, for several styles and strengths."""
-        for _ in range(1, self.levels):
-            content = reduced(content)
-        features = self.encoder.trunk(standardise(content))
+        seen = self.seen_first(self._pictures(content)[0][-1])
+        features = self.encoder.trunk(standardise(seen))
         if self.steady and self.levels > 1:
-            features += self.encoder.trunk(standardise(_moved(content)))
+            features += self.encoder.trunk(standardise(_moved(seen)))
         return features
+
+    def seen_first(self, picture: Tensor) -> Tensor:
+        """What the coarsest level sees of the photo at its resolution: of several levels, without what is faint."""
+        return picture if self.levels == 1 else without_faint(picture)
+
+    def _pictures(self, content: Tensor) -> tuple[list[Tensor], Tensor | None]:
+        """The content at the resolution of each level, the finest first, all others moved by the origin; and that."""
+        origin = self.origin(content)
+        pictures = [content if origin is None else moved_by(content, origin)]
+        for _ in range(1, self.levels):
+            pictures.append(reduced(pictures[-1]))
+        return [content, *pictures[1:]], origin
+
+    def origin(self, content: Tensor) -> Tensor | None:
+        """Where the grid of the coarser levels begins on each content (B, 3, H, W): (B, 2) px, or None for at 0.
+
+        See `hfstyle.models.grid`. The trainer leaves it there: crops begin anywhere.
+        """
+        if not self.moves_grid:
+            return None
+        origin = Origin(content.shape[2:], self.period)
+        origin.add(content)
+        return origin.offsets()
+
+    @property
+    def moves_grid(self) -> bool:
+        """Whether the grid of the coarser levels begins elsewhere than at 0."""
+        return self.on_photo and self.levels > 1
+
+    @property
+    def period(self) -> int:
+        """Side of the coarsest level's cells, of features at 1/4 of its resolution, in px of the content."""
+        return 4 << (self.levels - 1)
 
     def encoder_fingerprint(self) -> str:
         """16 hexadecimal digits naming the encoder's weights; a `StyleCode` remembers which encoder made it."""
@@ -207,7 +255,8 @@ class StyleGenerator(
         Args:
             content: (B, 3, H, W) float in [0, 1], H and W multiples of `size_multiple` and >= `minimum_size`.
             condition: vector (B, D) and tokens (B, T, E).
-            strength: (B,) float in [0, 1]; 0 returns the content exactly, 1 is the full style.
+            strength: (B,) float in [0, 1]; 0 returns the content exactly, 1 is the full style. From 1 to 3/4, most of what
+                changes is the finest detail, which becomes the photo's; below, paint gets thinner (`thickness`).
             statistics: a fresh object is filled with the instance statistics of this pass; one built from those of an
                 earlier pass replays them (tiles, video).
             grain: (B, 2) int64, the place (y, x) in px, a multiple of 4, at which each picture lies on the pattern of the
@@ -224,17 +273,17 @@ class StyleGenerator(
         if not torch.compiler.is_compiling():
             self._check_size(*content.shape[2:])
         statistics = statistics or InstanceStatistics()
-        pictures = [content]
-        for _ in range(1, self.levels):
-            pictures.append(reduced(pictures[-1]))
-        seen = pictures[-1]
+        pictures, origin = self._pictures(content)
+        seen = self.seen_first(pictures[-1])
         for level in reversed(range(1, self.levels)):
             painted = self.paint_coarse_level(
                 seen, condition, strength, statistics, grain, features, level=level
             )
             if coarser is not None:
                 coarser.append(painted)
-            seen = laid_over(pictures[level - 1], pictures[level], painted)
+            seen = laid_over(
+                pictures[level - 1], pictures[level], painted, origin if level == 1 else None
+            )
             features = None
         return self.paint_level(
             seen, condition, strength, statistics, grain, features, over=content
@@ -295,6 +344,8 @@ class StyleGenerator(
             over: (B, 3, H, W), the content that the painting is laid over, as thickly as the strength says; None returns
                 the bare painting.
         """
+        drawn = (_DETAIL_RETURNS * (1 - strength.float())).clamp(max=1)[:, None, None, None]
+        strength = thickness(strength)
         _, look_fine, look_low, look_mid, look_high, colors = condition.vector.split(
             self.encoder.parts, dim=1
         )
@@ -364,9 +415,11 @@ class StyleGenerator(
         # Strokes have added to the contrast: the style's colours once more, now of all that is painted.
         painted = unstandardise(self.recolor(painted, colors, statistics))
         if shown is not None:
-            painted = drawn_under(painted, over, shown)
-        weight = strength[:, None, None, None].to(over.dtype)
-        return torch.lerp(over, painted.to(over.dtype), weight).clamp_(0, 1)
+            painted = drawn_under(painted, over, torch.lerp(shown, shown.new_ones(()), drawn))
+        painted = painted.to(over.dtype)
+        if not fast.possible(painted) or bool((strength < 1).any()):
+            painted = torch.lerp(over, painted, strength[:, None, None, None].to(over.dtype))
+        return painted.clamp_(0, 1)
 
     def _repaint(
         self,
@@ -479,6 +532,15 @@ def _blocks(count: int, channels: int, style_width: int) -> nn.ModuleList:
     )
 
 
+def thickness(strength: _Number) -> _Number:
+    """How thickly the paint lies on the photo at a strength s: s (2 - s), in [0, 1] as s is.
+
+    Before a painting is made thinner, its finest detail gives way to the photo's, which keeps more of the photo at less
+    loss of style; so paint is thin at low strengths only.
+    """
+    return strength * (2 - strength)
+
+
 def reduced(picture: Tensor) -> Tensor:
     """Half the resolution, each pixel the mean of 4 x 4: without aliases, which a move of the photo would make flicker."""
     if fast.possible(picture):
@@ -486,20 +548,40 @@ def reduced(picture: Tensor) -> Tensor:
     return F.avg_pool2d(picture, 4, stride=2, padding=1, count_include_pad=False)
 
 
+def without_faint(picture: Tensor) -> Tensor:
+    """Flat areas without their noise, everything else as it is, (B, 3, H, W) in [0, 1]: no strokes out of noise.
+
+    m + (x - m) v / (v + 0.03^2), m and v the mean and the variance around a place: what a guided filter (He et al. 2013,
+    section 3.2) makes of a picture guided by itself, at a quarter of the resolution as in its fast form.
+    """
+    both = reduced(reduced(torch.cat((picture, picture.square()), dim=1)))
+    mean, square = both.chunk(2, dim=1)
+    variance = (square - mean.square()).clamp(min=0).mean(1, keepdim=True)
+    kept = variance / (variance + _FAINT**2)
+    mean, kept = double(double(torch.cat((mean, kept), dim=1))).split((3, 1), dim=1)
+    return torch.lerp(mean, picture, kept)
+
+
 def _moved(picture: Tensor) -> Tensor:
     """Half a cell of 1/4 resolution further down and right, mirrored where nothing is left."""
     return F.pad(picture[..., :-_HALF_CELL, :-_HALF_CELL], (_HALF_CELL, 0) * 2, mode="reflect")
 
 
-def laid_over(picture: Tensor, smaller: Tensor, painted: Tensor) -> Tensor:
+def laid_over(
+    picture: Tensor, smaller: Tensor, painted: Tensor, origin: Tensor | None = None
+) -> Tensor:
     """What a level sees: the painting of the level before, doubled, with the detail of the photo that it lacks.
 
     Args:
         picture: (B, 3, H, W), the photo.
-        smaller: (B, 3, H/2, W/2), `reduced(picture)`.
+        smaller: (B, 3, H/2, W/2), `reduced(picture)`; with an origin, of the picture moved by it.
         painted: (B, 3, H/2, W/2), that painted.
+        origin: as of `StyleGenerator.origin`.
     """
-    return (picture + double(painted - smaller)).to(picture.dtype)
+    change = double(painted - smaller)
+    if origin is not None:
+        change = moved_back(change, origin)
+    return (picture + change).to(picture.dtype)
 
 
 def drawn_under(painted: Tensor, photo: Tensor, shown: Tensor) -> Tensor:
