@@ -59,7 +59,7 @@ _HALF_CELL = 2  # px, of the cells of features at 1/4 resolution
 _VISIBLE = 0.02
 # Deviation of a photo's colours around a place, of values in [0, 1], of which the coarsest level sees half.
 _FAINT = 0.03
-# All of it shows at strengths up to 1 - 1 / this.
+# All of the photo's finest lightness shows at strengths up to 1 - 1 / this.
 _DETAIL_RETURNS = 4
 
 
