@@ -296,19 +296,17 @@ class _Level:
         Of levels but the finest, of the picture moved by its origin.
         """
         places = _scaled(rows, self._level), _scaled(columns, self._level)
-        picture = self._photo.part(*places, moved=True)
+        picture = self._photo.part(*places, moved=self._level > 0)
         for _ in range(self._level):
             picture = reduced(picture)
-        smaller = reduced(picture)
-        over, origin = None, None
-        if self._level == 0:
-            over, origin = self._photo.part(*places), self._photo.origin
-            picture = over
+        over = picture if self._level == 0 else None
         if self.before is None:
             return self._generator.seen_first(picture), over
         painted = self.before[..., _scaled(rows, -1), _scaled(columns, -1)]
         painted = painted.to(picture.device, picture.dtype)
-        return laid_over(picture, smaller, painted, origin), over
+        origin = self._photo.origin if self._level == 0 else None
+        below = picture if origin is None else self._photo.part(*places, moved=True)
+        return laid_over(picture, reduced(below), painted, origin), over
 
     def _paint(self, seen: Tensor, statistics: InstanceStatistics, over: Tensor | None) -> Tensor:
         if self._level == 0:

@@ -12,7 +12,7 @@ B batch · C channels · H, W image size
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -21,7 +21,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-__all__ = ["PerceptualNetwork", "SeveralNetworks", "in_all", "load_perceptual", "load_perceptuals"]
+__all__ = [
+    "PerceptualNetwork",
+    "SeveralNetworks",
+    "in_all",
+    "load_perceptual",
+    "load_perceptuals",
+    "weights_in_all",
+]
 
 _VGG19 = (2, 2, 4, 4, 1)  # convolutions in each of the five stages, up to relu5_1
 _WIDTHS = (64, 128, 256, 512, 512)
@@ -115,6 +122,11 @@ def _prefix(number: int) -> str:
 def in_all(layers: Sequence[str], known: Sequence[str]) -> list[str]:
     """The layers, and those of the same names in further networks as far as `known` (a network's `layers`) has them."""
     return [*layers, *(name for name in known if "/" in name and name.split("/")[1] in layers)]
+
+
+def weights_in_all(weights: Mapping[str, float], known: Sequence[str]) -> dict[str, float]:
+    """Weights by layer for `in_all` of these layers."""
+    return {name: weights[name.split("/")[-1]] for name in in_all([*weights], known)}
 
 
 def load_perceptuals(

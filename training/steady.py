@@ -39,7 +39,7 @@ from training import losses
 from training.arguments import add_lesson
 from training.loaders import open_crops
 from training.optimisation import ema_update
-from training.perceptual import PerceptualNetwork, SeveralNetworks, load_perceptuals
+from training.perceptual import PerceptualNetwork, load_perceptual
 from training.variation import vary_colors, vary_patterns
 from training.views import channels_last, move, noisy, resized, to_float
 
@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         return falling * min(1.0, (step + 1) / args.lr_warmup_steps)
 
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, share)
-    perceptual = load_perceptuals(args.perceptual_model[:1])
+    perceptual = load_perceptual(args.perceptual_model[0], reflect=False)
     perceptual.to(device, memory_format=torch.channels_last)
     loaders = open_crops(args, _SIDE, _ZOOMS)
     began = time.monotonic()
@@ -110,7 +110,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def lesson(
     pupil: StyleGenerator,
     teacher: StyleGenerator,
-    perceptual: PerceptualNetwork | SeveralNetworks,
+    perceptual: PerceptualNetwork,
     content: Tensor,
     style: Tensor,
     strength: Tensor,
@@ -147,9 +147,7 @@ def window(pictures: Tensor) -> Tensor:
     return pictures[..., _MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
 
 
-def border_loss(
-    painted: Tensor, goal: Tensor, perceptual: PerceptualNetwork | SeveralNetworks
-) -> Tensor:
+def border_loss(painted: Tensor, goal: Tensor, perceptual: PerceptualNetwork) -> Tensor:
     """How far strips of 32 px along the borders are from those of the goal, by means and deviations of features.
 
     painted, goal: (B, 3, S, S) in [0, 1]. Each layer is divided by the energy of the goal's features, as in `style_loss`.

@@ -43,7 +43,7 @@ from training.optimisation import (
     make_scheduler,
     read_config,
 )
-from training.perceptual import in_all, load_perceptuals
+from training.perceptual import in_all, load_perceptuals, weights_in_all
 from training.report import Log, export, push, save_curves, save_grid
 from training.stopping import StopRequest, any_process
 from training.views import coarse_view, loss_view, resized
@@ -87,15 +87,11 @@ def open_perceptual(args: Any, device: torch.device) -> Perceptual:
             "--style_layers and --local_layers among them"
         )
     network.to(device, memory_format=torch.channels_last)
-    weights = dict(zip(args.style_layers, args.style_layer_weights, strict=True))
-    in_style = in_all(args.style_layers, network.layers)
+    given = dict(zip(args.style_layers, args.style_layer_weights, strict=True))
+    weights = weights_in_all(given, network.layers)
     local = in_all(args.local_layers, network.layers)
-    return Perceptual(
-        network,
-        frozenset((*args.content_layers, *in_style, *local)),
-        {name: weights[name.split("/")[-1]] for name in in_style},
-        local,
-    )
+    layers = frozenset((*args.content_layers, *weights, *local))
+    return Perceptual(network, layers, weights, local)
 
 
 def main(args: Any) -> None:

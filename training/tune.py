@@ -36,7 +36,13 @@ from training.arguments import STYLE_LAYERS, add_lesson
 from training.data import BatchLoader
 from training.loaders import open_crops
 from training.optimisation import ema_update
-from training.perceptual import PerceptualNetwork, SeveralNetworks, in_all, load_perceptuals
+from training.perceptual import (
+    PerceptualNetwork,
+    SeveralNetworks,
+    in_all,
+    load_perceptuals,
+    weights_in_all,
+)
 from training.variation import vary_colors, vary_patterns
 from training.views import (
     channels_last,
@@ -153,9 +159,7 @@ def objective(
     painted, photo, painting = (channels_last(resized(x, shown)) for x in inner)
     # Large networks look at small pictures only: on a CPU, most of the time would be theirs.
     known = network.layers if step % 2 else ()
-    style_layers = {
-        name: STYLE_LAYERS[name.split("/")[-1]] for name in in_all([*STYLE_LAYERS], known)
-    }
+    style_layers = weights_in_all(STYLE_LAYERS, known)
     layers = frozenset(style_layers)
     seen = no_grad_features(network, layers, content=photo, style=painting)
     of_content, of_style = seen["content"], seen["style"]
