@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -54,6 +55,34 @@ def test_measure_gives_mean_deviation_and_covariance() -> None:
     for i in range(2):
         expected = torch.cov(feature[i].flatten(1), correction=0)
         torch.testing.assert_close(covariance[i], expected, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("side", [7, 48])  # in one part, in several
+def test_measure_has_the_gradient_of_its_formula(side: int) -> None:
+    given = torch.rand(2, 5, side, side, generator=torch.Generator().manual_seed(4))
+
+    def gradient(of: Callable[[Tensor], tuple[Tensor, ...]]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        x = given.clone().requires_grad_(True)
+        found = of(x)
+        seed = torch.Generator().manual_seed(5)
+        sum((torch.randn(y.shape, generator=seed) * y).sum() for y in found).backward()
+        assert x.grad is not None
+        return x.grad, found
+
+    def plainly(x: Tensor) -> tuple[Tensor, ...]:
+        rows = x.flatten(2)
+        centred = rows - rows.mean(2, keepdim=True)
+        covariance = centred @ centred.mT / rows.shape[2]
+        deviation = torch.sqrt(torch.diagonal(covariance, dim1=1, dim2=2) + 1e-5)
+        return rows.mean(2), deviation, covariance
+
+    expected, values = gradient(plainly)
+    own, found = gradient(lambda x: losses.measure({"a": x})["a"])
+    torch.testing.assert_close(found, values)
+    torch.testing.assert_close(own, expected)
+    with torch.autocast("cpu", torch.bfloat16):  # still float32
+        again, _ = gradient(lambda x: losses.measure({"a": x})["a"])
+    assert torch.equal(again, own)
 
 
 def test_measure_has_finite_gradients_on_a_flat_map() -> None:

@@ -52,8 +52,9 @@ def augment(
     if reach:
         down = draw(-reach, reach + 1).floor().long()
         right = draw(-reach, reach + 1).floor().long()
-        candidate = _shift(candidate, down * _VIEW_FACTOR, right * _VIEW_FACTOR)
-        view = _shift(view, down, right)
+        farthest = reach * _VIEW_FACTOR
+        candidate = _shift(candidate, down * _VIEW_FACTOR, right * _VIEW_FACTOR, farthest)
+        view = _shift(view, down, right, reach)
 
     hole = int(cutout * side)
     if hole:
@@ -67,12 +68,9 @@ def augment(
     return candidate, view
 
 
-def _shift(x: Tensor, down: Tensor, right: Tensor) -> Tensor:
-    """Shift each picture by whole pixels; what comes in is a reflection of what is there."""
+def _shift(x: Tensor, down: Tensor, right: Tensor, reach: int) -> Tensor:
+    """Shift each picture by whole pixels, at most `reach`; what comes in is a reflection of what is there."""
     batch, _, height, width = x.shape
-    reach = int(torch.maximum(down.abs().max(), right.abs().max()))
-    if not reach:
-        return x
     padded = F.pad(x, (reach,) * 4, mode="reflect")
     rows = torch.arange(height, device=x.device) + reach - down[:, None]  # (B, H)
     columns = torch.arange(width, device=x.device) + reach - right[:, None]  # (B, W)

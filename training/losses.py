@@ -15,7 +15,7 @@ B batch · C channels · h, w size of a feature map · D style width
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -63,13 +63,44 @@ def measure(features: Features) -> dict[str, Statistics]:
     """Statistics of each layer's features (B, C, h, w), float32."""
     statistics = {}
     for name, feature in features.items():
-        rows = feature.permute(0, 2, 3, 1).flatten(1, 2).float()  # (B, hw, C)
-        mean = rows.mean(1)  # (B, C)
-        centred = rows - mean[:, None]
-        covariance = centred.transpose(1, 2) @ centred / rows.shape[1]  # (B, C, C)
+        rows = feature.permute(0, 2, 3, 1).flatten(1, 2)  # (B, hw, C)
+        with torch.autocast(rows.device.type, enabled=False):
+            mean, covariance = _Moments.apply(rows)
         std = torch.sqrt(torch.diagonal(covariance, dim1=1, dim2=2) + 1e-5)
         statistics[name] = Statistics(mean, std, covariance)
     return statistics
+
+
+class _Moments(torch.autograd.Function):
+    """Rows (B, n, C) -> mean (B, C) and covariance (B, C, C), float32, with a gradient in one product.
+
+    Left to autograd, the gradient of a large map takes two products and three sums in float32; and a GPU is hardly at work
+    on n x C by n x C of so few pictures, unless n is cut into parts.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor) -> tuple[Tensor, Tensor]:
+        batch, number, channels = rows.shape
+        values = rows.float()
+        mean = values.mean(1)
+        centred = values - mean[:, None]
+        parts = next(
+            n for n in (32, 16, 8, 4, 2, 1) if n == 1 or (not number % n and number > 512 * n)
+        )
+        cut = centred.reshape(batch * parts, number // parts, channels)
+        covariance = (cut.transpose(1, 2) @ cut).unflatten(0, (batch, parts)).sum(1) / number
+        ctx.save_for_backward(rows, mean)
+        return mean, covariance
+
+    @staticmethod
+    def backward(ctx: Any, of_mean: Tensor, of_covariance: Tensor) -> Tensor:  # type: ignore[override]
+        rows, mean = ctx.saved_tensors
+        number = rows.shape[1]
+        # (rows - mean) @ both + of_mean / number
+        both = (of_covariance + of_covariance.transpose(1, 2)) / number
+        with torch.autocast(rows.device.type, enabled=False):
+            shift = of_mean[:, None] / number - mean[:, None] @ both
+            return torch.baddbmm(shift.to(rows.dtype), rows, both.to(rows.dtype))
 
 
 def interpolate(

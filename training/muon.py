@@ -82,11 +82,19 @@ class Muon(torch.optim.Optimizer):
         torch._foreach_lerp_(means, gradients, 1 - first)
         torch._foreach_mul_(squares, second)
         torch._foreach_addcmul_(squares, gradients, gradients, 1 - second)
-        for parameter, mean, square in zip(parameters, means, squares, strict=True):
+        at_step: dict[
+            int, list[int]
+        ] = {}  # all at the same, but for parameters that had no gradient before
+        for number, parameter in enumerate(parameters):
             state = self.state[parameter]
-            step = state["step"] = state.get("step", 0) + 1
-            root = (square / (1 - second**step)).sqrt_().add_(1e-8)
-            parameter.addcdiv_(mean, root, value=-group["lr"] / (1 - first**step))
+            state["step"] = state.get("step", 0) + 1
+            at_step.setdefault(state["step"], []).append(number)
+        for step, numbers in at_step.items():
+            moved, mean, square = ([x[i] for i in numbers] for x in (parameters, means, squares))
+            root = torch._foreach_div(square, 1 - second**step)
+            torch._foreach_sqrt_(root)
+            torch._foreach_add_(root, 1e-8)
+            torch._foreach_addcdiv_(moved, mean, root, value=-group["lr"] / (1 - first**step))
 
     def _kept(self, parameters: list[nn.Parameter], name: str) -> list[Tensor]:
         """This number of each parameter's state, zeros at first."""
@@ -103,14 +111,15 @@ def _gradients(parameters: list[nn.Parameter]) -> list[Tensor]:
 def orthogonalised(matrix: Tensor) -> Tensor:
     """The nearest (semi-)orthogonal matrix, roughly: singular values between about 0.7 and 1.2.
 
-    matrix: (..., m, n); five steps of the Newton-Schulz iteration, in bfloat16.
+    matrix: (m, n) or (B, m, n); five steps of the Newton-Schulz iteration, in bfloat16.
     """
     a, b, c = _COEFFICIENTS
     tall = matrix.shape[-2] > matrix.shape[-1]
     x = matrix.mT if tall else matrix
     x = (x / (torch.linalg.matrix_norm(x, keepdim=True) + 1e-7)).bfloat16()
+    add = torch.addmm if x.dim() == 2 else torch.baddbmm
     for _ in range(_STEPS):
         gram = x @ x.mT
-        x = a * x + (b * gram + c * gram @ gram) @ x
+        x = add(x, add(gram, gram, gram, beta=b, alpha=c), x, beta=a)  # a X + (b G + c G^2) X
     x = x.to(matrix.dtype)
     return x.mT if tall else x

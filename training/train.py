@@ -113,6 +113,7 @@ def main(args: Any) -> None:
             "`torchrun --nproc_per_node N training/train.py ...`"
         )
     set_seed(args.seed, device_specific=True)
+    torch.backends.cuda.matmul.allow_tf32 = True  # covariances of features
     device, rank = accelerator.device, accelerator.process_index
     check_output_dir(output_dir, args.resume_from_checkpoint)
     accelerator.wait_for_everyone()
