@@ -82,9 +82,8 @@ class Muon(torch.optim.Optimizer):
         torch._foreach_lerp_(means, gradients, 1 - first)
         torch._foreach_mul_(squares, second)
         torch._foreach_addcmul_(squares, gradients, gradients, 1 - second)
-        at_step: dict[
-            int, list[int]
-        ] = {}  # all at the same, but for parameters that had no gradient before
+        # All are at the same step, but for parameters that had no gradient before.
+        at_step: dict[int, list[int]] = {}
         for number, parameter in enumerate(parameters):
             state = self.state[parameter]
             state["step"] = state.get("step", 0) + 1

@@ -61,7 +61,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     pupil = pupil.to(memory_format=torch.channels_last).train()
     pupil.encoder.requires_grad_(False)
     pupil.on_photo = False  # windows have the grid of the whole
-    teacher = copy.deepcopy(pupil).requires_grad_(False)
+    pupil.goes_beyond = False
+    teacher = copy.deepcopy(pupil).eval().requires_grad_(False)
     learning = [p for p in pupil.parameters() if p.requires_grad]
     average = AveragedModel(pupil, multi_avg_fn=ema_update(args.ema_decay))
     optimizer = torch.optim.AdamW(learning, args.learning_rate, (0.9, 0.99), weight_decay=0.0)

@@ -134,6 +134,7 @@ def main(args: Any) -> None:
     )
     freeze_unused(generator)
     generator.on_photo = False  # strokes are to suit any place on the grid
+    generator.goes_beyond = False
     judge_from = args.init_discriminator_from
     if judge_from is None and args.init_from and (Path(args.init_from) / "discriminator").is_dir():
         judge_from = str(Path(args.init_from) / "discriminator")

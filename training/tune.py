@@ -77,7 +77,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     set_seed(args.seed)
     device = torch.device(args.device)
-    generator = StyleGenerator.from_pretrained(args.model).float().to(device).train()
+    generator = StyleGenerator.from_pretrained(args.model).float().to(device)
+    generator.goes_beyond = False
     generator.to(memory_format=torch.channels_last)
     loaders = open_crops(args, args.resolution, _ZOOMS)
     if args.token_gain != 1:

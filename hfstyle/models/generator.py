@@ -61,7 +61,7 @@ _VISIBLE = 0.02
 _FAINT = 0.03
 # All of the photo's finest lightness shows at strengths up to 1 - 1 / this.
 _DETAIL_RETURNS = 4
-# Out of training, at strength 1, the network is asked for this share more than the most it was taught: strokes flicker less.
+# By this share, more than the most that the network was taught is asked for at strength 1: strokes flicker less.
 _BEYOND = 0.12
 
 
@@ -130,6 +130,8 @@ class StyleGenerator(
     """Least height and width of the content after padding."""
     on_photo: bool = True
     """Whether the grid of the coarser levels lies on the photo, so that strokes stay when that moves (see `origin`)."""
+    goes_beyond: bool = True
+    """Whether the network is asked for a little more than it was taught, near strength 1; not while it is taught."""
     in_bands: bool = True
     """Whether the head may run in bands of rows, which it does on a CPU without gradients."""
 
@@ -352,7 +354,7 @@ class StyleGenerator(
         _, look_fine, look_low, look_mid, look_high, colors = condition.vector.split(
             self.encoder.parts, dim=1
         )
-        beyond = 0.0 if self.training else _BEYOND
+        beyond = _BEYOND if self.goes_beyond else 0.0
         asked = [(strength * (1 + beyond * (1 - drawn.flatten())))[:, None]]
         if self.levels > 1:
             asked.append(torch.full_like(strength, level)[:, None])
