@@ -31,7 +31,7 @@ __all__ = [
     "scale_and_shift",
 ]
 
-_BAND: Final = 256  # rows of the picture in a band
+_BAND: Final = 512  # rows of the picture in a band
 _COLUMNS: Final = 4
 _LARGEST_BLOCK: Final = (32 << 20) - (128 << 10)  # bytes: just below what glibc never keeps
 
