@@ -171,10 +171,8 @@ def _double(x: Tensor, axis: int, out: Tensor | None = None) -> Tensor:
     former, latter = x.narrow(axis, 0, count - 1), x.narrow(axis, 1, count - 1)
     torch.lerp(latter, former, 0.25, out=left.narrow(axis, 1, count - 1))
     torch.lerp(former, latter, 0.25, out=right.narrow(axis, 0, count - 1))
-    before = (slice(None),) * axis
-    out[(*before, slice(None, None, 2 * count - 1))] = x[
-        (*before, slice(None, None, max(1, count - 1)))
-    ]
+    left.select(axis, 0).copy_(x.select(axis, 0))
+    right.select(axis, count - 1).copy_(x.select(axis, count - 1))
     return out
 
 
