@@ -1,6 +1,7 @@
 """Which part of the style each region of the content attended to, and which known styles a code is like.
 
-T = g * g tokens of the style, a grid over its picture · h, w size of the content's features (1/8 of the picture's)
+T = g * g tokens of the style, a grid over its picture · h, w size of the content's features, 1/8 of the picture's, or 1/16
+where the finest level has none at 1/8
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ def nearest_styles(
 
 @torch.inference_mode()
 def attention_of(pipe: StyleTransferPipeline, rgb: Tensor, code: StyleCode) -> Tensor:
-    """Weights of the attention at 1/8 resolution, mean over its heads: (3, H, W) -> (T, h, w) float32."""
+    """Weights of the finest attention, mean over its heads: (3, H, W) -> (T, h, w) float32."""
     generator = pipe.generator
     padded, (height, width) = pad_to_multiple(
         rgb[None].to(pipe.device), generator.size_multiple, generator.minimum_size
@@ -117,12 +118,13 @@ def attention_of(pipe: StyleTransferPipeline, rgb: Tensor, code: StyleCode) -> T
         condition = code.to_condition(1, pipe.device, pipe.dtype)
         with pipe._autocast():
             generator(padded, condition, torch.ones(1, device=pipe.device))
-            features, tokens = seen[-1]  # of the last level, the finest
+            features, tokens = seen[-1]  # of the last level that has them, the finest
             weights = layer.weights(features, tokens, InstanceStatistics())  # (1, heads, hw, T)
     finally:
         handle.remove()
     maps = weights.float().mean(1)[0].T.unflatten(1, features.shape[2:])  # (T, h, w)
-    return maps[:, : -(-height // 8), : -(-width // 8)].cpu()
+    cell = padded.shape[2] // features.shape[2]  # px
+    return maps[:, : -(-height // cell), : -(-width // cell)].cpu()
 
 
 def _key(grid: int) -> Tensor:

@@ -234,8 +234,11 @@ class _Level:
         # The blocks at 1/16, 1/8 and 1/4 resolution reach 64 px with the default numbers, everything before and after
         # them 80 px more. Of the latter, 32 px are enough: beyond, the weights are too small to change a level of 8
         # bits. Averages over tiles need less. Margins are multiples of the generator's, as tiles are.
-        reach = 16 * len(generator.blocks_mid) + 8 * len(generator.blocks_low) + 32
-        if level == generator.levels - 1:  # only this one has blocks at 1/16
+        reach = 8 * len(generator.blocks_low) + 32
+        coarsest = level == generator.levels - 1
+        if coarsest or generator.later_stages > 2:
+            reach += 16 * len(generator.blocks_mid)
+        if coarsest:  # only this one has blocks at 1/16
             reach += 32 * len(generator.blocks_high)
         self._multiple = generator.size_multiple >> level
         self._margin = -(-reach // self._multiple) * self._multiple

@@ -24,6 +24,13 @@ def test_attention_is_a_distribution_over_tokens_at_each_place() -> None:
     assert not GENERATOR.attend_mid._forward_pre_hooks
 
 
+def test_where_the_finest_level_has_no_attention_that_of_the_level_before_is_shown() -> None:
+    pipe = StyleTransferPipeline(small_generator(later_stages=2))
+    found = explain(pipe, PHOTO, pipe.encode_style(STYLES[1]))
+    assert found.attention.shape == (16, 4, 5)
+    torch.testing.assert_close(found.attention.sum(0), torch.ones(4, 5))
+
+
 def test_the_attention_is_what_the_generator_uses() -> None:
     """A style of equal tokens is attended to evenly."""
     code = PIPE.presets["s0"]

@@ -157,6 +157,29 @@ def test_each_level_doubles_the_resolution(condition: Condition) -> None:
         assert [tuple(x.shape[2:]) for x in coarser] == seen[1:-1]
 
 
+@pytest.mark.parametrize(("later_stages", "seen_mid"), [(2, 1), (3, 3)])
+def test_only_the_coarsest_level_of_two_stages_later_has_features_at_an_eighth(
+    condition: Condition, later_stages: int, seen_mid: int
+) -> None:
+    generator = small_generator(levels=3, later_stages=later_stages)
+    picture, whole = pictures(1, 3, 128, 192), InstanceStatistics()
+    seen: list[int] = []
+    handle = generator.encoder.trunk.down1.register_forward_hook(
+        lambda _, inputs, output: seen.append(output.shape[3])
+    )
+    painted = generator(picture, condition, torch.ones(1), whole)
+    handle.remove()
+    assert seen == [192 >> 5, 192 >> 4, 192 >> 3][:seen_mid]
+    again = generator(picture, condition, torch.ones(1), InstanceStatistics(whole.taken))
+    torch.testing.assert_close(again, painted)
+    assert torch.equal(generator(picture, condition, torch.zeros(1)), picture)
+
+
+def test_a_number_of_later_stages_that_there_is_not_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"later_stages is 4.*2 or 3"):
+        small_generator(later_stages=4)
+
+
 def test_a_steady_coarse_level_is_the_mean_of_two_places_on_the_grid(
     condition: Condition,
 ) -> None:

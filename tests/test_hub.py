@@ -449,6 +449,7 @@ def test_the_config_is_plain_json_with_every_init_argument(folder: Path) -> None
         "levels": 2,
         "steady": False,
         "underdrawing": False,
+        "later_stages": 3,
     }
 
 

@@ -187,7 +187,8 @@ def _draw_generator(d: _Drawing, g: StyleGenerator) -> None:
     if g.levels > 1:
         d.text(828, y16 + 10, "From coarse to fine: all this first paints x at half its size.")
         d.text(828, y16 + 28, "That painting, doubled, with the detail of x laid over it,", "dim")
-        d.text(828, y16 + 45, "is painted again at full size, then without the row 1/16.", "dim")
+        without = "row 1/16" if g.later_stages == 3 else "rows 1/8 and 1/16"
+        d.text(828, y16 + 45, f"is painted again at full size, then without the {without}.", "dim")
 
 
 def _trunk_widths(generator: StyleGenerator) -> tuple[int, int, int, int]:

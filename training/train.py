@@ -128,6 +128,7 @@ def main(args: Any) -> None:
             **{
                 "use_tokens": not args.no_tokens,
                 "underdrawing": True,
+                "later_stages": 2,
                 **read_config(args.generator_config),
             }
         )

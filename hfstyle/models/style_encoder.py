@@ -54,7 +54,7 @@ class Trunk(nn.Module):
         self.down2 = conv3x3(mid, high)
 
     def forward(self, x: Tensor, stages: int = 4) -> list[Tensor]:
-        """Features at 1/2, 1/4 and 1/8 of the resolution, and at 1/16 of four stages.
+        """Features at 1/2, 1/4, 1/8 and 1/16 of the resolution; of two or three stages, the first of these.
 
         x (B, 3, H, W) standardised -> (B, fine, H/2, W/2), (B, low, H/4, W/4), (B, mid, H/8, W/8), (B, high, H/16, W/16).
         """
@@ -62,10 +62,11 @@ class Trunk(nn.Module):
         quarters = (batch, 4 * channels, height // 2, width // 2)
         fine = activate(self.stem.of(partial(_unshuffled, x), quarters, x))
         low = self.block(activate(self.down0(self.reduce(fine))))
-        mid = activate(self.down1(self.reduce(low)))
-        features = [fine, low, mid]
-        if stages == 4:
-            features.append(activate(self.down2(self.reduce(mid))))
+        features = [fine, low]
+        if stages > 2:
+            features.append(activate(self.down1(self.reduce(low))))
+        if stages > 3:
+            features.append(activate(self.down2(self.reduce(features[2]))))
         return features
 
 
