@@ -26,7 +26,8 @@ def test_attention_is_a_distribution_over_tokens_at_each_place() -> None:
 
 def test_where_the_finest_level_has_no_attention_that_of_the_level_before_is_shown() -> None:
     pipe = StyleTransferPipeline(small_generator(later_stages=2))
-    found = explain(pipe, PHOTO, pipe.encode_style(STYLES[1]))
+    pipe.presets = {f"s{i}": pipe.encode_style(style) for i, style in enumerate(STYLES[:2])}
+    found = explain(pipe, PHOTO, pipe.presets["s1"])
     assert found.attention.shape == (16, 4, 5)
     torch.testing.assert_close(found.attention.sum(0), torch.ones(4, 5))
 
