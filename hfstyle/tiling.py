@@ -235,10 +235,10 @@ class _Level:
         # them 80 px more. Of the latter, 32 px are enough: beyond, the weights are too small to change a level of 8
         # bits. Averages over tiles need less. Margins are multiples of the generator's, as tiles are.
         reach = 8 * len(generator.blocks_low) + 32
-        coarsest = level == generator.levels - 1
-        if coarsest or generator.later_stages > 2:
+        stages = generator.stages(level)
+        if stages > 2:
             reach += 16 * len(generator.blocks_mid)
-        if coarsest:  # only this one has blocks at 1/16
+        if stages > 3:
             reach += 32 * len(generator.blocks_high)
         self._multiple = generator.size_multiple >> level
         self._margin = -(-reach // self._multiple) * self._multiple

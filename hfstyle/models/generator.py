@@ -247,6 +247,13 @@ class StyleGenerator(
         """Side of the coarsest level's cells, of features at 1/4 of its resolution, in px of the content."""
         return 4 << (self.levels - 1)
 
+    def stages(self, level: int) -> int:
+        """At how many resolutions a level has features: 2 to 4 of 1/2, 1/4, 1/8 and 1/16 of its own; 0 is the finest level.
+
+        What a level sees at 1/16, the level before it saw at 1/8: only the first has that stage, and 1/8 may go as well.
+        """
+        return 4 if level == self.levels - 1 else self.later_stages
+
     def encoder_fingerprint(self) -> str:
         """16 hexadecimal digits naming the encoder's weights; a `StyleCode` remembers which encoder made it."""
         return self.encoder.fingerprint()
@@ -372,9 +379,7 @@ class StyleGenerator(
         seen_colors = ColorTransfer.look(x, statistics)
         quarter = halve(halve(x))  # (B, 3, H/4, W/4)
         plain = self.recolor(quarter, colors, InstanceStatistics([seen_colors]))
-        # What a level sees at 1/16, the level before it saw at 1/8: only the first has that stage, and 1/8 may go as well.
-        stages = 4 if level == self.levels - 1 else self.later_stages
-        fine, low, *coarse = features or self.encoder.trunk(x, stages)  # at 1/2, 1/4; 1/8, 1/16
+        fine, low, *coarse = features or self.encoder.trunk(x, self.stages(level))
         patterns = None if grain is None or not self.use_grain else self._patterns(x, grain, level)
         apart = []
         h = None
