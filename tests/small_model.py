@@ -7,16 +7,9 @@ from typing import Any
 import torch
 
 from hfstyle import StyleGenerator
+from hfstyle.models.sizes import SIZES
 
-SMALL_GENERATOR: dict[str, Any] = {
-    "widths": (8, 8, 16, 16),
-    "fine_width": 8,
-    "blocks": (1, 1, 1),
-    "style_width": 16,
-    "token_width": 16,
-    "token_grid": 4,
-    "heads": 2,
-}
+SMALL_GENERATOR: dict[str, Any] = dict(SIZES["tiny"])
 
 
 def small_generator(seed: int = 0, **changes: Any) -> StyleGenerator:

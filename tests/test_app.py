@@ -13,6 +13,7 @@ import torch
 from app_server import picture, refusal, upload
 from PIL import Image
 
+import hfstyle
 from hfstyle import StyleCode, StyleTransferPipeline
 
 gr = pytest.importorskip("gradio")
@@ -24,7 +25,7 @@ def test_every_endpoint_is_documented_and_typed(app_client: Any) -> None:
     api = app_client.view_api(return_format="dict")["named_endpoints"]
     assert set(api) == {
         *("/stylize", "/regions", "/sample", "/find", "/mix", "/encode", "/compare"),
-        *("/path", "/collect", "/explain"),
+        *("/path", "/collect", "/learn", "/explain", "/video"),
     }
     for name, endpoint in api.items():
         assert endpoint["description"], name
@@ -41,7 +42,7 @@ def test_stylize_paints_at_full_size_and_keeps_the_settings(
     path = app_client.predict(
         upload(app_folder / "photo.png"), preset="waves", strength=0.75, api_name="/stylize"
     )
-    assert Path(path).name == "photo__waves_strength075_color100_brush384_res512.png"
+    assert Path(path).name == "photo__waves_strength075_color100_faces090_brush384_res512.png"
     with Image.open(path) as painted:
         assert painted.format == "PNG"
         assert painted.size == (70, 50)
@@ -201,11 +202,11 @@ def test_compare_shows_one_style_at_many_settings(app_client: Any, app_folder: P
     assert len({item["caption"] for item in shown}) == len(shown) == 8
 
 
-def test_the_example_for_programs_in_the_readme_runs(
+def test_the_example_for_programs_in_the_guide_runs(
     app_client: Any, app_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    readme = Path(__file__).parent.parent.joinpath("README.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"^```py\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+    guide = Path(hfstyle.__file__).parent.joinpath("guides", "app.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```py\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)
     picture(seed=1).save(tmp_path / "photo.jpg")
     picture(seed=2).save(tmp_path / "painting.jpg")
     monkeypatch.chdir(tmp_path)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-from app_server import open_tab, opened
+from app_server import AT_REST, open_tab, opened
 from PIL import Image
 
 pytest.importorskip("gradio")
@@ -35,14 +36,16 @@ def test_in_a_browser(
         page.get_by_role("button", name="Night, A. Painter, 1900").first.click()
         expect(status).to_contain_text("Night (A. Painter, 1900)")
         page.get_by_label("range slider for Strength").first.press("ArrowLeft")
-        expect(page.get_by_text("Painted, strength 0.95")).to_be_visible()
+        expect(page.get_by_text("Painted, strength 0.75")).to_be_visible()
         page.get_by_label("range slider for Colour").first.press("Home")
+        expect(page).to_have_url(re.compile(r"[?&]color=0(&|$)"))
+        page.wait_for_function(AT_REST)  # a preview that comes later takes the file away
 
         page.get_by_role("button", name="Full-size picture", exact=True).first.click()
         link = page.locator("a[download]:has-text('KB')").first
         with page.expect_download() as download:
             link.click()
-        assert "strength095_color000" in download.value.suggested_filename
+        assert "strength075_color000" in download.value.suggested_filename
         download.value.save_as(tmp_path / "result.png")
         assert Image.open(tmp_path / "result.png").size == (70, 50)
 
@@ -87,3 +90,60 @@ def test_in_a_browser(
         ).to_be_visible()
         page.get_by_role("button", name="Compare", exact=True).click()
         expect(page.locator(".results .thumbnail-item:visible")).to_have_count(3)
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_photo_and_painting_are_enlarged_and_moved_together(
+    browser: Any, running_app: Any, width: int
+) -> None:
+    """By keys, mouse and wheel; the full-size file is what is enlarged once it is there."""
+    pytest.importorskip("skimage")
+    from playwright.sync_api import expect
+
+    with opened(browser, running_app, width) as page:
+        page.get_by_role("button", name="Zoom", exact=True).first.click()
+        box = page.get_by_role("dialog", name="Photo and painting, enlarged")
+        expect(box).to_be_visible()
+        size = box.locator("output")
+
+        def places() -> list[list[float]]:
+            boxes = box.locator("img").evaluate_all(
+                """images => images.map(image => {
+                    const own = image.getBoundingClientRect();
+                    const pane = image.parentElement.getBoundingClientRect();
+                    return [own.left - pane.left, own.top - pane.top, own.width, own.height];
+                })"""
+            )
+            assert boxes[0] == pytest.approx(boxes[1], abs=0.6)
+            found: list[list[float]] = boxes
+            return found
+
+        first, second = (box.locator(".pane").nth(index).bounding_box() for index in (0, 1))
+        below = width < 850  # where the window is higher than wide
+        assert (second["y"] > first["y"], second["x"] > first["x"]) == (below, not below)
+        page.keyboard.press("1")
+        expect(size).to_have_text("100 %")
+        assert places()[0][2:] == pytest.approx([512, 512], abs=0.5)
+        for _ in range(3):
+            box.get_by_role("button", name="Larger").click()
+        expect(size).to_have_text("338 %")
+        before = places()[0]
+        box.locator(".panes").focus()
+        page.keyboard.press("ArrowRight")
+        after = places()[0]
+        assert (after[0] - before[0], after[1] - before[1]) == pytest.approx((-80, 0), abs=0.5)
+        page.mouse.move(100, 200)
+        page.mouse.down()
+        page.mouse.move(130, 260, steps=3)
+        page.mouse.up()
+        dragged = places()[0]
+        assert (dragged[0] - after[0], dragged[1] - after[1]) == pytest.approx((30, 60), abs=1.5)
+        page.mouse.wheel(0, -400)
+        expect(size).not_to_have_text("338 %")
+        places()
+        box.get_by_role("button", name="Fit").click()
+        left, top = places()[0][:2]
+        assert left >= -0.5
+        assert top >= -0.5
+        page.keyboard.press("Escape")
+        expect(box).not_to_be_visible()

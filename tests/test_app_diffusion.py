@@ -16,9 +16,9 @@ from hfstyle import StyleTransferPipeline
 
 gr = pytest.importorskip("gradio")
 
-from hfstyle.studio import diffusion, painting  # noqa: E402
-from hfstyle.studio.compare_handlers import CompareHandlers  # noqa: E402
+from hfstyle.studio import diffusion, engine  # noqa: E402
 from hfstyle.studio.diffusion import IPAdapterPainter, find_diffusion  # noqa: E402
+from hfstyle.studio.pages.compare import CompareHandlers  # noqa: E402
 
 
 class FakeDiffusion:
@@ -35,7 +35,7 @@ def test_a_diffusion_model_is_compared_with_where_there_is_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    studio = painting.Studio(app_pipe)
+    studio = engine.Studio(app_pipe)
     photo, style = str(app_folder / "photo.png"), str(app_folder / "style.png")
     handlers = CompareHandlers(studio, FakeDiffusion())
     *_, shown = handlers.compare(photo, style=style, across="diffusion")

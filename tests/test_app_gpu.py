@@ -18,7 +18,7 @@ from hfstyle import StyleTransferPipeline
 
 pytest.importorskip("gradio")
 
-from hfstyle.studio import gpu, painting
+from hfstyle.studio import engine, gpu
 from hfstyle.studio.gallery import Thumbnails
 from hfstyle.studio.settings import Settings
 
@@ -52,7 +52,7 @@ def spaces(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Spaces:
     return lender
 
 
-def paint(studio: painting.Studio, folder: Path) -> np.ndarray:
+def paint(studio: engine.Studio, folder: Path) -> np.ndarray:
     code = studio.style(str(folder / "style.png"), None, None, 128)
     settings = Settings(0.7, resolution=48)
     return np.asarray(
@@ -63,16 +63,16 @@ def paint(studio: painting.Studio, folder: Path) -> np.ndarray:
 def test_a_lent_gpu_paints_and_encodes_for_visitors(
     spaces: Spaces, app_pipe: StyleTransferPipeline, app_folder: Path
 ) -> None:
-    painted = paint(painting.Studio(app_pipe), app_folder)
+    painted = paint(engine.Studio(app_pipe), app_folder)
     assert [name for name, _ in spaces.loans] == ["encode", "paint"]
     assert all(10 <= seconds < 20 for _, seconds in spaces.loans)
     gpu.spaces = None
-    np.testing.assert_array_equal(painted, paint(painting.Studio(app_pipe), app_folder))
+    np.testing.assert_array_equal(painted, paint(engine.Studio(app_pipe), app_folder))
 
 
 def test_thumbnails_borrow_nothing(spaces: Spaces, app_pipe: StyleTransferPipeline) -> None:
     pytest.importorskip("skimage")
-    thumbnails = Thumbnails(painting.Studio(app_pipe))
+    thumbnails = Thumbnails(engine.Studio(app_pipe))
     thumbnails.render()
     assert len(thumbnails.shown()) == 3
     assert spaces.loans == []
@@ -89,14 +89,28 @@ def test_the_model_stays_at_home_where_gpus_are_lent(
     assert gpu.home_device() == "cpu"
 
 
+def test_pages_say_what_no_lent_gpu_does(
+    spaces: Spaces, app_pipe: StyleTransferPipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hfstyle.studio import create_app
+
+    def told() -> int:
+        shown = [str(getattr(x, "value", "")) for x in create_app(app_pipe).blocks.values()]
+        return sum("on its CPU" in text for text in shown)
+
+    assert told() == 3  # films, cameras, learning
+    monkeypatch.delenv("SPACES_ZERO_GPU")
+    assert told() == 0
+
+
 def test_it_moves_to_the_gpu_where_it_is_lent(
     spaces: Spaces, app_pipe: StyleTransferPipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moves: list[str] = []
     monkeypatch.setattr(StyleTransferPipeline, "to", lambda self, device: moves.append(device))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    studio = painting.Studio(app_pipe)
+    studio = engine.Studio(app_pipe)
     assert moves == []
-    picture = studio.preview(str(painting.example_paths().get("chelsea")), 64)
+    picture = studio.preview(str(engine.example_paths().get("chelsea")), 64)
     studio.encode(picture, 128)
     assert moves == ["cuda"]

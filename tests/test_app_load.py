@@ -18,7 +18,7 @@ gr = pytest.importorskip("gradio")
 pytest.importorskip("gradio_client")
 
 from hfstyle.studio import jobs, results  # noqa: E402
-from hfstyle.studio.demo import MAX_QUEUE  # noqa: E402
+from hfstyle.studio.app import MAX_QUEUE  # noqa: E402
 
 TILES = 9 * 9
 
@@ -42,7 +42,7 @@ def passes(app_pipe: StyleTransferPipeline, monkeypatch: pytest.MonkeyPatch) -> 
         return run(*arguments, **options)
 
     monkeypatch.setattr(app_pipe.generator, "paint_level", slow, raising=False)
-    monkeypatch.setattr(app_pipe, "_tile_side", lambda *_: 64, raising=False)
+    monkeypatch.setattr(app_pipe.painter, "tile_side", lambda *_: 64)
     return done
 
 
@@ -53,6 +53,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "/sample": {"seed": 1, "resolution": 576},
     "/path": {"preset_1": "waves", "preset_2": "night", "size": 512},
     "/collect": {},
+    "/learn": {"steps": 180},
     "/compare": {"presets": ["waves", "night", "squares"], "resolution": 576},
 }
 
@@ -61,10 +62,12 @@ REQUESTS: dict[str, dict[str, Any]] = {
 def test_a_cancelled_request_ends_between_two_tiles(
     app_client: Any, tmp_path: Path, passes: list[int], endpoint: str
 ) -> None:
-    picture(576, 576, seed=hash(endpoint) % 1000).save(tmp_path / "large.png")
+    picture(576, 576, seed=list(REQUESTS).index(endpoint)).save(tmp_path / "large.png")
     given = {"content": upload(tmp_path / "large.png"), **REQUESTS[endpoint]}
-    if endpoint == "/collect":
+    if endpoint in ("/collect", "/learn"):
         given["pictures"] = [given["content"]]
+    if endpoint == "/learn":
+        del given["content"]
     job = app_client.submit(**given, api_name=endpoint)
     wait_for(lambda: len(passes) > 3)
     assert job.cancel()
@@ -97,9 +100,16 @@ class TestQueue:
 
     def test_whatever_computes_waits_in_one_queue(self, running_app: Any) -> None:
         queued = [fn for fn in running_app.fns.values() if fn.queue and fn.fn is not None]
-        others = {fn.name for fn in queued if fn.concurrency_id != "paint"}
-        assert others == {"growing"}  # waits for thumbnails
-        assert {fn.concurrency_limit for fn in queued if fn.concurrency_id == "paint"} == {1}
+        alone = {
+            "paint",
+            "many",
+            "learn",
+            "film",
+            "live",
+        }  # one visitor at a time each, beside each other
+        assert {fn.concurrency_limit for fn in queued if fn.concurrency_id in alone} == {1}
+        others = {fn.name for fn in queued if fn.concurrency_id not in alone}
+        assert others <= {"growing", "choose", "leave"}  # wait for thumbnails, or paint nothing
         assert running_app._queue.max_size == MAX_QUEUE
 
 
@@ -146,6 +156,26 @@ class TestJob:
         go.set()
         assert ended.wait(10)
         assert not list(tmp_path.rglob("painted.png"))
+
+    def test_ends_when_nobody_asks_for_it_any_more(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(jobs, "UNATTENDED_SECONDS", 0.3)
+        ended = threading.Event()
+
+        def work() -> None:
+            try:
+                while True:
+                    jobs.mark()
+                    time.sleep(0.01)
+            finally:
+                ended.set()
+
+        steps = jobs.job(work, None)
+        for _ in range(5):  # longer than that, if one asks
+            next(steps)
+        assert not ended.is_set()
+        assert ended.wait(10)  # though `steps` is neither closed nor forgotten
+        with pytest.raises(gr.Error, match="Nobody waited"):
+            list(steps)
 
     def test_outside_of_a_job_a_mark_does_nothing(self) -> None:
         jobs.mark(0.5, "painting")

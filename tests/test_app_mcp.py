@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import os
+import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +25,7 @@ from hfstyle.studio import results, uploads  # noqa: E402
 
 TOOLS = {
     *("stylize", "regions", "sample", "find", "mix", "encode", "compare"),
-    *("path", "collect", "explain"),
+    *("path", "collect", "explain", "learn", "video"),
 }
 
 
@@ -84,6 +85,27 @@ def test_a_tool_paints_a_photo_in_the_question(server: Any, app_folder: Path) ->
     answer = ask(server, "stylize", content=f"data:image/png;base64,{data}", preset="waves")
     assert not answer.isError, answer.content
     assert _pictures(answer) == [(70, 50)]
+
+
+def test_a_tool_paints_a_film(server: Any, tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    pytest.importorskip("cv2")
+    import httpx
+    from film_clips import panned, write_clip
+
+    from hfstyle.film import film_facts
+
+    clip = write_clip(tmp_path / "in.mp4", panned(10, 96, 160))
+    with open(clip, "rb") as file:
+        paths = httpx.post(f"{server.local_url}gradio_api/upload", files={"files": file}).json()
+    film = f"{server.local_url}gradio_api/file={paths[0]}"
+    answer = ask(server, "video", film=film, preset="waves", seconds=0.2, size=128)
+    assert not answer.isError, answer.content
+    told = " ".join(part.text for part in answer.content if part.type == "text")
+    assert "5 frames, 0.2 s, painted in" in told
+    address = re.findall(r"http\S+?\.mp4", told)[0]
+    (tmp_path / "out.mp4").write_bytes(httpx.get(address).content)
+    assert film_facts(tmp_path / "out.mp4").size == (160, 96)
 
 
 def _data_url(picture: Path | bytes, kind: str = "image/png") -> str:

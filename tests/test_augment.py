@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from hfstyle.models.discriminator import content_view
-from training.augment import augment
+from training.game.augment import augment
 
 
 def seeded(seed: int = 0) -> torch.Generator:

@@ -16,7 +16,7 @@ from hub_server import HubServer
 from PIL import Image
 from small_model import small_generator
 
-from hfstyle import StyleCode, StyleTransferPipeline
+from hfstyle import Region, StyleCode, StyleTransferPipeline
 from hfstyle.batch import main
 from hfstyle.cli import main as command_line
 
@@ -103,10 +103,11 @@ def test_large_pictures_are_painted_from_file_to_file(
         return paint_file(self, source, target, *given, **how)
 
     monkeypatch.setattr(StyleTransferPipeline, "paint_file", spy)
-    monkeypatch.setattr("hfstyle._paint_file.UNTILED_PIXELS", 60 * 60 - 1)
+    monkeypatch.setattr("hfstyle.painting.large_file.UNTILED_PIXELS", 60 * 60 - 1)
     assert main(arguments(model, "photos", "out", *more)) == 0
     by_rows = format in ("png", "tif")
-    assert names == ([str(Path(f"out/more/large.{format}"))] if by_rows else [])
+    wanted = Path(f"out/more/large.{format}").resolve()
+    assert [Path(name).resolve() for name in names] == ([wanted] if by_rows else [])
     if by_rows:
         pipe = StyleTransferPipeline.from_pretrained(model)
         expected = pipe("photos/more/large.png", "style.png", 0.7, processing_resolution=64).images[
@@ -144,6 +145,22 @@ def test_pictures_of_one_stem_do_not_meet(here: Path, model: Path) -> None:
     picture(51).save("photos/00.png.png")
     assert main(arguments(model, "photos", "out", "--format", "jpg")) == 0
     assert {"00.jpg.jpg", "00.png.jpg", "00.png.png.jpg"} <= set(outputs("out"))
+
+
+@pytest.mark.parametrize("merged", [False, True])
+def test_pictures_whose_names_differ_in_case_do_not_meet(
+    here: Path, model: Path, monkeypatch: pytest.MonkeyPatch, merged: bool
+) -> None:
+    """Neither where the file system of the results tells them apart, nor where it does not."""
+    if Path("PHOTOS").exists():
+        pytest.skip("this file system takes the two for one")
+    picture(50).save("photos/meet.png")
+    picture(51).save("photos/MEET.png")
+    monkeypatch.setattr("hfstyle.batch.results.merges_names", lambda folder: merged)
+    assert main(arguments(model, "photos", "out")) == 0
+    found = [name for name in outputs("out") if name.lower().startswith("meet")]
+    assert len({name.lower() if merged else name for name in found}) == 2
+    assert merged != ("MEET.png.png" in found)
 
 
 @pytest.mark.parametrize("format", ["png", "parquet"])
@@ -297,34 +314,93 @@ def test_several_styles_take_turns_or_are_mixed(here: Path, model: Path) -> None
     assert np.array_equal(np.asarray(mixed), np.asarray(expected))
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (["--strength", "0.5"], "strength"),
-        (["--style", "photos/00.png"], "styles"),
-        (["--format", "jpg"], "format"),
-    ],
-)
 def test_an_output_begun_with_other_settings_is_left_alone(
-    here: Path,
-    model: Path,
-    change: list[str],
-    message: str,
-    capsys: pytest.CaptureFixture[str],
+    here: Path, model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(arguments(model)) == 0
     before = outputs("out")
-    assert main(arguments(model, "photos", "out", *change)) == 1
-    assert f"out was begun with {message}" in capsys.readouterr().err
+    for change, message in (
+        (["--strength", "0.5"], "strength"),
+        (["--style", "photos/00.png"], "styles"),
+        (["--format", "jpg"], "format"),
+        (["--quality", "80"], "quality"),
+        (["--color", "0.5"], "color"),
+        (["--keep-exif"], "keep_exif"),
+        (["--region", "left-half", "none"], "regions"),
+    ):
+        capsys.readouterr()
+        assert main(arguments(model, "photos", "out", *change)) == 1
+        assert f"out was begun with {message}" in capsys.readouterr().err
+        assert outputs("out") == before
+
+
+def test_an_output_begun_with_pictures_of_other_names_is_left_alone(
+    here: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else 00.png, once painted as 00.png, would be painted again as 00.png.png beside a new 00.jpg."""
+    assert main(arguments(model)) == 0
+    before = outputs("out")
+    Path("photos/02.png").unlink()
+    picture(2).save("photos/00.jpg")
+    assert main(arguments(model)) == 1
+    assert "was begun with pictures of other names" in capsys.readouterr().err
     assert outputs("out") == before
+
+
+def test_another_model_does_not_go_on(
+    here: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments(model)) == 0
+    pipe = StyleTransferPipeline.from_pretrained(model)
+    with torch.no_grad():
+        pipe.generator.style2.bias += 0.5  # no part of the style encoder
+    pipe.save_pretrained(here / "other")
+    assert main(arguments(here / "other")) == 1
+    assert "out was begun with model" in capsys.readouterr().err
+
+
+def test_results_inside_the_data_set_are_none_of_its_pictures(here: Path, model: Path) -> None:
+    for earlier in (0, COUNT):
+        assert main(arguments(model, "photos", "photos/out")) == 0
+        report = json.loads(Path("photos/out/report.json").read_text())
+        assert (report["painted"], report["earlier"]) == (COUNT - earlier, earlier)
+
+
+def test_a_style_among_the_results_is_refused(
+    here: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("out").mkdir()
+    picture(3, 80).save("out/00.png")
+    before = outputs("out")
+    command = arguments(model)
+    command[command.index("style.png")] = "out/00.png"
+    assert main(command) == 2
+    assert "lies in the folder of the results" in capsys.readouterr().err
+    assert outputs("out") == before
+
+
+def test_options_are_those_of_a_call(here: Path, model: Path) -> None:
+    exif = Image.Exif()
+    exif[0x013B] = "Somebody"
+    picture(1, 80).save("photos/00.png", exif=exif)
+    options = ["--color", "0.3", "--strength", "0.8", "--tile-size", "64", "--style-size", "96"]
+    regions = ["--region", "left-half", "style.png", "--feather", "0.1", "--keep-exif"]
+    assert main(arguments(model, "photos", "out", *options, *regions)) == 0
+    pipe = StyleTransferPipeline.from_pretrained(model)
+    code = pipe.encode_style("style.png", style_size=96)
+    region = Region("left-half", code, 0.8, 0.3, 0.1)
+    expected = pipe("photos/00.png", code, 0.8, color=0.3, regions=[region], tile_size=64).images[0]
+    with Image.open("out/00.png") as result:
+        assert np.array_equal(np.asarray(result), np.asarray(expected))
+        assert result.getexif()[0x013B] == "Somebody"
+    settings = json.loads(Path("out/settings.json").read_text())
+    assert {"quality", "style_size", "model", "color", "regions", "keep_exif"} <= settings.keys()
 
 
 @pytest.mark.parametrize(
     ("dataset", "message"),
     [
         ("nowhere/at/all", "no Hub id"),
-        ("*.parquet", "no such Parquet file"),
-        ("empty", "no pictures and no Parquet files"),
         ("both", "name one kind"),
         ("bad.parquet", "cannot be read as Parquet"),
         ("columns", "has no column 'image', but label"),
@@ -404,3 +480,15 @@ def test_two_processes_go_on_after_one_was_killed(here: Path, model: Path, forma
         assert tables[0].drop_columns("image").equals(tables[1].drop_columns("image"))
         assert tables[0]["index"].to_pylist() == tables[1]["index"].to_pylist()
         assert len(set(tables[0]["index"].to_pylist())) == COUNT - 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_standard_output_is_told(here: Path, model: Path) -> None:
+    line = [sys.executable, "-m", "hfstyle.batch", *arguments(model)]
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run(
+            line, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120, cwd=here
+        )
+    assert ended.returncode == 1
+    assert "standard output cannot be written: No space left" in ended.stderr
+    assert len(list(Path("out").rglob("*.png"))) == COUNT

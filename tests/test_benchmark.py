@@ -12,9 +12,10 @@ import pytest
 import torch
 from small_model import small_generator
 
-from hfstyle.benchmark import _fits, format_results, machine, measure
+from hfstyle.benchmark.machine import machine
+from hfstyle.benchmark.run import _fits, format_results, measure
 from hfstyle.cli import main
-from hfstyle.pipeline import DEFAULT_STYLE_SIZE
+from hfstyle.limits import DEFAULT_STYLE_SIZE
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 
@@ -13,7 +12,6 @@ from small_model import small_generator
 
 from hfstyle import StyleCode, StyleTransferPipeline
 from hfstyle.cli import main
-from hfstyle.paths import ffmpeg_program
 
 
 def picture(height: int, width: int, seed: int) -> Image.Image:
@@ -82,7 +80,7 @@ def test_a_region_in_another_style(here: Path, model: str) -> None:
     both = (*base, "--style", "blue_waves", "--region", "mask.png", "red_hills")
     assert run(model, *both, "-o", "folder/") == 0
     (file,) = Path("folder").iterdir()
-    assert file.name == "photo__blue_waves+red_hills.png"
+    assert file.name == "photo.png__blue_waves+red_hills.png"
 
 
 def test_several_photos_in_several_styles_become_one_picture(here: Path, model: str) -> None:
@@ -178,24 +176,20 @@ def test_a_path_is_an_animation(here: Path, model: str) -> None:
     with Image.open("a.gif") as gif:
         assert (gif.size, gif.n_frames) == ((56, 40), 6)  # type: ignore[attr-defined]
     assert run(model, "path", "photo.png", *styles, "-o", "a.png") == 2
-    assert run(model, "path", "photo.png", *styles, "-o", "nowhere/a.gif", "--steps", "2") == 1
+    assert run(model, "path", "photo.png", *styles, "-o", "nowhere/a.gif", "--steps", "2") == 2
     assert run(model, "path", "photo.png", "-s", "blue_waves", "-o", "a.gif") == 2
 
 
-def test_a_path_is_a_film_where_ffmpeg_is(
+def test_a_path_is_a_film_where_av_is(
     here: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ("path", "photo.png", "-s", "blue_waves", "-s", "red_hills", "-o", "a.mp4")
     with monkeypatch.context() as without:
-        without.setattr(shutil, "which", lambda name: None)
-        without.setitem(sys.modules, "imageio_ffmpeg", None)
+        without.setitem(sys.modules, "av", None)
         assert run(model, *words) == 1
-        assert "needs the program ffmpeg" in capsys.readouterr().err
+        assert "hfstyle[video]" in capsys.readouterr().err
         assert not (here / "a.mp4").exists()
-    try:
-        ffmpeg_program()
-    except FileNotFoundError:
-        pytest.skip("ffmpeg is not installed")
+    pytest.importorskip("av")
     assert run(model, *words, "--steps", "3") == 0
     assert b"ftyp" in (here / "a.mp4").read_bytes()[:16]
 
@@ -211,3 +205,10 @@ def test_explain_writes_a_picture_and_names_the_nearest(
     assert Image.open("e.png").width > 700
     assert run(model, "explain", "photo.png", "-s", "blue_wave") == 1
     assert "did you mean: blue_waves" in capsys.readouterr().err
+
+
+def test_a_style_is_explained_at_the_size_that_was_asked_for(here: Path, model: str) -> None:
+    for size in ("64", "256"):
+        words = ("explain", "photo.png", "-s", "painting.png", "--style-size", size)
+        assert run(model, *words, "-o", f"{size}.png") == 0
+    assert not np.array_equal(pixels("64.png"), pixels("256.png"))

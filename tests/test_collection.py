@@ -10,7 +10,8 @@ from PIL import Image
 from small_model import small_generator
 
 from hfstyle import ImageError, StyleCode, StyleTransferPipeline
-from hfstyle.collection import cluster_codes, contact_sheet
+from hfstyle.images.sheet import contact_sheet
+from hfstyle.styles.collection import cluster_codes
 
 PIPE = StyleTransferPipeline(small_generator())
 

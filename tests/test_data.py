@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import io
 import itertools
+import json
 import logging
+import os
+import pickle
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,22 +16,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from hub_server import HubServer
+from PIL import Image, ImageCms, features
 
-from training.crops import draw_regions
-from training.data import (
-    BatchLoader,
-    DataError,
-    DeviceLoader,
-    DevicePictures,
-    PictureStream,
-    RawPicture,
-    StreamedPictures,
-    decode_picture,
-    make_stream,
-    open_pictures,
-)
-from training.streams import EpochOrder
+from hfstyle.images.load import load_image
+from training.data.crops import draw_regions
+from training.data.device_pictures import DevicePictures
+from training.data.loaders import BatchLoader, DeviceLoader
+from training.data.sources import DataError, FolderSource, RawPicture, decode_picture, open_pictures
+from training.data.streams import EpochOrder, PictureStream, StreamedPictures, make_stream
 
 
 def encode(image: Image.Image, fmt: str = "PNG", **options: Any) -> bytes:
@@ -156,44 +153,26 @@ def raw(image: Image.Image, fmt: str = "PNG", **options: Any) -> RawPicture:
     return RawPicture("a picture", encode(image, fmt, **options))
 
 
-def test_every_mode_becomes_rgb() -> None:
-    ramp = np.linspace(0, 255, 24 * 20).reshape(20, 24)
-    grey = Image.fromarray(ramp.astype(np.uint8))
-    sixteen = Image.fromarray((ramp * 257).astype(np.uint16))
-    floating = Image.fromarray((ramp / 255).astype(np.float32))
-    for name, image in {
-        "grey": raw(grey),
-        "bilevel": raw(grey.convert("1", dither=Image.Dither.NONE)),
-        "palette": raw(grey.convert("P")),
-        "grey and alpha": raw(grey.convert("LA")),
-        "16 bit PNG": raw(sixteen),
-        "16 bit TIFF": raw(sixteen, "TIFF"),
-        "float": raw(floating, "TIFF"),
-        "CMYK": raw(grey.convert("RGB").convert("CMYK"), "TIFF"),
-        "CMYK JPEG": raw(grey.convert("RGB").convert("CMYK"), "JPEG", quality=98),
-        "first frame of a GIF": raw(
-            grey.convert("P"), "GIF", save_all=True, append_images=[Image.new("P", grey.size)]
-        ),
-    }.items():
-        decoded = decode_picture(image)
-        assert decoded.shape == (20, 24, 3), name
-        assert decoded.dtype == np.uint8, name
-        tolerance = 128 if name == "bilevel" else 6
-        assert np.abs(decoded.astype(float) - ramp[:, :, None]).max() <= tolerance, name
-
-
-def test_transparency_lies_over_white() -> None:
-    clear = Image.new("RGBA", (20, 20), (255, 0, 0, 0))
-    assert (decode_picture(raw(clear)) == 255).all()
-    palette = Image.new("P", (20, 20), 3)
-    palette.putpalette([0, 0, 0] * 4)
-    assert (decode_picture(raw(palette, transparency=3)) == 255).all()
-
-
-def test_exif_orientation_is_applied() -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6  # the camera was held upright
-    assert decode_picture(raw(picture(1, 40, 20), "JPEG", exif=exif)).shape == (40, 20, 3)
+def test_pictures_are_read_as_the_package_reads_them(tmp_path: Path) -> None:
+    """Profiles, inks, 16 bits, modern formats: the network is trained on the colours that it is shown later."""
+    photo = picture(1, 40, 32)
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    swapped = profile.replace(b"rXYZ", b"....").replace(b"gXYZ", b"rXYZ").replace(b"....", b"gXYZ")
+    Image.fromarray(np.asarray(photo.convert("L")).astype(np.uint16) * 257).save(tmp_path / "a.png")
+    photo.save(tmp_path / "b.jpg", icc_profile=swapped)
+    photo.convert("CMYK").save(tmp_path / "c.jpg")
+    photo.convert("RGBA").save(tmp_path / "d.webp", lossless=True)
+    if features.check("avif"):
+        photo.save(tmp_path / "e.avif")
+    else:
+        photo.save(tmp_path / "e.png")
+    pytest.importorskip("pillow_heif").from_pillow(photo).save(tmp_path / "f.heic")
+    source = open_pictures(data_dir=tmp_path)
+    assert isinstance(source, FolderSource)
+    assert [file.stem for file in source.files] == ["a", "b", "c", "d", "e", "f"]
+    for index in range(len(source)):
+        expected = load_image(source[index].data).rgb.mul(255).round().permute(1, 2, 0).numpy()
+        assert np.array_equal(decode_picture(source[index]), expected), source[index].name
 
 
 @pytest.mark.parametrize("fmt", ["PNG", "JPEG"])
@@ -206,28 +185,20 @@ def test_the_short_side_is_limited_and_small_pictures_stay(fmt: str) -> None:
     ("data", "reason"),
     [
         (b"", "empty"),
-        (b"plain text, no picture", "identify"),
+        (b"plain text, no picture", "not a picture"),
         (encode(picture(1))[:-2000], "truncated"),
-        (encode(picture(1, 15, 200)), "15x200 px is under 16 px"),
+        (encode(picture(1, 15, 200)), "15 x 200 px, under 16 px"),
     ],
 )
 def test_unusable_pictures_are_named_with_the_reason(data: bytes, reason: str) -> None:
-    with pytest.raises(DataError, match=f"row 7: .*{reason}"):
+    with pytest.raises(DataError, match=f"row 7.*{reason}"):
         decode_picture(RawPicture("row 7", data))
-
-
-def test_a_decompression_bomb_is_refused_from_its_header() -> None:
-    header = b"BM" + bytes(8) + (54).to_bytes(4, "little") + (40).to_bytes(4, "little")
-    header += (60_000).to_bytes(4, "little") * 2 + (1).to_bytes(2, "little")
-    header += (24).to_bytes(2, "little") + bytes(24)
-    with pytest.raises(DataError, match="bomb"):
-        decode_picture(RawPicture("bomb", header))
 
 
 # --- crops
 
 
-@pytest.mark.parametrize("zoom", [(1.0, None), (0.5, 1.5), (1.0, 1.0)])
+@pytest.mark.parametrize("zoom", [(0.5, 1.5), (1.0, 1.0)])
 def test_regions_lie_inside_the_picture_and_keep_to_the_zoom(zoom: Any) -> None:
     rng = np.random.default_rng(0)
     sides = []
@@ -276,7 +247,7 @@ def test_a_picture_smaller_than_the_crop_is_enlarged(folder: Path) -> None:
 # --- order
 
 
-@pytest.mark.parametrize(("count", "world_size"), [(10, 1), (11, 2), (23, 4)])
+@pytest.mark.parametrize(("count", "world_size"), [(11, 2), (23, 4)])
 def test_processes_share_an_epoch_without_overlap(count: int, world_size: int) -> None:
     for epoch in range(3):
         parts = [EpochOrder(count, 5, rank, world_size).epoch(epoch) for rank in range(world_size)]
@@ -383,7 +354,7 @@ def test_nothing_but_corrupt_pictures_is_an_error(tmp_path: Path) -> None:
 # --- batches
 
 
-@pytest.mark.parametrize("threads", [0, 1, 3])
+@pytest.mark.parametrize("threads", [0, 3])
 def test_batches_resume_exactly_whatever_was_made_ahead(folder: Path, threads: int) -> None:
     def loader() -> BatchLoader:
         mix = [(stream_of(folder, seed=1), 3.0), (stream_of(folder, seed=2), 1.0)]
@@ -459,13 +430,7 @@ def test_the_size_can_change_between_batches_without_losing_any(folder: Path) ->
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [
-        ({"batch_size": 0}, "batch size 0"),
-        ({"size": 0}, "size 0"),
-        ({"crops": 0}, "crops 0"),
-        ({"zoom": (3.0, 2.0)}, r"zoom \(3.0, 2.0\)"),
-        ({"zoom": (0.0, None)}, "zoom"),
-    ],
+    [({"batch_size": 0}, "batch size 0"), ({"zoom": (3.0, 2.0)}, r"zoom \(3.0, 2.0\)")],
 )
 def test_impossible_batches_are_refused(folder: Path, options: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
@@ -474,7 +439,7 @@ def test_impossible_batches_are_refused(folder: Path, options: Any, message: str
         ).next_batch()
 
 
-@pytest.mark.parametrize("weights", [[-1.0, 2.0], [0.0, 0.0], [float("nan"), 1.0]])
+@pytest.mark.parametrize("weights", [[0.0, 0.0], [float("nan"), 1.0]])
 def test_impossible_weights_are_refused(folder: Path, weights: list[float]) -> None:
     with pytest.raises(DataError, match="mix weights"):
         BatchLoader([(stream_of(folder), weight) for weight in weights], 1, 16)
@@ -511,7 +476,7 @@ def test_device_crops_do_not_depend_on_chunking(
 ) -> None:
     store = DevicePictures(open_pictures(data_dir=folder))  # type: ignore[arg-type]
     whole = DeviceLoader(store, 6, 16, crops=2, seed=1).next_batch()
-    monkeypatch.setattr("training.device_pictures._SAMPLES_AT_ONCE", 16 * 16 * 4 * 5)
+    monkeypatch.setattr("training.data.device_pictures._SAMPLES_AT_ONCE", 16 * 16 * 4 * 5)
     assert torch.equal(DeviceLoader(store, 6, 16, crops=2, seed=1).next_batch(), whole)
 
 
@@ -603,7 +568,7 @@ def test_a_reservoir_of_one_shows_each_picture_of_a_pass_once(paintings: Path) -
 
 def test_streamed_picture_files_come_by_address(paintings: Path) -> None:
     pytest.importorskip("fsspec")
-    from training.sources import HubStream
+    from training.data.sources import HubStream
 
     picture(6).save(paintings / "6.png")
     place = f"file://{paintings}/"
@@ -620,3 +585,132 @@ def test_messages_say_what_is_wrong_with_a_hub_dataset(paintings: Path) -> None:
     for streaming in (False, True):
         with pytest.raises(DataError, match=r"no column 'img'.*image, title"):
             open_pictures("someone/paintings", image_column="img", streaming=streaming)
+
+
+_STREAM = """
+import json, sys
+from training.data.loaders import BatchLoader, make_stream, open_pictures
+source = open_pictures("someone/pictures", streaming=True)
+seen = [sorted(raw.name.split("/")[-1] for raw in source.iterate(0, e, r, 2)) for e in (0, 1) for r in (0, 1)]
+loader = BatchLoader(make_stream(source, seed=1), 8, 16, threads=2)
+reds = [int(red) for red in loader.next_batch()[:, 0, 0].float().mean((1, 2))]
+loader.close()
+print(json.dumps({"seen": seen, "reds": reds, "skipped": loader.skipped}))
+"""
+
+
+def test_parquet_is_read_group_by_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pq = pytest.importorskip("pyarrow.parquet")
+    from training.data import sources
+
+    write_parquet(tmp_path / "all.parquet", bytes_cells(range(12)))
+    pq.write_table(
+        pq.read_table(tmp_path / "all.parquet"), tmp_path / "a.parquet", row_group_size=5
+    )
+    monkeypatch.setattr(sources, "_KEPT_BYTES", 1)
+    source: Any = open_pictures(data_dir=tmp_path / "a.parquet")
+    assert not source._held  # nothing is read before it is asked for
+    for k in (11, 0, 7, 4, 5, 11):
+        assert decode_picture(source[k])[0, 0, 0] == k
+        assert source[k].name.startswith(f"a.parquet row {k}")
+        assert len(source._held) == 1
+    assert len(source) == 12
+    again = pickle.loads(pickle.dumps(source))
+    assert decode_picture(again[3])[0, 0, 0] == 3
+
+
+def test_decoded_pictures_take_a_quarter_of_a_small_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from training.data.decoded import memory_for_pictures
+
+    def memory(gib: int, processes: str) -> float:
+        pages = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": gib * 2**30 // 4096}
+        monkeypatch.setattr(os, "sysconf", pages.__getitem__)
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)
+        return memory_for_pictures() / 2**30
+
+    assert memory(256, "1") == 8
+    assert memory(16, "1") == 2
+    assert memory(256, "8") == 4
+
+
+def test_each_set_of_a_run_has_its_own_part_of_the_hub(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from training.data import open as loaders
+    from training.run.arguments import parse_args
+
+    asked: list[tuple[str | None, dict[str, Any]]] = []
+
+    def opened(name: str | None, place: str | None, **options: Any) -> Any:
+        asked.append((name, options))
+        return FolderSource("few", [tmp_path / "a.png"] * 4)
+
+    monkeypatch.setattr(loaders, "open_pictures", opened)
+    line = (
+        "--content_dataset_name a/b --content_split val --content_revision v2 --style_dataset_name c/d "
+        "--style_image_column painting --image_column photo --hub_token hf_x"
+    )
+    for loader in loaders.open_loaders(
+        parse_args(line.split()), torch.device("cpu"), 0, 1
+    ).values():
+        loader.close()
+    (content, photos), (style, paintings) = asked
+    assert (content, style) == ("a/b", "c/d")
+    assert (photos["split"], photos["revision"], photos["image_column"]) == ("val", "v2", "photo")
+    assert (paintings["split"], paintings["revision"]) == ("train", None)
+    assert paintings["image_column"] == "painting"
+    assert photos["token"] == paintings["token"] == "hf_x"
+
+
+def test_a_private_data_set_is_told_with_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    datasets = pytest.importorskip("datasets")
+
+    def absent(*_: Any, **__: Any) -> Any:
+        raise datasets.exceptions.DatasetNotFoundError("Dataset 'a/b' doesn't exist")
+
+    monkeypatch.setattr(datasets, "load_dataset", absent)
+    with pytest.raises(
+        DataError, match=r"without a token: log in with `hf auth login`.*--hub_token"
+    ):
+        open_pictures("a/b")
+    with pytest.raises(DataError, match=r"with this --hub_token"):
+        open_pictures("a/b", token="hf_x")
+
+
+@pytest.mark.slow
+def test_a_repository_of_picture_files_is_streamed(tmp_path: Path) -> None:
+    """By the real `datasets`, from a Hub on this machine; one file is cut off, one is text."""
+    pytest.importorskip("datasets")
+    files = {}
+    for k in range(8):
+        data = io.BytesIO()
+        picture(k * 20).save(data, "PNG")
+        files[f"train/{k}.png"] = data.getvalue()
+    files["train/3.png"] = files["train/3.png"][:50]
+    files["train/5.png"] = b"no picture"
+    with HubServer() as hub:
+        hub.add("someone/pictures", files, kind="dataset")
+        run = subprocess.run(
+            [sys.executable, "-c", _STREAM],
+            env=os.environ
+            | {
+                "HF_ENDPOINT": hub.url,
+                "HF_HOME": str(tmp_path),
+                "HF_HUB_OFFLINE": "0",
+                "NO_PROXY": "127.0.0.1",
+            },
+            cwd=Path(__file__).parents[1],
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+    assert run.returncode == 0, run.stderr
+    told = json.loads(run.stdout.splitlines()[-1])
+    for epoch in (told["seen"][:2], told["seen"][2:]):  # both processes together: each once
+        assert len(epoch[0] + epoch[1]) == 8
+        assert {name.split(".png")[0] for part in epoch for name in part} == set("01234567")
+    assert set(told["reds"]) <= {0, 20, 40, 80, 120, 140}
+    assert len(set(told["reds"])) > 2
+    assert told["skipped"] >= 1

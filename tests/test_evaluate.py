@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import json
 import math
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,17 +21,14 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
-from hfstyle import StyleGenerator, StyleTransferPipeline, _metrics
-from hfstyle._feature_networks import (
-    BLOCKS,
-    LAST_BLOCK,
-    LPIPS_LAYERS,
-    STEM,
-    VGG_LAYERS,
-)
-from hfstyle._network_files import _VGG_INDICES, _tensorflow_name
+from hfstyle import StyleGenerator, StyleTransferPipeline
 from hfstyle.cli import main
-from hfstyle.evaluate import evaluate, format_report, load_networks, read_pairs, write_html
+from hfstyle.evaluation import formulas
+from hfstyle.evaluation.evaluate import evaluate, read_pairs, write_photos
+from hfstyle.evaluation.judge import Diversity
+from hfstyle.evaluation.network_files import _tensorflow_name, load_networks
+from hfstyle.evaluation.networks import BLOCKS, LAST_BLOCK, LPIPS_LAYERS, STEM
+from hfstyle.evaluation.report import format_report, write_html
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 SIZE = 96
@@ -44,58 +43,51 @@ def _noise(*shape: int, seed: int = 0) -> Tensor:
 
 def test_ssim_of_equal_pictures_is_one() -> None:
     a = _noise(1, 3, 20, 30)
-    assert _metrics.ssim(a, a) == pytest.approx(1, abs=1e-5)
-    assert _metrics.ssim(a, _noise(1, 3, 20, 30, seed=1)) < 0.3
+    assert formulas.ssim(a, a) == pytest.approx(1, abs=1e-5)
+    assert formulas.ssim(a, _noise(1, 3, 20, 30, seed=1)) < 0.3
 
 
 def test_ssim_of_plain_pictures_compares_their_lightness() -> None:
     a, b = torch.full((1, 3, 16, 16), 0.5), torch.full((1, 3, 16, 16), 0.25)
-    assert _metrics.ssim(a, b) == pytest.approx(0.2501 / 0.3126, abs=1e-4)
+    assert formulas.ssim(a, b) == pytest.approx(0.2501 / 0.3126, abs=1e-4)
 
 
 def test_psnr() -> None:
     a = torch.full((1, 3, 4, 4), 0.5)
-    assert _metrics.psnr(a, a + 0.1) == pytest.approx(20, abs=1e-3)
-    assert _metrics.psnr(a, a) == math.inf
+    assert formulas.psnr(a, a + 0.1) == pytest.approx(20, abs=1e-3)
+    assert formulas.psnr(a, a) == math.inf
 
 
 def test_lpips_weighs_differences_of_directions() -> None:
     a = [torch.tensor([3.0, 4.0]).view(1, 2, 1, 1).expand(1, 2, 5, 5)]
     b = [torch.tensor([0.0, 7.0]).view(1, 2, 1, 1).expand(1, 2, 5, 5)]
     heads = [torch.tensor([10.0, 100.0])]
-    a, b = _metrics.unit_length(a), _metrics.unit_length(b)
-    assert _metrics.lpips(a, b, heads) == pytest.approx(10 * 0.36 + 100 * 0.04)
-    assert _metrics.lpips(a, a, heads) == 0
+    a, b = formulas.unit_length(a), formulas.unit_length(b)
+    assert formulas.lpips(a, b, heads) == pytest.approx(10 * 0.36 + 100 * 0.04)
+    assert formulas.lpips(a, a, heads) == 0
 
 
 def test_style_distance_is_relative_to_the_second() -> None:
     one = [(torch.tensor([[3.0, 4.0]]), torch.tensor([[2.0, 0.0]]))]
     none = [(torch.zeros(1, 2), torch.zeros(1, 2))]
-    assert _metrics.style_distance(none, one) == pytest.approx(math.sqrt(2))
-    assert _metrics.style_distance(one, one) == 0
+    assert formulas.style_distance(none, one) == pytest.approx(math.sqrt(2))
+    assert formulas.style_distance(one, one) == 0
 
 
 def test_palette_distance_ignores_where_colours_are() -> None:
     a = _noise(1, 3, 96, 96)
     order = torch.randperm(96 * 96, generator=torch.Generator().manual_seed(1))
     shuffled = a.flatten(2)[..., order].view_as(a)
-    of_a = _metrics.palette(a)
-    assert _metrics.palette_distance(of_a, _metrics.palette(shuffled)) == pytest.approx(0, abs=1e-6)
-    assert _metrics.palette_distance(of_a, _metrics.palette(a / 2)) > 0.05
+    of_a = formulas.palette(a)
+    assert formulas.palette_distance(of_a, formulas.palette(shuffled)) == pytest.approx(0, abs=1e-6)
+    assert formulas.palette_distance(of_a, formulas.palette(a / 2)) > 0.05
 
 
 def test_frechet_distance_of_equal_sets_is_zero() -> None:
     for count in (3, 50):  # fewer and more than channels
         a = _noise(count, 8)
-        assert _metrics.frechet_distance(a, a) == pytest.approx(0, abs=1e-9)
-        assert _metrics.frechet_distance(a, a + 2) == pytest.approx(32, abs=1e-5)
-
-
-def test_frechet_distance_of_scaled_sets() -> None:
-    """tr(S + 4 S - 2 (4 S S)^(1/2)) = tr S."""
-    a = _noise(40, 6)
-    a = a - a.mean(0)
-    assert _metrics.frechet_distance(a, 2 * a) == pytest.approx(float(a.var(0).sum()), rel=1e-5)
+        assert formulas.frechet_distance(a, a) == pytest.approx(0, abs=1e-9)
+        assert formulas.frechet_distance(a, a + 2) == pytest.approx(32, abs=1e-5)
 
 
 def test_frechet_distance_agrees_with_its_definition() -> None:
@@ -103,29 +95,56 @@ def test_frechet_distance_agrees_with_its_definition() -> None:
     eigenvalues = torch.linalg.eigvals(a.T.cov() @ b.T.cov())
     expected = ((a.mean(0) - b.mean(0)) ** 2).sum() + a.var(0).sum() + b.var(0).sum()
     expected -= 2 * eigenvalues.real.clamp(min=0).sqrt().sum()
-    assert _metrics.frechet_distance(a, b) == pytest.approx(float(expected), rel=1e-6)
-    assert _metrics.leading_frechet_distance(a, b) == pytest.approx(float(expected), rel=1e-6)
+    assert formulas.frechet_distance(a, b) == pytest.approx(float(expected), rel=1e-6)
+    assert formulas.leading_frechet_distance(a, b) == pytest.approx(float(expected), rel=1e-6)
 
 
 def test_frechet_distance_needs_two() -> None:
     with pytest.raises(ValueError, match="at least 2"):
-        _metrics.frechet_distance(_noise(1, 4), _noise(3, 4))
+        formulas.frechet_distance(_noise(1, 4), _noise(3, 4))
 
 
 def test_cfsd_is_the_divergence_of_similarities() -> None:
     a, b = 5 * _noise(1, 4, 3, 5), 5 * _noise(1, 4, 3, 5, seed=1)
-    assert _metrics.cfsd(a, a) == 0
+    assert formulas.cfsd(a, a) == 0
     logs = []
     for x in (a, b):
         places = x.flatten(2).transpose(1, 2) / 4
         logs.append((places @ places.transpose(1, 2)).log_softmax(-1).flatten(1))
     expected = F.kl_div(logs[0], logs[1].exp(), reduction="batchmean")
     for rows in (4, 1024):
-        assert _metrics.cfsd(a, b, rows) == pytest.approx(float(expected), rel=1e-5)
+        assert formulas.cfsd(a, b, rows) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_change_is_seen_after_moving_back() -> None:
+    photo = _noise(1, 3, 60, 80)
+    still, moved = photo[..., :-4, :-4], photo[..., 4:, 4:]
+    assert formulas.change(still, moved, 4) == 0
+    assert formulas.change(still, moved + 0.25, 4) == pytest.approx(0.25, abs=1e-6)
+    assert formulas.change(still, still, 4) > 0.2
+
+
+def test_diversity_is_the_mean_of_all_pairs() -> None:
+    heads = [_noise(6, seed=5), _noise(9, seed=6)]
+    outputs = [
+        formulas.unit_length([_noise(1, 6, 4, 5, seed=k), _noise(1, 9, 2, 3, seed=k + 50)])
+        for k in range(7)
+    ]
+    contents = [outputs[:4], outputs[4:], outputs[:1]]
+    found = Diversity(heads)
+    for content in contents:
+        for features in content:
+            found.add(features)
+        found.next_content()
+    pairs = [pair for content in contents for pair in itertools.combinations(content, 2)]
+    expected = np.mean([formulas.lpips(a, b, heads) for a, b in pairs])
+    assert len(pairs) == 9
+    assert found.result() == pytest.approx(float(expected), rel=1e-5)
+    assert Diversity(heads).result() is None
 
 
 def test_artfid() -> None:
-    assert _metrics.artfid(0.5, 19) == 30
+    assert formulas.artfid(0.5, 19) == 30
 
 
 # --- networks of random weights, two channels wide
@@ -207,9 +226,14 @@ def _vgg(layout: str, last: str = "4_4") -> dict[str, Tensor]:
     tensors: dict[str, Tensor] = {}
     if layout != "torchvision":
         _conv(tensors, "conv0", (3, 3, 1, 1))
-    for layer, index in zip(VGG_LAYERS, _VGG_INDICES, strict=True):
+    layers = [
+        (f"{stage}_{i}", stage)
+        for stage, depth in enumerate((2, 2, 4, 4), 1)
+        for i in range(1, depth + 1)
+    ]
+    for number, (layer, stage) in enumerate(layers):
         name = {
-            "torchvision": f"features.{index}",
+            "torchvision": f"features.{2 * number + stage - 1}",
             "normalised": f"conv{layer}",
             "compressed": f"conv{layer.replace('_', '')}",
         }[layout]
@@ -286,9 +310,12 @@ def test_the_inception_of_fid_has_1008_classes(tmp_path: Path, classes: int, of_
     assert network.pooled(_noise(2, 3, 80, 80)).shape == (2, 12)
 
 
-@pytest.mark.parametrize("layout", ["torchvision", "normalised", "compressed"])
-def test_vgg_may_end_early(tmp_path: Path, layout: str) -> None:
-    for last, deepest in (("4_4", "relu4_1"), ("3_4", "relu3_1")):
+def test_vgg_may_end_early(tmp_path: Path) -> None:
+    for layout, last, deepest in (
+        ("torchvision", "4_4", "relu4_1"),
+        ("normalised", "3_4", "relu3_1"),
+        ("compressed", "3_4", "relu3_1"),
+    ):
         network = load_networks([_saved(tmp_path, _vgg(layout, last))]).vgg
         assert network is not None
         assert network.deepest == deepest
@@ -321,11 +348,12 @@ def _without(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
     [
         ({"x": torch.ones(2)}, "no known feature network"),
         (_without(_squeezenet(), "features.7.squeeze.weight"), "'features.7.squeeze.weight' is"),
-        (_without(_inception(), "Mixed_6b.branch1x1.bn.bias"), "'Mixed_6b.branch1x1.bn.bias' is"),
-        (_without(_vgg("normalised"), "conv2_2.weight"), "'conv2_2.weight' is missing"),
-        (_vgg("torchvision") | {"features.10.weight": torch.ones(2, 9, 3, 3)}, "do not fit"),
+        (
+            _vgg("torchvision") | {"features.10.weight": torch.ones(2, 9, 3, 3)},
+            "features.10.weight is",
+        ),
     ],
-    ids=["unknown", "squeezenet", "inception", "vgg", "shape"],
+    ids=["unknown", "squeezenet", "shape"],
 )
 def test_unusable_networks_are_refused(
     tmp_path: Path, tensors: dict[str, Tensor], message: str
@@ -335,8 +363,9 @@ def test_unusable_networks_are_refused(
 
 
 def test_sources_that_are_not_there(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="not a Hub id"):
-        load_networks([tmp_path / "none.safetensors"])
+    for absent in (tmp_path / "none.safetensors", "no-networks/", "./no-networks", "no-networks"):
+        with pytest.raises(FileNotFoundError, match="not a Hub id"):
+            load_networks([absent])
     with pytest.raises(ValueError, match="holds no safetensors file"):
         load_networks([tmp_path])
     (tmp_path / "cut.safetensors").write_bytes(b"\x10\0\0\0")
@@ -376,7 +405,7 @@ def test_all_measures(pictures: Path, folder: Path) -> None:
     result = report["results"][0]
     assert set(result["metrics"]) == {
         *("lpips", "ssim", "psnr", "content_distance", "cfsd", "style_distance", "palette"),
-        *("frechet_mixed_8", "artfid_mixed_8"),
+        *("frechet_mixed_8", "artfid_mixed_8", "diversity"),
     }
     assert set(report["absent"]) == {"fid", "artfid", "frechet_relative"}
     assert "ends at mixed_8" in report["absent"]["fid"]
@@ -433,6 +462,24 @@ def test_outputs_equal_to_their_contents(pictures: Path, folder: Path) -> None:
     assert metrics["style_distance"] == metrics["palette"] == 1
 
 
+def test_contents_of_one_stem_have_outputs_of_their_own(pictures: Path) -> None:
+    """As `hfstyle stylize` names them: a.jpg gives a__t.png, a.png gives a.png__t.png."""
+    for file in pictures.glob("*/b*.png"):
+        file.unlink()
+    Image.open(pictures / "contents" / "a.png").convert("RGB").save(pictures / "contents" / "a.jpg")
+    for style in ("<s>", "t"):
+        old = pictures / "outputs" / f"a__{style}.png"
+        shutil.copy(old, old.with_name(f"a.png__{style}.png"))
+        Image.open(pictures / "contents" / "a.jpg").save(old)  # equal to its content
+    report = _run(pictures).report
+    assert report["missing"] == []
+    rows = report["results"][0]["pairs"]
+    assert {(row["content"], row["style"]) for row in rows} == {
+        (content, style) for content in ("a.jpg", "a.png") for style in ("<s>", "t")
+    }
+    assert [row["ssim"] > 0.999 for row in rows] == [row["content"] == "a.jpg" for row in rows]
+
+
 def test_missing_outputs_are_named(pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (pictures / "outputs" / "b__t.png").unlink()
     evaluation = _run(pictures)
@@ -478,7 +525,7 @@ def test_a_file_of_pairs(tmp_path: Path, wrap: Callable[[Any], Any]) -> None:
 
 
 def test_names_that_are_not_unique(pictures: Path) -> None:
-    _picture(pictures / "contents" / "a.jpg", 5)
+    _picture(pictures / "styles" / "t.png", 5)
     with pytest.raises(ValueError, match="have the same name"):
         _run(pictures)
 
@@ -497,7 +544,7 @@ def test_a_model_is_measured_at_each_strength(pictures: Path, model: str) -> Non
     seen: list[tuple[int, int]] = []
     report = _run(
         pictures,
-        outputs=None,
+        outputs=(),
         pipeline=pipe,
         strengths=[0, 1],
         progress_callback=lambda *step: seen.append(step),
@@ -509,6 +556,61 @@ def test_a_model_is_measured_at_each_strength(pictures: Path, model: str) -> Non
     assert unchanged["palette"] == 1
     assert painted["ssim"] < unchanged["ssim"]
     assert "strength 0  strength 1" in format_report(report)
+
+
+def test_identity_and_stability_of_a_model(pictures: Path, model: str) -> None:
+    """At strength 0 a photo in its own style is itself, and what moved has changed by its noise alone."""
+    pipe = StyleTransferPipeline.from_pretrained(model)
+    also = ("identity", "stability")
+    report = _run(pictures, outputs=(), pipeline=pipe, strengths=[0, 1], also=also).report
+    unchanged, painted = (result["metrics"] for result in report["results"])
+    assert unchanged["identity"] == pytest.approx(1, abs=1e-5)
+    assert unchanged["stability"] == pytest.approx(1000 * 0.01 * math.sqrt(2 / math.pi), rel=0.1)
+    assert painted["identity"] < 0.999
+    assert painted["stability"] != unchanged["stability"]
+    with pytest.raises(ValueError, match="also is speed"):
+        _run(pictures, also=["speed"])
+
+
+def test_two_methods_are_compared_with_the_model(
+    pictures: Path, folder: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One folder is painted by `hfstyle stylize` from the photos that `write_photos` writes: the model's own numbers."""
+    write_photos(pictures / "contents", pictures / "photos", size=SIZE)
+    names = {f"{name}{kind}.png" for name in "ab" for kind in ("", ".still", ".moved")}
+    assert {file.name for file in (pictures / "photos").iterdir()} == names
+    with pytest.raises(ValueError, match="never overwritten"):
+        write_photos(pictures / "contents", pictures / "contents", size=SIZE)
+    (pictures / "photos" / "b.png").unlink()
+    styles = [pictures / "styles" / "t.jpg", pictures / "styles" / "<s>.jpg"]
+    words = [
+        word for style in (*styles, pictures / "contents" / "a.png") for word in ("-s", str(style))
+    ]
+    paint = ["--model", model, "-q", "--size", "full", "-o", str(pictures / "mine")]
+    assert main(["stylize", str(pictures / "photos"), *words, *paint]) == 0
+    report = _run(
+        pictures,
+        outputs=[pictures / "mine", pictures / "outputs"],
+        pipeline=StyleTransferPipeline.from_pretrained(model),
+        strengths=[0.5, 1],
+        pairs=[("a", "t"), ("a", "<s>")],
+        also=("identity", "stability"),
+        networks=load_networks(
+            [folder / f"{n}.safetensors" for n in ("squeezenet", "heads", "inception")]
+        ),
+    ).report
+    half, whole, mine, other = report["results"]
+    assert [r["method"] for r in report["results"]] == [
+        *("strength 0.5", "strength 1", "mine", "outputs")
+    ]
+    assert half["metrics"]["stability"] != whole["metrics"]["stability"]
+    for key in ("lpips", "ssim", "style_distance", "diversity", "identity", "stability"):
+        assert mine["metrics"][key] == pytest.approx(whole["metrics"][key], rel=2e-3), key
+    assert mine["metrics"]["style_ratio"] == pytest.approx(1, rel=1e-3)
+    assert "identity" not in other["metrics"]
+    assert report["absent"]["identity"].startswith("outputs has no CONTENT__CONTENT.png")
+    assert main(["evaluate", "--prepare", str(pictures / "photos")]) == 2
+    assert "--prepare needs --contents" in capsys.readouterr().err
 
 
 def test_the_command_writes_json_and_html(
@@ -548,9 +650,7 @@ def test_the_page_escapes_names(pictures: Path) -> None:
     assert "1 more pictures are not shown" in page
 
 
-@pytest.mark.parametrize(
-    "extra", [["--outputs", "o", "--strength", "1"], ["--json", "nowhere/x.json"]]
-)
+@pytest.mark.parametrize("extra", [["--also", "speed"], ["--json", "nowhere/x.json"]])
 def test_wrong_usage(extra: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", "--contents", "c", "--styles", "s", *extra]) == 2
     assert "hfstyle: error:" in capsys.readouterr().err
@@ -593,5 +693,5 @@ def test_the_numbers_agree_with_the_benchs(tmp_path: Path) -> None:
     ):
         assert metrics[ours] == pytest.approx(expected[theirs], rel=1e-3), ours
     a, b = _noise(80, 300), _noise(48, 300, seed=1) ** 2
-    assert _metrics.leading_frechet_distance(a, b) == pytest.approx(score.frechet(a, b), rel=1e-3)
+    assert formulas.leading_frechet_distance(a, b) == pytest.approx(score.frechet(a, b), rel=1e-3)
     sys.modules.pop("bench_score", None)

@@ -11,22 +11,10 @@ from small_model import small_generator
 from torch import Tensor
 
 from hfstyle.models import fast
-from hfstyle.models.attention import TokenAttention
-from hfstyle.models.generator import reduced
-from hfstyle.models.layers import (
-    ColorTransfer,
-    InstanceStatistics,
-    ModulatedBlock,
-    activate,
-    conv3x3,
-    double,
-    folded,
-    halve,
-    luminance,
-    moments,
-    scale_and_shift,
-    standardise,
-)
+from hfstyle.models.color import ColorTransfer, luminance, opponent_sums, standardise
+from hfstyle.models.layers import ModulatedBlock, TokenAttention, activate, conv3x3
+from hfstyle.models.resample import double, halve, reduced
+from hfstyle.models.statistics import InstanceStatistics, moments, scale_and_shift
 from hfstyle.models.style_encoder import Condition
 
 CLOSE = {"atol": 1e-5, "rtol": 0.0}
@@ -52,7 +40,7 @@ def both(function: Callable[[], Tensor]) -> tuple[Tensor, Tensor]:
         return plain, function()
 
 
-@pytest.mark.parametrize("size", [(1, 1), (1, 6), (5, 4), (32, 24)])
+@pytest.mark.parametrize("size", [(1, 6), (32, 24)])
 def test_doubling_is_bilinear_interpolation(size: tuple[int, int]) -> None:
     x = maps(5, *size, batch=2)
     torch.testing.assert_close(*both(lambda: double(x)), **CLOSE)
@@ -64,8 +52,7 @@ def test_halving_is_the_average_of_four() -> None:
     torch.testing.assert_close(*both(lambda: halve(x)), **CLOSE)
 
 
-@pytest.mark.parametrize("size", [(2, 2), (2, 8), (6, 4), (64, 96)])
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(("size", "channels"), [((2, 2), 1), ((64, 96), 3)])
 def test_a_reduced_picture_is_the_mean_of_4_x_4(size: tuple[int, int], channels: int) -> None:
     for x in (maps(channels, *size, batch=2), maps(channels, *size).contiguous()):
         torch.testing.assert_close(*both(lambda x=x: reduced(x)), **CLOSE)
@@ -96,10 +83,9 @@ def test_a_block_with_its_style_folded_into_the_weights(normalise: bool, batch: 
     x, style = maps(6, 8, 12, batch), torch.randn(batch, 8)
     torch.testing.assert_close(*both(lambda: block(x, style, InstanceStatistics())), **CLOSE)
     with torch.inference_mode():
-        own = folded(block.modulate1, block.conv1, style)
+        own = block.modulate1.folded(block.conv1, style)
         assert (own is None) == (normalise or batch > 1)
-    assert folded(block.modulate1, block.conv1, style) is None  # with gradients
-    assert folded(torch.nn.Identity(), block.conv1, style) is None
+    assert block.modulate1.folded(block.conv1, style) is None  # with gradients
 
 
 def test_a_picture_alone_lies_in_memory_as_one_of_a_batch() -> None:
@@ -121,9 +107,7 @@ def test_a_convolution_to_colours_is_the_same_in_columns_side_by_side(width: int
     torch.testing.assert_close(*both(lambda: layer(maps(7, 8, width, batch=2))), **CLOSE)
 
 
-@pytest.mark.parametrize(
-    ("size", "channels"), [((8, 16), 3), ((2, 5), 4), ((1, 2), 4), ((9, 2), 4)]
-)
+@pytest.mark.parametrize(("size", "channels"), [((8, 16), 3), ((1, 2), 4)])
 def test_a_convolution_of_what_is_written_into_its_frame(
     size: tuple[int, int], channels: int
 ) -> None:
@@ -147,7 +131,8 @@ def test_colours_are_mapped_the_same_in_columns_side_by_side(width: int) -> None
     x = standardise(pictures(1, 3, 8, width))
     colors = ColorTransfer.measure(standardise(pictures(1, 3, 64, 64, seed=2)))
     for picture in (x, x.contiguous(memory_format=torch.channels_last)):
-        found = both(lambda picture=picture: ColorTransfer()(picture, colors, InstanceStatistics()))
+        measured = InstanceStatistics().of("colors", opponent_sums(picture))
+        found = both(lambda x=picture, m=measured: ColorTransfer()(x, m, colors))
         torch.testing.assert_close(*found, **CLOSE)
 
 
@@ -171,7 +156,7 @@ def test_attention_needs_no_weights_in_memory() -> None:
     torch.testing.assert_close(*both(lambda: layer(x, tokens, InstanceStatistics())), **CLOSE)
 
 
-@pytest.mark.parametrize("height", [24, 600, 1000, 1030])
+@pytest.mark.parametrize("height", [24, 1030])
 def test_bands_join_without_seams(height: int) -> None:
     weight = maps(2, 5, 5, batch=3)
 
@@ -192,8 +177,10 @@ def test_bands_join_without_seams(height: int) -> None:
     assert banded.is_contiguous(memory_format=torch.channels_last)
 
 
-@pytest.mark.parametrize("size", [(64, 64), (96, 160), (320, 64), (544, 96)])
-@pytest.mark.parametrize("strength", [0.0, 0.4, 1.0])
+@pytest.mark.parametrize(
+    ("size", "strength"),
+    [((96, 160), 0.4), ((544, 96), 1.0)],
+)
 def test_pictures_are_those_that_are_painted_with_gradients(
     size: tuple[int, int], strength: float
 ) -> None:
@@ -209,7 +196,7 @@ def test_pictures_are_those_that_are_painted_with_gradients(
         with torch.inference_mode():
             statistics = InstanceStatistics()
             painted = generator(content, condition, amount, statistics)
-        assert len(statistics.taken) == len(taken.taken)
+        assert statistics.taken.keys() == taken.taken.keys()
         return painted, plain
 
     torch.testing.assert_close(*paint(content), **CLOSE)
@@ -247,8 +234,7 @@ def test_scale_and_shift_round_only_the_result(given_out: bool) -> None:
     assert wide.count_nonzero() == (result.numel() if given_out else 0)
 
 
-@pytest.mark.parametrize("size", [(96, 160), (544, 96)])
-@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize(("size", "batch"), [((96, 160), 2), ((544, 96), 1)])
 def test_bfloat16_pictures_are_nearly_those_of_float32(size: tuple[int, int], batch: int) -> None:
     generator = small_generator()
     content = pictures(batch, 3, *size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import subprocess
 import sys
@@ -118,15 +119,14 @@ def test_colours_one_pixel_wide_are_kept_from_quality_90_on(suffix: str) -> None
     assert wrong[90] < 12 < wrong[89]
 
 
-@pytest.mark.parametrize("suffix", [".gif", ".heic", "", ".txt"])
+@pytest.mark.parametrize("suffix", [".gif", ""])
 def test_what_cannot_be_encoded_is_told(suffix: str) -> None:
     with pytest.raises(ImageError, match=r"\.png, \.jpg"):
         encode_image(Image.new("RGB", (4, 4)), suffix)
 
 
-@pytest.mark.parametrize("number", [0, 7, 255])
-def test_pictures_of_one_pixel(number: int) -> None:
-    for suffix in WRITTEN:
+def test_pictures_of_one_pixel() -> None:
+    for number, suffix in itertools.product((0, 255), WRITTEN):
         picture = load_image(encode_image(Image.new("RGB", (1, 1), (number,) * 3), suffix))
         assert np.asarray(to_pil(picture.rgb)).reshape(3).tolist() == pytest.approx(
             [number] * 3, abs=3

@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 from toy_training import SMALL_GENERATOR
 
-from hfstyle.models.generator import StyleGenerator, drawn_under, thickness
-from hfstyle.models.layers import (
-    ColorTransfer,
-    Grain,
-    InstanceStatistics,
-    luminance,
-    standardise,
-)
+from hfstyle.models.color import ColorTransfer, luminance, standardise
+from hfstyle.models.detail import ask, drawn_under
+from hfstyle.models.generator import StyleGenerator
+from hfstyle.models.levels import Instructions
+from hfstyle.models.sizes import SIZES
+from hfstyle.models.statistics import InstanceStatistics
 from hfstyle.models.style_encoder import Condition
 
 
 def small_generator(seed: int = 0, **changes: object) -> StyleGenerator:
     torch.manual_seed(seed)
-    generator = StyleGenerator(**{**SMALL_GENERATOR, **changes})  # type: ignore[arg-type]
-    for part in generator.modules():
-        if isinstance(part, Grain):  # which begins with none
-            torch.nn.init.normal_(part.amount.bias, std=0.5)
-    return generator.eval()
+    return StyleGenerator(**{**SMALL_GENERATOR, **changes}).eval()  # type: ignore[arg-type]
 
 
 def pictures(*shape: int, seed: int = 1) -> Tensor:
@@ -70,22 +60,11 @@ def test_each_picture_of_a_batch_has_its_own_strength(generator: StyleGenerator)
     assert distance[2] > distance[1]
 
 
-def test_a_picture_styled_by_itself_stays_itself_at_one_level() -> None:
-    """At half its resolution its statistics are others: with several levels, only training can say so."""
-    generator, picture = small_generator(levels=1), pictures(2, 3, 64, 96)
-    with torch.no_grad():
-        output = generator(picture, generator.encode(picture), torch.ones(2))
-        other = generator(picture, generator.encode(picture.flip(0)), torch.ones(2))
-    torch.testing.assert_close(output, picture, atol=1e-3, rtol=0)
-    assert (output - picture).abs().mean() < 0.1 * (other - picture).abs().mean()
-
-
-@pytest.mark.parametrize("amplitude", [1.0, 8.0])
-def test_whatever_is_painted_has_the_colours_of_the_style(amplitude: float) -> None:
+def test_whatever_is_painted_has_the_colours_of_the_style() -> None:
     """Even by a network that exaggerates its strokes: their contrast is taken from that of the whole."""
     generator = small_generator()
     with torch.no_grad():
-        generator.paint.weight.mul_(amplitude)
+        generator.head.paint.weight.mul_(8.0)
     content, style = pictures(2, 3, 96, 128), 0.35 + 0.3 * pictures(2, 3, 96, 96, seed=4)
     with torch.inference_mode():
         painted = generator(content, generator.encode(style), torch.ones(2))
@@ -93,7 +72,7 @@ def test_whatever_is_painted_has_the_colours_of_the_style(amplitude: float) -> N
     torch.testing.assert_close(found, wanted, atol=0.02, rtol=0)
 
 
-@pytest.mark.parametrize("size", [(64, 64), (96, 160), (128, 64), (32 * 3, 32 * 5)])
+@pytest.mark.parametrize("size", [(64, 64), (96, 160)])
 def test_output_has_the_size_of_the_content_and_stays_in_range(
     generator: StyleGenerator, condition: Condition, size: tuple[int, int]
 ) -> None:
@@ -126,92 +105,14 @@ def test_the_style_changes_the_picture_and_so_do_its_tokens(generator: StyleGene
         assert not torch.allclose(painted, generator(content, b, ones), atol=1e-4)
         mixed = generator(content, Condition(a.vector, 5 * b.tokens), ones)
         assert not torch.allclose(painted, mixed, atol=1e-5)
-        without = small_generator(use_tokens=False)
-        code = without.encode(pictures(1, 3, 64, 64, seed=5))
-        same = without(content, Condition(code.vector, 5 * code.tokens), ones)
-        assert torch.equal(without(content, code, ones), same)
 
 
-@pytest.mark.parametrize("size", [(60, 64), (64, 80), (32, 64)])
+@pytest.mark.parametrize("size", [(64, 80), (32, 64)])
 def test_a_size_that_is_no_multiple_is_refused_by_name(
     generator: StyleGenerator, condition: Condition, size: tuple[int, int]
 ) -> None:
     with pytest.raises(ValueError, match=rf"{size[0]} x {size[1]}.*multiples of 32.*at least 64"):
         generator(pictures(1, 3, *size), condition, torch.ones(1))
-
-
-def test_each_level_doubles_the_resolution(condition: Condition) -> None:
-    for levels in (1, 2, 3):
-        generator = small_generator(levels=levels)
-        assert generator.size_multiple == 8 * 2**levels
-        assert generator.minimum_size == 16 * 2**levels
-        seen: list[tuple[int, ...]] = []
-        handle = generator.encoder.trunk.register_forward_pre_hook(
-            lambda _, inputs, seen=seen: seen.append(tuple(inputs[0].shape[2:]))
-        )
-        code = generator.encode(pictures(1, 3, 64, 64))
-        coarser: list[torch.Tensor] = []
-        generator(pictures(1, 3, 128, 192), code, torch.ones(1), coarser=coarser)
-        handle.remove()
-        assert seen[1:] == [(128 >> i, 192 >> i) for i in reversed(range(levels))]
-        assert [tuple(x.shape[2:]) for x in coarser] == seen[1:-1]
-
-
-@pytest.mark.parametrize(("later_stages", "seen_mid"), [(2, 1), (3, 3)])
-def test_only_the_coarsest_level_of_two_stages_later_has_features_at_an_eighth(
-    condition: Condition, later_stages: int, seen_mid: int
-) -> None:
-    generator = small_generator(levels=3, later_stages=later_stages)
-    picture, whole = pictures(1, 3, 128, 192), InstanceStatistics()
-    seen: list[int] = []
-    handle = generator.encoder.trunk.down1.register_forward_hook(
-        lambda _, inputs, output: seen.append(output.shape[3])
-    )
-    painted = generator(picture, condition, torch.ones(1), whole)
-    handle.remove()
-    assert seen == [192 >> 5, 192 >> 4, 192 >> 3][:seen_mid]
-    again = generator(picture, condition, torch.ones(1), InstanceStatistics(whole.taken))
-    torch.testing.assert_close(again, painted)
-    assert torch.equal(generator(picture, condition, torch.zeros(1)), picture)
-
-
-def test_a_number_of_later_stages_that_there_is_not_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"later_stages is 4.*2 or 3"):
-        small_generator(later_stages=4)
-
-
-def test_a_steady_coarse_level_is_the_mean_of_two_places_on_the_grid(
-    condition: Condition,
-) -> None:
-    generator = small_generator(steady=True)
-    picture, strength = pictures(1, 3, 64, 96), torch.ones(1)
-    statistics = InstanceStatistics()
-    painted = generator.paint_coarse_level(picture, condition, strength, statistics, level=1)
-    once = InstanceStatistics()
-    here = generator.paint_level(picture, condition, strength, once, level=1)
-    torch.testing.assert_close(statistics.taken, once.taken)
-    moved = torch.roll(picture, (2, 2), (2, 3))
-    moved[:, :, :2] = moved[:, :, [4, 3]]  # mirrored
-    moved[..., :2] = moved[..., [4, 3]]
-    given = InstanceStatistics(once.taken)
-    there = generator.paint_level(moved, condition, strength, given, level=1)
-    torch.testing.assert_close(
-        painted[..., :-2, :-2], (here[..., :-2, :-2] + there[..., 2:, 2:]) / 2
-    )
-    assert torch.equal(painted[..., -2:, :], here[..., -2:, :])
-    assert torch.equal(painted[..., -2:], here[..., -2:])
-
-
-def test_a_steady_network_has_the_same_weights_and_paints_the_same_of_what_it_has_looked_at(
-    condition: Condition,
-) -> None:
-    generator = small_generator(steady=True)
-    content, strength = pictures(1, 3, 64, 96), torch.ones(1)
-    with torch.no_grad():
-        plain = generator(content, condition, strength)
-        kept = generator(content, condition, strength, features=generator.look_at(content))
-    assert torch.equal(kept, plain)
-    assert generator.state_dict().keys() == small_generator().state_dict().keys()
 
 
 def test_an_underdrawing_shows_where_the_photo_has_detail_and_nowhere_else() -> None:
@@ -236,131 +137,22 @@ def test_an_underdrawing_shows_where_the_photo_has_detail_and_nowhere_else() -> 
         assert left.sqrt() == pytest.approx(1 - part, abs=0.25)
 
 
-def test_a_network_with_an_underdrawing_gains_one_map(condition: Condition) -> None:
-    plain, drawing = small_generator(), small_generator(underdrawing=True)
-    added = {"underdrawing.weight", "underdrawing.bias"}
-    assert drawing.state_dict().keys() - plain.state_dict().keys() == added
-    drawing.load_state_dict(plain.state_dict(), strict=False)
-    content, strength = pictures(1, 3, 64, 96), torch.ones(1)
-    content = (content + 0.1 * torch.rand(1, 1, 64, 96)).clamp(0, 1)
-    with torch.no_grad():
-        drawing.underdrawing.bias.fill_(-30.0)  # type: ignore[union-attr]
-        without = plain(content, condition, strength)
-        torch.testing.assert_close(drawing(content, condition, strength), without)
-        drawing.underdrawing.bias.fill_(30.0)  # type: ignore[union-attr]
-        assert (drawing(content, condition, strength) - without).abs().mean() > 0.002
-
-
 @torch.no_grad()
 def test_below_full_strength_fine_detail_is_the_photos_whatever_the_network_says(
     condition: Condition,
 ) -> None:
-    drawing = small_generator(underdrawing=True)
+    drawing = small_generator()
     content = (pictures(1, 3, 64, 96) + 0.1 * torch.rand(1, 1, 64, 96)).clamp(0, 1)
 
     def apart(strength: float) -> float:
         painted = []
         for bias in (-30.0, 30.0):
-            drawing.underdrawing.bias.fill_(bias)  # type: ignore[union-attr]
+            drawing.underdrawing.bias.fill_(bias)
             painted.append(drawing(content, condition, torch.tensor([strength])))
         return float((painted[1] - painted[0]).abs().mean())
 
     assert apart(0.75) < 1e-6
     assert 0.2 * apart(1) < apart(0.9) < 0.8 * apart(1)
-
-
-def test_more_than_was_taught_is_asked_for_near_full_strength_alone() -> None:
-    generator = small_generator()
-    content = pictures(1, 3, 64, 96)
-    with torch.no_grad():
-        condition = generator.encode(pictures(1, 3, 64, 64, seed=2))
-        for strength, alike in ((0.5, True), (0.75, True), (0.9, False), (1.0, False)):
-            asked = torch.tensor([strength])
-            beyond = generator(content, condition, asked)
-            generator.goes_beyond = False
-            taught = generator(content, condition, asked)
-            generator.goes_beyond = True
-            assert torch.equal(beyond, taught) is alike, strength
-
-
-def test_paint_is_thin_at_low_strengths_only() -> None:
-    steps = torch.linspace(0, 1, 11)
-    thick = thickness(steps)
-    assert thick[0] == 0
-    assert thick[-1] == 1
-    assert (thick.diff() > 0).all()
-    assert thickness(0.5) == pytest.approx(0.75)
-
-
-def test_config_is_json_and_names_the_architecture() -> None:
-    generator = StyleGenerator(**SMALL_GENERATOR)  # type: ignore[arg-type]
-    config = json.loads(json.dumps(generator._hub_mixin_config))
-    assert StyleGenerator(**config).state_dict().keys() == generator.state_dict().keys()
-    assert config["token_grid"] == 2
-
-
-def test_saved_and_loaded_paints_the_same_bits(
-    tmp_path: Path, generator: StyleGenerator, condition: Condition
-) -> None:
-    generator.save_pretrained(tmp_path)
-    loaded = StyleGenerator.from_pretrained(tmp_path)
-    assert not loaded.training
-    content = pictures(1, 3, 64, 64)
-    with torch.no_grad():
-        expected = generator(content, condition, torch.ones(1))
-        assert torch.equal(loaded(content, condition, torch.ones(1)), expected)
-        assert torch.equal(loaded.encode(content).vector, generator.encode(content).vector)
-    assert loaded.encoder_fingerprint() == generator.encoder_fingerprint()
-
-
-def test_unknown_keys_of_a_config_are_ignored(tmp_path: Path, generator: StyleGenerator) -> None:
-    generator.save_pretrained(tmp_path)
-    config = json.loads((tmp_path / "config.json").read_text())
-    (tmp_path / "config.json").write_text(json.dumps(config | {"from_the_future": [1, {"a": 2}]}))
-    loaded = StyleGenerator.from_pretrained(tmp_path)
-    assert loaded.encoder_fingerprint() == generator.encoder_fingerprint()
-
-
-def _save_changed(folder: Path, generator: StyleGenerator, change: str) -> None:
-    generator.save_pretrained(folder)
-    state = load_file(folder / "model.safetensors")
-    if change == "missing":
-        del state["spread.weight"]
-    elif change == "unexpected":
-        state["spread.scale"] = torch.ones(3)
-    else:
-        state["spread.weight"] = torch.zeros(16, 8, 1, 1)
-    save_file(state, folder / "model.safetensors")
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ("missing", r"missing: spread\.weight"),
-        ("unexpected", r"unexpected: spread\.scale"),
-        (
-            "misshaped",
-            r"spread\.weight is \(16, 8, 1, 1\) in the file, \(16, 8, 3, 3\) in the model",
-        ),
-    ],
-)
-def test_a_file_that_does_not_fit_is_an_error_that_names_the_tensor(
-    tmp_path: Path, generator: StyleGenerator, change: str, message: str
-) -> None:
-    _save_changed(tmp_path, generator, change)
-    with pytest.raises(ValueError, match=message):
-        StyleGenerator.from_pretrained(tmp_path)
-
-
-def test_truncated_and_absent_files_are_named(tmp_path: Path, generator: StyleGenerator) -> None:
-    generator.save_pretrained(tmp_path)
-    path = tmp_path / "model.safetensors"
-    path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(ValueError, match=r"model\.safetensors is not a whole safetensors file"):
-        StyleGenerator.from_pretrained(tmp_path)
-    path.unlink()
-    with pytest.raises(FileNotFoundError, match=r"holds no model\.safetensors"):
-        StyleGenerator.from_pretrained(tmp_path)
 
 
 def test_statistics_measured_in_one_pass_and_replayed_paint_the_same(
@@ -372,7 +164,78 @@ def test_statistics_measured_in_one_pass_and_replayed_paint_the_same(
         first = generator(content, condition, ones, measured)
         again = generator(content, condition, ones, InstanceStatistics(measured.taken))
     assert torch.equal(first, again)
-    assert all(s.shape[:2] == (2, 1) and s.dtype == torch.float32 for s in measured.taken)
+    assert all(s.shape[:2] == (2, 1) and s.dtype == torch.float32 for s in measured.taken.values())
+    assert {name.split(".")[0] for name in measured.taken} == {"coarse", "fine"}
+
+
+def test_statistics_are_found_by_name_whatever_the_order(
+    generator: StyleGenerator, condition: Condition
+) -> None:
+    content, ones = pictures(1, 3, 96, 64), torch.ones(1)
+    measured = InstanceStatistics()
+    with torch.no_grad():
+        expected = generator(content, condition, ones, measured)
+        turned = dict(sorted(measured.taken.items(), reverse=True))
+        assert torch.equal(
+            generator(content, condition, ones, InstanceStatistics(turned)), expected
+        )
+        del turned["fine.low"]
+        with pytest.raises(KeyError, match=r"fine\.low"):
+            generator(content, condition, ones, InstanceStatistics(turned))
+
+
+@torch.no_grad()
+def test_a_strength_for_each_place_is_the_strength_there(
+    generator: StyleGenerator, condition: Condition
+) -> None:
+    content, ones = pictures(1, 3, 256, 256), torch.ones(1)
+    everywhere = generator(content, condition, ones)
+    one = generator(content, condition, ones, where=torch.ones(1, 1, 16, 16))
+    torch.testing.assert_close(one, everywhere, atol=1e-4, rtol=0)
+    half = torch.ones(1, 1, 256, 256)
+    half[..., :128] = 0
+    painted = generator(content, condition, ones, where=half)
+    assert torch.equal(painted[..., :128], content[..., :128])
+    apart = (everywhere - content).abs().mean((0, 1, 2))
+    kept = (painted - content).abs().mean((0, 1, 2))
+    assert kept[192:].mean() > 0.7 * apart[192:].mean()
+
+
+@torch.no_grad()
+def test_a_picture_is_what_is_painted_over_what_was_blocked_in(
+    generator: StyleGenerator, condition: Condition
+) -> None:
+    content, strength = pictures(1, 3, 96, 64), torch.tensor([0.9])
+    how = Instructions(condition, strength)
+    blocked = generator.paint_coarse(content, how)
+    assert blocked.picture.shape == (1, 3, 48, 32)
+    assert blocked.change.shape == content.shape
+    painted = generator.paint_fine(content, blocked.change, how)
+    assert torch.equal(painted, generator(content, condition, strength))
+    other = generator.paint_fine(content, 0.5 * blocked.change, how)
+    assert (other - painted).abs().mean() > 1e-3
+
+
+def test_one_curve_says_what_a_strength_asks_for() -> None:
+    steps = torch.linspace(0, 1, 11)
+    said, paint, detail = ask(steps)
+    assert (paint[0], paint[-1]) == (0, 1)
+    assert (paint.diff() > 0).all()
+    assert float(ask(0.5).paint) == pytest.approx(0.75)
+    assert (detail[:8] == 1).all()  # up to 0.7 all the photo's finest detail
+    assert detail[-1] == 0
+    assert (said.diff() > 0).all()
+    assert float(said[-1]) == pytest.approx(1.12)
+    assert torch.equal(said[:8], paint[:8])
+    assert torch.equal(ask(steps, taught=True).said, paint)
+
+
+def test_the_defaults_are_the_published_size() -> None:
+    default = StyleGenerator()
+    published = StyleGenerator(**SIZES["base"])
+    assert {n: p.shape for n, p in default.named_parameters()} == {
+        n: p.shape for n, p in published.named_parameters()
+    }
 
 
 def test_a_crop_under_the_whole_pictures_statistics_is_the_crop_of_the_whole(
@@ -392,65 +255,13 @@ def test_a_crop_under_the_whole_pictures_statistics_is_the_crop_of_the_whole(
     assert (alone - whole)[:, :, inner, inner].abs().max() > 1e-3
 
 
-def test_grain_breaks_up_what_is_flat_and_moves_with_its_place(
-    generator: StyleGenerator, condition: Condition
-) -> None:
-    content = pictures(1, 3, 960, 960).expand(3, -1, -1, -1).clone()
-    content[..., 64:-64, 64:-64] = 0.6
-    content[2] = content[2].roll((32, 64), (1, 2))
-    style = Condition(*(part.expand(3, *part.shape[1:]) for part in condition))
-    places = torch.tensor([[100, 200], [-1, -1], [100 - 32, 200 - 64]])
-    with torch.no_grad():
-        output = generator(content, style, torch.ones(3), grain=places)
-        bare = generator(content[1:2], condition, torch.ones(1))
-    middle = output[..., 400:-400, 400:-400]
-    deviation = middle.std(dim=(2, 3)).amax(1)
-    assert deviation[0] > 1e-3
-    assert deviation[1] < 1e-4
-    torch.testing.assert_close(output[1:2], bare, atol=1e-5, rtol=0)
-    moved = output[2].roll((-32, -64), (1, 2))[..., 400:-400, 400:-400]
-    assert (moved - middle[0]).abs().mean() < 0.3 * (middle[0] - middle[1]).abs().mean()
-
-
 def test_gradients_reach_every_parameter() -> None:
     net = small_generator()
     style = net.encode(pictures(2, 3, 64, 64, seed=6))
-    places = torch.tensor([[0, 0], [-1, -1]])
-    output = net(pictures(2, 3, 64, 64), style, torch.ones(2), grain=places)
+    output = net(pictures(2, 3, 64, 64), style, torch.ones(2))
     output.square().mean().backward()
     for name, parameter in net.named_parameters():
+        if name.startswith("faces."):  # learned apart
+            continue
         assert parameter.grad is not None, name
         assert torch.isfinite(parameter.grad).all(), name
-
-
-def test_the_default_model_keeps_its_promised_size() -> None:
-    parameters = sum(p.numel() for p in StyleGenerator().parameters())
-    assert parameters <= 8e6
-    assert 2 * parameters < 25e6  # bytes in fp16
-
-
-@pytest.mark.slow
-def test_exports_with_dynamic_height_and_width(
-    generator: StyleGenerator, condition: Condition
-) -> None:
-    class Painter(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.generator = generator
-
-        def forward(self, content: Tensor, vector: Tensor, tokens: Tensor, s: Tensor) -> Tensor:
-            output: Tensor = self.generator(content, Condition(vector, tokens), s)
-            return output
-
-    height, width = torch.export.Dim("h", min=2, max=128), torch.export.Dim("w", min=2, max=128)
-    program = torch.export.export(
-        Painter(),
-        (pictures(1, 3, 128, 96), condition.vector, condition.tokens, torch.ones(1)),
-        dynamic_shapes=({2: 32 * height, 3: 32 * width}, None, None, None),
-    )
-    with torch.no_grad():
-        for size in ((96, 64), (64, 160), (64, 64)):
-            content = pictures(1, 3, *size)
-            expected = generator(content, condition, torch.ones(1))
-            exported = program.module()(content, condition.vector, condition.tokens, torch.ones(1))
-            torch.testing.assert_close(exported, expected, atol=1e-5, rtol=0)

@@ -5,16 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from hfstyle.models.layers import (
-    ColorSpread,
-    ColorTransfer,
-    FeatureTransfer,
-    InstanceStatistics,
-    blur_pool,
-    halve,
-    moments,
-    standardise,
-)
+from hfstyle.models.color import ColorSpread, ColorTransfer, opponent_sums, standardise
+from hfstyle.models.statistics import FeatureTransfer, InstanceStatistics, moments
 
 
 def picture(seed: int, height: int = 64, width: int = 48) -> Tensor:
@@ -26,6 +18,15 @@ def picture(seed: int, height: int = 64, width: int = 48) -> Tensor:
     return torch.nn.functional.interpolate(mixed, (height, width), mode="bicubic").clamp(0, 1)
 
 
+def recolored(x: Tensor, colors: Tensor) -> Tensor:
+    return ColorTransfer()(x, InstanceStatistics().of("colors", opponent_sums(x)), colors)
+
+
+def moved_to(x: Tensor, goal: Tensor, strength: Tensor) -> tuple[Tensor, Tensor]:
+    amount = strength[:, None, None, None]
+    return FeatureTransfer()(x, InstanceStatistics().of("x", x), goal, amount)
+
+
 def covariance(x: Tensor) -> Tensor:
     rows = x[0].flatten(1)
     centred = rows - rows.mean(1, keepdim=True)
@@ -34,7 +35,7 @@ def covariance(x: Tensor) -> Tensor:
 
 def test_colours_of_a_picture_become_those_of_the_style() -> None:
     content, style = standardise(picture(0)), standardise(picture(1, 96, 80))
-    mapped = ColorTransfer()(content, ColorTransfer.measure(style), InstanceStatistics())
+    mapped = recolored(content, ColorTransfer.measure(style))
     assert mapped.shape == content.shape
     small = [torch.nn.functional.avg_pool2d(x, 2) for x in (mapped, style, content)]
     new, wanted, old = ((x.mean((2, 3)), covariance(x)) for x in small)
@@ -46,12 +47,12 @@ def test_colours_of_a_picture_become_those_of_the_style() -> None:
 def test_a_picture_keeps_its_own_colours_and_grey_has_no_noise_amplified() -> None:
     content = standardise(picture(2))
     own = ColorTransfer.measure(content)
-    same = ColorTransfer()(content, own, InstanceStatistics())
+    same = recolored(content, own)
     torch.testing.assert_close(same, content, atol=1e-4, rtol=0)
     noise = 1e-3 * torch.randn(1, 3, 64, 48, generator=torch.Generator().manual_seed(3))
     grey = standardise(picture(4).mean(1, keepdim=True).expand(-1, 3, -1, -1) + noise)
     colourful = ColorTransfer.measure(standardise(torch.rand(1, 3, 64, 64)))
-    mapped = ColorTransfer()(grey, colourful, InstanceStatistics())
+    mapped = recolored(grey, colourful)
     chroma = mapped[:, 0] - mapped[:, 2]
     assert chroma.std() < 12 * (grey[:, 0] - grey[:, 2]).std()
 
@@ -61,7 +62,7 @@ def test_a_grey_style_leaves_no_colour_in_the_picture_nor_in_what_is_painted_on_
         standardise(picture(5).mean(1, keepdim=True).expand(-1, 3, -1, -1))
     )
     content = standardise(picture(6))
-    mapped = ColorTransfer()(content, grey, InstanceStatistics())
+    mapped = recolored(content, grey)
     painted = ColorSpread()(content, grey)
     for found in (mapped, painted):
         lightness = found.mean(1, keepdim=True)
@@ -84,26 +85,12 @@ def test_features_take_the_statistics_of_the_style_at_full_strength_and_keep_the
     deviation = torch.rand(2, 5, generator=generator) + 0.5
     goal = torch.cat((mean, deviation), dim=1)
     strength = torch.tensor([1.0, 0.0])
-    moved, apart = FeatureTransfer()(x, goal, strength, InstanceStatistics())
+    moved, apart = moved_to(x, goal, strength)
     new_mean, new_variance = moments(moved)
     torch.testing.assert_close(new_mean[0].flatten(), mean[0], atol=1e-4, rtol=0)
     torch.testing.assert_close(new_variance[0].sqrt().flatten(), deviation[0], atol=1e-3, rtol=0)
     torch.testing.assert_close(moved[1], x[1], atol=1e-5, rtol=0)
     # The distance does not depend on strength; from a picture with the style's statistics it is none.
-    _, again = FeatureTransfer()(moved, goal, strength, InstanceStatistics())
+    _, again = moved_to(moved, goal, strength)
     assert again[0] < 1e-6
     assert apart[1] == again[1] > 0.1
-
-
-def test_blur_pooling_keeps_a_flat_map_and_lets_less_of_fine_waves_through_than_averages_do() -> (
-    None
-):
-    flat = torch.full((1, 2, 8, 12), 0.3)
-    torch.testing.assert_close(blur_pool(flat), flat[:, :, :4, :6])
-    places = torch.arange(64.0)
-    for down, right in ((1.0, 0.0), (0.0, 1.0)):
-        phase = down * places[:, None] + right * places
-        wave = torch.cos(2 * torch.pi * phase * 3 / 8)[None, None]  # 2.7 places long: an alias of 4
-        inside = (..., slice(1, -1), slice(1, -1))
-        ratio = blur_pool(wave)[inside].abs().max() / halve(wave)[inside].abs().max()
-        assert ratio < 0.2

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from training.monitor import GameDegenerated, GameMonitor
+from training.game.monitor import GameDegenerated, GameMonitor
 
 HEALTHY = {
     "d_accuracy_real": 0.8,
@@ -35,9 +35,6 @@ def test_a_healthy_game_is_left_alone() -> None:
     [
         ("d_accuracy_fake", 1.0, "tells every fake; lower --discriminator_learning_rate"),
         ("d_accuracy_fake", 0.0, "calls everything real; raise --discriminator_learning_rate"),
-        ("d_accuracy_real", 0.0, "calls everything fake"),
-        ("d_logit_size", 1e4, "logits run away; lower --discriminator_learning_rate"),
-        ("diversity", 0.01, "one content looks alike under different styles"),
         ("code_spread", 0.0, "all styles have nearly the same code"),
     ],
 )

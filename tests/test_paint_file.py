@@ -16,11 +16,12 @@ from malformed import mutated, valid_files
 from PIL import ExifTags, Image, TiffImagePlugin
 from small_model import small_generator
 
-from hfstyle import ImageError, StyleCode, StyleTransferPipeline, _file_bands, _pixels, load_image
-from hfstyle._pixel_file import PixelFile
-from hfstyle._row_writers import row_writer
+from hfstyle import ImageError, StyleCode, StyleTransferPipeline, load_image
 from hfstyle.cli import main
-from hfstyle.images import save_image
+from hfstyle.images import pixels as pixels_module
+from hfstyle.images import read_bands, save_image
+from hfstyle.images.pixel_file import PixelFile
+from hfstyle.images.write_bands import row_writer
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # of Pillow
 
@@ -40,7 +41,7 @@ def style(pipe: StyleTransferPipeline) -> StyleCode:
 @pytest.fixture(autouse=True)
 def small_bands(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Bands of a few rows, in an empty folder."""
-    monkeypatch.setattr(_pixels, "_STRIP_PIXELS", 1000)
+    monkeypatch.setattr(pixels_module, "_STRIP_PIXELS", 1000)
     monkeypatch.chdir(tmp_path)
 
 
@@ -80,19 +81,15 @@ def sources() -> list[Any]:
     return [
         pytest.param(png(colors), id="PNG"),
         pytest.param(png(clear), id="PNG with alpha"),
-        pytest.param(png(clear.convert("LA")), id="grey PNG with alpha"),
         pytest.param(png(table), id="PNG with a palette"),
         pytest.param(png(table, transparency=3), id="PNG with a clear colour"),
         pytest.param(png(grey), id="PNG of 16 bits"),
-        pytest.param(png(colors.convert("1")), id="PNG of 1 bit"),
         pytest.param(tiff(colors), id="TIFF in one strip"),
         pytest.param(tiff(clear, compression="tiff_lzw", strip_size=3000), id="TIFF, LZW"),
         pytest.param(tiff(colors, compression="jpeg", strip_size=3000), id="TIFF, JPEG"),
         pytest.param(tiff(grey, compression="tiff_adobe_deflate", strip_size=999), id="TIFF, 16"),
         pytest.param(tiff(colors.convert("CMYK"), strip_size=3000), id="TIFF, CMYK"),
-        pytest.param(tiff(table, compression="packbits", strip_size=900), id="TIFF with a palette"),
         pytest.param(tiled(tile=(32, 48)), id="TIFF in tiles of 16 bits"),
-        pytest.param(tiled(tile=(16, 16), compression="zlib"), id="TIFF in tiles, deflate"),
         pytest.param(tiled(rowsperstrip=5, byteorder=">"), id="TIFF, big-endian"),
         pytest.param(jpeg, id="JPEG"),
     ]
@@ -110,24 +107,23 @@ def files() -> set[str]:
 
 
 @pytest.mark.parametrize("write", sources())
-@pytest.mark.parametrize("keep_alpha", [False, True])
 def test_every_file_is_decoded_in_bands_as_in_one_piece(
-    pipe: StyleTransferPipeline, style: StyleCode, write: Callable[[], Path], keep_alpha: bool
+    pipe: StyleTransferPipeline, style: StyleCode, write: Callable[[], Path]
 ) -> None:
     source = write()
-    pipe.paint_file(source, "out.png", style, 0, keep_alpha=keep_alpha)
-    expect(Path("out.png"), pipe(source, style, 0, keep_alpha=keep_alpha).images[0])
+    for keep_alpha in (False, True):
+        pipe.paint_file(source, "out.png", style, 0, keep_alpha=keep_alpha)
+        expect(Path("out.png"), pipe(source, style, 0, keep_alpha=keep_alpha).images[0])
 
 
-@pytest.mark.parametrize("suffix", [".png", ".tif"])
 @pytest.mark.parametrize(
-    "options",
+    ("suffix", "options"),
     [
-        {"tile_size": TILE},
-        {"tile_size": None, "strength": 0.6},
-        {"tile_size": TILE, "color": 0.3},
-        {"tile_size": None, "color": 0.0},
-        {"processing_resolution": 64, "strength": 0.7},
+        (".png", {"tile_size": TILE}),
+        (".tif", {"tile_size": None, "strength": 0.6}),
+        (".tif", {"tile_size": TILE, "color": 0.3}),
+        (".png", {"tile_size": None, "color": 0.0}),
+        (".png", {"processing_resolution": 64, "strength": 0.7}),
     ],
 )
 def test_the_result_is_that_of_the_pipeline(
@@ -158,21 +154,20 @@ def test_styles_are_mixed(pipe: StyleTransferPipeline, style: StyleCode) -> None
         pipe.paint_file("photo.png", "out.png", [style, "style.png"])
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".jpg"])
-def test_the_photo_is_upright(
-    pipe: StyleTransferPipeline, style: StyleCode, suffix: str, orientation: int
-) -> None:
-    exif = Image.Exif()
-    exif[ExifTags.Base.Orientation] = orientation
-    source = f"photo{suffix}"
-    Image.fromarray(photo(60, 85)).save(source, exif=exif)
-    pipe.paint_file(source, "out.tif", style, 0)
-    expect(Path("out.tif"), pipe(source, style, 0).images[0])
+def test_the_photo_is_upright(pipe: StyleTransferPipeline, style: StyleCode, suffix: str) -> None:
+    for orientation in range(2, 9):
+        exif = Image.Exif()
+        exif[ExifTags.Base.Orientation] = orientation
+        source = f"photo{suffix}"
+        Image.fromarray(photo(60, 85)).save(source, exif=exif)
+        pipe.paint_file(source, "out.tif", style, 0)
+        expect(Path("out.tif"), pipe(source, style, 0).images[0])
 
 
-@pytest.mark.parametrize("suffix", [".png", ".tif"])
-@pytest.mark.parametrize("keep", [None, "keep_exif", "keep_gps"])
+@pytest.mark.parametrize(
+    ("suffix", "keep"), [(".png", None), (".png", "keep_exif"), (".tif", "keep_gps")]
+)
 def test_metadata_are_those_of_the_usual_writer(
     pipe: StyleTransferPipeline, style: StyleCode, suffix: str, keep: str | None
 ) -> None:
@@ -212,7 +207,7 @@ def test_no_more_than_a_band_or_a_tile_is_in_memory(
     options = {"compression": compression, "strip_size": 20_000} if compression else {}
     Image.fromarray(photo(height, width)).save(source, **options)
     decoded, read, written = [], [], []
-    decode, get = _file_bands.decode_file, PixelFile.__getitem__
+    decode, get = read_bands.decode_file, PixelFile.__getitem__
 
     def decode_file(*arguments: Any) -> Any:
         decoded.append(decode(*arguments))
@@ -234,9 +229,9 @@ def test_no_more_than_a_band_or_a_tile_is_in_memory(
         def finish(self) -> None:
             self.writer.finish()
 
-    monkeypatch.setattr(_file_bands, "decode_file", decode_file)
+    monkeypatch.setattr(read_bands, "decode_file", decode_file)
     monkeypatch.setattr(PixelFile, "__getitem__", getitem)
-    monkeypatch.setattr("hfstyle._paint_file.row_writer", Writer)
+    monkeypatch.setattr("hfstyle.painting.large_file.row_writer", Writer)
     pipe.paint_file(source, "out.png", style, 0 if compression else 1, tile_size=TILE)
     assert max(part.image.height for part in decoded) <= 31
     assert sum(written) == height
@@ -334,9 +329,23 @@ def test_what_cannot_be_done_is_told_before_anything_is_decoded(
     assert files() == {"photo.png", "flat.png"}
 
 
-@pytest.mark.parametrize("suffix", [".png", ".tif"])
-@pytest.mark.parametrize("channels", [3, 4])
-@pytest.mark.parametrize("heights", [[1] * 37, [37], [20, 1, 16]])
+def test_the_photo_and_the_style_are_never_overwritten(pipe: StyleTransferPipeline) -> None:
+    for name, seed in (("photo.png", 1), ("style.png", 2)):
+        Image.fromarray(photo(80, 90, seed=seed)).save(name)
+    os.symlink("photo.png", "link.png")
+    before = {name: Path(name).read_bytes() for name in ("photo.png", "style.png")}
+    for target in ("photo.png", "style.png", "link.png"):
+        with pytest.raises(ImageError, match=f"{target} is one of the inputs"):
+            pipe.paint_file("photo.png", target, Path("style.png"))
+    with pytest.raises(ImageError, match="one of the inputs"):
+        pipe.paint_file("photo.png", "style.png", ["style.png", "photo.png"], style_weights=[1, 1])
+    assert {name: Path(name).read_bytes() for name in before} == before
+
+
+@pytest.mark.parametrize(
+    ("suffix", "channels", "heights"),
+    [(".png", 3, [1] * 37), (".png", 4, [20, 1, 16]), (".tif", 3, [20, 1, 16])],
+)
 def test_rows_are_written_in_any_portions(suffix: str, channels: int, heights: list[int]) -> None:
     picture = photo(37, 5000, channels)  # several strips of a TIFF, several chunks of a PNG
     stream = io.BytesIO()
@@ -389,18 +398,18 @@ def test_the_command_line_paints_large_photos_from_file_to_file(
     command = ["stylize", "photo.png", "-s", "style.safetensors", "--model", "model"]
     command += ["--keep-alpha", "--keep-exif", "--color", "0.5"]
     assert main([*command, "-o", "memory.png"]) == 0
-    monkeypatch.setattr("hfstyle._paint_file.UNTILED_PIXELS", 80 * 90 - 1)
+    monkeypatch.setattr("hfstyle.painting.large_file.UNTILED_PIXELS", 80 * 90 - 1)
     assert main([*command, "-o", "rows.png"]) == 0
     assert main([*command, "-o", "rows.jpg"]) == 0
     assert main([*command, "-o", "folder/", "--format", "tif"]) == 0
     assert main([*command, "-o", "folder/", "--format", "tif", "--no-overwrite"]) == 0
-    assert calls == ["rows.png", "photo__style.tif"]
+    assert calls == ["rows.png", "photo.png__style.tif"]
     with Image.open("memory.png") as expected:
-        for target in ("rows.png", "folder/photo__style.tif"):
+        for target in ("rows.png", "folder/photo.png__style.tif"):
             expect(Path(target), expected)
             with Image.open(target) as image:
                 assert image.getexif()[ExifTags.Base.Artist] == "Ada"
     capsys.readouterr()
     assert main(["stylize", "broken.png", *command[1:], "-o", "more/"]) == 1
     assert "broken.png is not a picture" in capsys.readouterr().err
-    assert calls[2:] == ["photo__style.png"]
+    assert calls[2:] == ["photo.png__style.png"]

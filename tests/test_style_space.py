@@ -1,4 +1,4 @@
-"""training/style_space.py: the space of a model from paintings with labels."""
+"""training/publish/style_space.py: the space of a model from paintings with labels."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from PIL import Image
 from small_model import small_generator
 
 from hfstyle import StyleTransferPipeline
-from hfstyle.sampling import SPACE_FILE
-from training import style_space
+from hfstyle.styles.space import SPACE_FILE
+from training.publish import style_space
 
 
 def _jpeg(seed: int) -> bytes:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from hub_server import HubServer
+from huggingface_hub import snapshot_download
 from PIL import Image
 from safetensors.torch import load_file
 from toy_training import (
@@ -31,9 +32,9 @@ from toy_training import (
 
 from hfstyle.models.discriminator import StyleDiscriminator
 from hfstyle.models.generator import StyleGenerator
-from training import losses
-from training.arguments import parse_args
-from training.perceptual import load_perceptual
+from training.game import losses
+from training.game.perceptual import load_perceptual
+from training.run.arguments import parse_args
 
 pytest.importorskip("accelerate")
 
@@ -103,10 +104,10 @@ def test_the_log_has_every_term_by_name(finished: Path) -> None:
 
 def test_pictures_of_the_run_are_written(finished: Path) -> None:
     names = sorted(path.name for path in (finished / "validation").iterdir())
-    assert names == ["step-0000012.png", "step-0000024.png"]
+    assert names == [f"step-{step:07d}.png" for step in (0, 12, 24)]
     with Image.open(finished / "validation" / names[0]) as grid:
-        # contents and a row of styles x styles, three strengths and the contents
-        assert grid.size == ((4 + 3 + 1) * 64, (4 + 1) * 64)
+        # Of 12 pictures each, 2 are held out: contents and a row of styles x styles, three strengths and the contents.
+        assert grid.size == ((2 + 3 + 1) * 64, (2 + 1) * 64)
     with Image.open(finished / "curves.png") as curves:
         assert min(curves.size) > 400
 
@@ -115,47 +116,77 @@ def test_means_of_several_steps_are_taken_per_number(
     toy: Path, tmp_path: Path, finished: Path
 ) -> None:
     """R1 and diversity are measured now and then; a row must not divide them by all its steps."""
-    train_here(toy_arguments(toy, tmp_path, max_train_steps=24, logging_steps=12))
+    train_here(toy_arguments(toy, tmp_path, max_train_steps=18, logging_steps=9))
     rows, each = read_log(tmp_path), read_log(finished)
-    assert [row["step"] for row in rows] == [12, 24]
+    assert [row["step"] for row in rows] == [9, 18]
     assert rows[1]["r1"] == pytest.approx(each[16]["r1"], rel=1e-3)
-    assert rows[0]["diversity"] == pytest.approx(each[9]["diversity"], rel=1e-3)
-    mean = sum(row["loss_style"] for row in each[:12]) / 12
+    assert rows[1]["diversity"] == pytest.approx(each[9]["diversity"], rel=1e-3)
+    mean = sum(row["loss_style"] for row in each[:9]) / 9
     assert rows[0]["loss_style"] == pytest.approx(mean, rel=1e-3)
 
 
 def test_an_upload_has_half_precision_weights_and_a_card_that_tells_the_run(
-    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    hub: HubServer, toy: Path, tmp_path: Path
 ) -> None:
-    from huggingface_hub import hub_mixin
-
-    uploaded = tmp_path / "uploaded"
-    seen: list[object] = []
-
-    class FakeApi:
-        def __init__(self, token: str | None = None) -> None:
-            seen.append(token)
-
-        def create_repo(self, repo_id: str, **options: object) -> SimpleNamespace:
-            return SimpleNamespace(repo_id=repo_id)
-
-        def upload_folder(self, *, folder_path: Path, **options: object) -> str:
-            shutil.copytree(folder_path, uploaded)
-            return "url"
-
-    monkeypatch.setattr(hub_mixin, "HfApi", FakeApi)
+    hub.writer = "hf_secret"
     changes = {"push_to_hub": True, "hub_model_id": "someone/painter", "hub_token": "hf_secret"}
     train_here(toy_arguments(toy, tmp_path / "run", max_train_steps=2, **changes))
-    assert seen == ["hf_secret"]
+    uploaded = Path(snapshot_download("someone/painter"))
+    StyleDiscriminator.from_pretrained(uploaded / "discriminator")
+    assert not [*uploaded.glob("checkpoint-*"), *uploaded.glob("*.json*l")]
     weights = (load_file(p / "model.safetensors") for p in (uploaded, tmp_path / "run"))
     for ours, theirs in zip(*(sorted(state.items()) for state in weights), strict=True):
         assert ours[0] == theirs[0]
         assert torch.equal(ours[1], theirs[1])
     card = (uploaded / "README.md").read_text()
+    assert "license: unknown" in card  # of local pictures
+    assert str(tmp_path) not in card
+    assert str(toy) not in card
     assert 'from_pretrained("someone/painter")' in card
     assert "2 steps (8 pairs" in card
     for path in tmp_path.rglob("*"):
         assert not path.is_file() or b"hf_secret" not in path.read_bytes(), path
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (None, "the Hub at .* cannot be reached"),
+        ({"hub_model_id": "a b/c"}, "no id like user/model"),
+        ({}, "may not write there.*hf auth login"),
+    ],
+)
+def test_an_upload_that_cannot_be_is_told_before_the_first_step(
+    hub: HubServer, toy: Path, tmp_path: Path, answer: dict[str, str] | None, said: str
+) -> None:
+    """The Hub of the tests lets nobody write."""
+    if answer is None:
+        hub.close()
+    changes = {"push_to_hub": True, "hub_model_id": "someone/painter"} | (answer or {})
+    with pytest.raises(ValueError, match=f"--push_to_hub to .*{said}"):
+        train_here(toy_arguments(toy, tmp_path / "run", **changes))
+    assert not (tmp_path / "run" / "log.jsonl").exists()
+
+
+def test_the_card_has_the_licence_that_the_data_sets_state(hub: HubServer) -> None:
+    from training.run.upload import licence_of
+
+    def licence(**changes: str | None) -> str:
+        arguments = ["--content_data_dir", "a", "--style_data_dir", "b"]
+        args = parse_args(arguments)
+        for name, value in changes.items():
+            setattr(args, name, value)
+        return licence_of(args)
+
+    for name, stated in (("a", "cc-by-4.0"), ("b", "cc-by-4.0"), ("c", "mit"), ("d", None)):
+        hub.add(f"someone/{name}", {"README.md": b""}, kind="dataset", licence=stated)
+    one, two = {"content_dataset_name": "someone/a"}, {"style_dataset_name": "someone/b"}
+    assert licence(**one, **two) == "cc-by-4.0"
+    assert licence(**one, style_dataset_name="someone/c") == "unknown"
+    assert licence(**one, style_dataset_name="someone/d") == "unknown"
+    assert licence(**one) == "unknown"  # the styles are local
+    assert licence(**one, licence="cc-by-sa-4.0") == "cc-by-sa-4.0"
+    assert licence(**one, style_dataset_name="someone/absent") == "unknown"
 
 
 # Going on
@@ -263,13 +294,48 @@ def test_a_signal_ends_with_a_checkpoint_and_an_export(
     StyleGenerator.from_pretrained(tmp_path)
 
 
+@pytest.mark.slow
+def test_the_end_of_its_launcher_ends_a_run_with_a_checkpoint(toy: Path, tmp_path: Path) -> None:
+    """`accelerate launch` dies at a SIGTERM and tells nobody."""
+    with started(launch(toy_arguments(toy, tmp_path, max_train_steps=100_000))) as process:
+        deadline = time.monotonic() + 240
+        while not ((tmp_path / "log.jsonl").is_file() and len(read_log(tmp_path)) >= 2):
+            assert process.poll() is None, process.communicate()[0]
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.terminate()  # the launcher alone, as a supervisor does
+        output, _ = process.communicate(timeout=240)  # until the trainer has closed its end
+    steps = int(read_log(tmp_path)[-1]["step"])
+    assert (tmp_path / f"checkpoint-{steps}").is_dir(), output
+    assert json.loads((tmp_path / "training_state.json").read_text())["step"] == steps
+    assert f"stopped at step {steps}" in output
+
+
+@pytest.mark.slow
+def test_what_a_user_can_mend_is_one_line(toy: Path, tmp_path: Path) -> None:
+    arguments = toy_arguments(toy, tmp_path / "run", perceptual_model="someone/vgg")
+    with started([sys.executable, "training/train.py", *arguments], HF_HUB_OFFLINE="1") as process:
+        output, _ = process.communicate(timeout=240)
+    assert process.returncode == 1
+    assert "Traceback" not in output
+    (line,) = [line for line in output.splitlines() if "error" in line]
+    assert line.startswith("train.py: error: the perceptual network someone/vgg")
+    assert "--perceptual_model" in line
+
+
+def test_an_unknown_key_of_a_new_generator_is_refused(toy: Path, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(SMALL_GENERATOR | {"width": 8}))
+    with pytest.raises(ValueError, match=r"'width'.*did you mean widths"):
+        train_here(toy_arguments(toy, tmp_path / "run", generator_config=tmp_path / "config.json"))
+
+
 # Several processes, several batches
 
 
 @pytest.mark.slow
 def test_two_processes_end_with_identical_weights(toy: Path, tmp_path: Path) -> None:
-    """Also without tokens, where DDP must not wait for the attention's gradients; then the run goes on."""
-    (tmp_path / "config.json").write_text(json.dumps(SMALL_GENERATOR | {"use_tokens": False}))
+    """Then the run goes on."""
+    (tmp_path / "config.json").write_text(json.dumps(SMALL_GENERATOR))
     run = tmp_path / "run"
     changes = {
         "generator_config": tmp_path / "config.json",
@@ -323,17 +389,12 @@ def test_fp16_is_refused_with_the_reason(
     ("changes", "message"),
     [
         ({"resolution": 100}, "--resolution 100: must be a multiple of 32"),
-        ({"train_batch_size": 0}, "--train_batch_size 0: must be at least 1"),
         (
             {"style_layers": ("relu1_1", "relu2_1"), "style_layer_weights": (1.0,)},
             "--style_layer_weights: 1 numbers for 2 --style_layers",
         ),
-        ({"logging_steps": 0}, "--logging_steps 0: must be at least 1"),
-        ({"full_strength_share": 1.5}, "--full_strength_share 1.5: must be within [0, 1]"),
         ({"content_data_dir": None}, "give --content_dataset_name or --content_data_dir"),
         ({"init_from": "folder"}, "--init_from brings its own architecture"),
-        ({"streaming": True, "data_on_device": True}, "leave out --streaming"),
-        ({"push_to_hub": True}, "--push_to_hub needs --hub_model_id"),
     ],
 )
 def test_mistakes_in_the_command_line_are_named(
@@ -389,7 +450,9 @@ def test_a_passing_non_finite_step_leaves_the_weights_whole(
 
 
 def test_corrupt_pictures_are_skipped_and_counted(toy: Path, tmp_path: Path) -> None:
-    write_parquet(tmp_path / "damaged.parquet", toy_pictures("style", 6), corrupt=2)
+    write_parquet(
+        tmp_path / "damaged.parquet", toy_pictures("style", 4), corrupt=2
+    )  # too few to hold any out
     run = tmp_path / "run"
     changes = {"style_data_dir": tmp_path / "damaged.parquet", "paintings_as_content": 0}
     train_here(toy_arguments(toy, run, max_train_steps=4, **changes))
@@ -412,22 +475,21 @@ def test_content_and_style_from_folders_and_pictures_smaller_than_a_crop(
 @pytest.mark.parametrize(
     "changes",
     [
-        {"gan_loss": "minimax", "train_batch_size": 1, "full_strength_share": 0},
-        {"gan_loss": "nonsaturating", "train_batch_size": 2, "full_strength_share": 1},
+        {"gan_loss": "minimax", "train_batch_size": 1, "full_strength_share": 0,
+         "style_layers": ("relu1_1", "relu2_1"), "style_layer_weights": (1.0, 0.5)},
+        {"gan_loss": "nonsaturating", "train_batch_size": 2, "full_strength_share": 1,
+         "mixed_precision": "bf16", "texture_weight": 0, "local_weight": 0, "contrast_weight": 0},
         {"adversarial_weight": 0, "style_normalisation": "energy", "identity_weight": 0},
-        {"style_layers": ("relu1_1", "relu2_1"), "style_layer_weights": (1.0, 0.5)},
-        {"mixed_precision": "bf16", "texture_weight": 0, "local_weight": 0, "contrast_weight": 0},
-        {"data_on_device": True, "r1_gamma": 0, "mismatched_weight": 0, "generator_config": None, "no_tokens": True},
-        {"report_to": "tensorboard", "max_train_steps": 1},
+        {"data_on_device": True, "r1_gamma": 0, "mismatched_weight": 0, "report_to": "tensorboard"},
     ],
-    ids=lambda changes: "-".join(f"{v}" for v in changes.values()),
+    ids=["minimax, few layers", "nonsaturating, bf16", "no game", "on the device"],
 )  # fmt: skip
 def test_every_switch_trains(toy: Path, tmp_path: Path, changes: dict[str, object]) -> None:
     if changes.get("report_to"):
         pytest.importorskip("tensorboard")
-    train_here(toy_arguments(toy, tmp_path, **({"max_train_steps": 3} | changes)))
+    train_here(toy_arguments(toy, tmp_path, max_train_steps=3, **changes))
     rows = read_log(tmp_path)
-    assert len(rows) == changes.get("max_train_steps", 3)
+    assert len(rows) == 3
     assert ("loss_adversarial" in rows[-1]) == (rows[-1]["adversarial_weight"] > 0)
     if changes.get("report_to"):
         assert list((tmp_path / "logs").rglob("events.out*"))
@@ -453,27 +515,21 @@ def test_r1_is_computed_in_float32_under_bf16(
     assert seen == [torch.float32]
 
 
-@pytest.mark.slow
-def test_runs_without_datasets_diffusers_and_matplotlib(toy: Path, tmp_path: Path) -> None:
-    blocker = tmp_path / "site"
-    blocker.mkdir()
-    (blocker / "sitecustomize.py").write_text(
-        "import sys\n"
-        "for name in ('datasets', 'diffusers', 'matplotlib'):\n"
-        "    sys.modules[name] = None\n"
-    )
-    run = tmp_path / "run"
-    arguments = toy_arguments(toy, run, max_train_steps=2, lr_scheduler="constant_with_warmup")
-    finish(launch(arguments), PYTHONPATH=str(blocker))
-    assert [row["step"] for row in read_log(run)] == [1, 2]
-    assert not (run / "curves.png").exists()
-    StyleGenerator.from_pretrained(run)
+def test_runs_without_datasets_diffusers_and_matplotlib(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    absent = ("datasets", "diffusers", "matplotlib")
+    for name in {*absent, *(name for name in sys.modules if name.startswith(absent))}:
+        monkeypatch.setitem(sys.modules, name, None)
+    changes = {"max_train_steps": 2, "lr_scheduler": "constant_with_warmup"}
+    train_here(toy_arguments(toy, tmp_path, **changes))
+    assert [row["step"] for row in read_log(tmp_path)] == [1, 2]
+    assert not (tmp_path / "curves.png").exists()
+    StyleGenerator.from_pretrained(tmp_path)
 
 
 def test_the_schedule_without_diffusers_is_the_same() -> None:
-    import sys
-
-    from training.optimisation import make_scheduler
+    from training.run.optimisation import make_scheduler
 
     def rates(name: str) -> list[float]:
         optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], 1.0)
@@ -562,13 +618,17 @@ def test_a_run_driven_to_collapse_is_stopped_with_a_reason(
     toy: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The learning rate of the discriminator fifty times too high."""
-    from training.monitor import GameDegenerated
+    from training.game.monitor import GameDegenerated
 
     changes = {"discriminator_learning_rate": 50 * 4e-4, "learning_rate": 2e-3, "adversarial_start": 0,
                "monitor_patience": IMPATIENT}  # fmt: skip
     message = rf"stopped: .* for {IMPATIENT} steps: .*lower --discriminator_learning_rate"
     with pytest.raises(GameDegenerated, match=message):
         train_here(toy_arguments(toy, tmp_path, max_train_steps=60, **changes))
+    # What is there can be looked at, or continued with other arguments.
+    steps = int(read_log(tmp_path)[-1]["step"])
+    assert (tmp_path / f"checkpoint-{steps}").is_dir()
+    StyleGenerator.from_pretrained(tmp_path)
     warned = [record.message for record in caplog.records if record.levelname == "WARNING"]
     assert any("lower --discriminator_learning_rate" in message for message in warned)
 
@@ -576,7 +636,7 @@ def test_a_run_driven_to_collapse_is_stopped_with_a_reason(
 def test_a_generator_that_ignores_the_style_has_no_diversity(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from training.judging import diversity
+    from training.game.discriminator_move import diversity
 
     torch.manual_seed(0)
     generator = StyleGenerator(**SMALL_GENERATOR)  # type: ignore[arg-type]

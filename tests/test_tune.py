@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import logging
+import os
+import signal
+import threading
+import time
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
 from toy_training import SMALL_GENERATOR, toy_crops
 
+from hfstyle import StyleTransferPipeline
 from hfstyle.models.generator import StyleGenerator
 from hfstyle.models.style_encoder import Condition
 
 pytest.importorskip("accelerate")
 
-from training import tune
-from training.perceptual import load_perceptual, load_perceptuals
+from training import steady, tune
+from training.game.perceptual import load_perceptual, load_perceptuals
 
 
 def painter() -> StyleGenerator:
@@ -26,7 +33,6 @@ def painter() -> StyleGenerator:
 @torch.no_grad()
 def test_gains_of_0_change_nothing_and_others_are_folded_into_the_weights() -> None:
     generator = painter()
-    names = generator.state_dict().keys()
     content, style, full = torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64), torch.ones(1)
     condition = generator.encode(style)
     before = generator(content, condition, full)
@@ -36,9 +42,9 @@ def test_gains_of_0_change_nothing_and_others_are_folded_into_the_weights() -> N
         gain.normal_(std=0.2)
     tuned = generator(content, condition, full)
     assert (tuned - before).abs().max() > 1e-3
-    tune.fold_gains(generator)
+    bare = tune.folded(generator)
+    torch.testing.assert_close(bare(content, condition, full), tuned)
     torch.testing.assert_close(generator(content, condition, full), tuned)
-    assert generator.state_dict().keys() == names
     assert all(bias.requires_grad for bias in biases)
     assert not any(weight.requires_grad for weight in weights)
     assert not any(parameter.requires_grad for parameter in generator.encoder.parameters())
@@ -85,6 +91,44 @@ def test_the_style_comes_nearer_and_the_encoder_stays(
             for g in (before, after)
         )
     assert near < 0.97 * far
+
+
+@pytest.mark.parametrize("script", [tune, steady])
+def test_a_signal_ends_with_the_model_as_it_is(
+    script: ModuleType, toy: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pipe = StyleTransferPipeline(painter().half().float())
+    pipe.presets = {"a": pipe.encode_style(torch.rand(3, 64, 64))}
+    pipe.save_pretrained(tmp_path / "before")
+    handler = signal.getsignal(signal.SIGTERM)
+
+    def ask() -> None:
+        while not (tmp_path / "after" / "model.safetensors").is_file():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    arguments = [
+        "--model", str(tmp_path / "before"), "--content_data_dir", str(toy / "content.parquet"),
+        "--style_data_dir", str(toy / "style.parquet"), "--output_dir", str(tmp_path / "after"),
+        "--perceptual_model", str(toy / "vgg.safetensors"), "--max_train_steps", "100000",
+        "--train_batch_size", "1", "--mixed_precision", "no", "--checkpointing_steps", "2",
+    ]  # fmt: skip
+    with caplog.at_level(logging.INFO, "hfstyle"):
+        script.main(arguments + (["--resolution", "96"] if script is tune else []))
+    asking.join()
+    assert signal.getsignal(signal.SIGTERM) == handler
+    assert "stopped at step" in caplog.text
+    before, after = (
+        StyleGenerator.from_pretrained(tmp_path / name).float() for name in ("before", "after")
+    )
+    assert after.encoder_fingerprint() == before.encoder_fingerprint()
+    assert not torch.equal(after.spread.weight, before.spread.weight)
+    # A whole folder: the codes are still valid.
+    presets = StyleTransferPipeline.from_pretrained(tmp_path / "after").presets
+    assert torch.equal(presets["a"].vector, pipe.presets["a"].vector)
+    assert [p.name for p in (tmp_path / "after").iterdir() if p.is_dir()] == ["styles"]
 
 
 def test_further_networks_look_at_small_pictures_only(toy: Path) -> None:

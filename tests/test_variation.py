@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from training import variation
-from training.variation import vary_colors, vary_patterns
+from training.data import variation
+from training.data.variation import vary_colors, vary_patterns
 
 _VARY = [vary_colors, vary_patterns]
 

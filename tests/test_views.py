@@ -8,11 +8,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from training.arguments import parse_args
-from training.batches import BatchesAhead
-from training.losses import consistency_loss
-from training.objective import Painted, Perceptual, perceptual_terms
-from training.views import MOST_MOVED, coarse_view, loss_view, move, random_places, resized
+from training.game.batches import BatchesAhead
+from training.game.generator_move import Painted, Perceptual, perceptual_terms
+from training.game.losses import consistency_loss
+from training.game.views import MOST_MOVED, coarse_view, loss_view, move, random_places, resized
+from training.run.arguments import parse_args
 
 
 @pytest.mark.parametrize("multiple", [1, 4])
@@ -47,7 +47,7 @@ def test_places_on_the_grain_are_whole_cells_or_none() -> None:
     assert ((places < 0).all(1) | (places >= 0).all(1)).all()
 
 
-@pytest.mark.parametrize("side", [64, 96, 160, 192, 256])
+@pytest.mark.parametrize("side", [64, 256])
 def test_coarse_paintings_are_seen_as_finished_ones_are(side: int) -> None:
     torch.manual_seed(0)
     coarse = resized(torch.rand(2, 3, 8, 8), side // 2)

@@ -27,7 +27,6 @@ SMALL_GENERATOR = {
     "token_width": 8,
     "token_grid": 2,
     "heads": 2,
-    "grain": 2,
 }
 
 
@@ -126,7 +125,7 @@ def train_here(arguments: list[str]) -> None:
     import torch
     from accelerate.state import AcceleratorState, GradientState
 
-    from training.arguments import parse_args
+    from training.run.arguments import parse_args
     from training.train import main
 
     handlers = {n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)}
@@ -196,7 +195,8 @@ def read_log(output_dir: Path) -> list[dict[str, float]]:
 
 def toy_crops(toy: Path, kind: str, side: int, zoom: tuple[float, float]) -> Tensor:
     """(4, 3, side, side) in [0, 1], of other places than training sees."""
-    from training.data import make_stream, open_pictures
+    from training.data.sources import open_pictures
+    from training.data.streams import make_stream
 
     stream = make_stream(open_pictures(data_dir=toy / f"{kind}.parquet"), seed=9)
     crops = [stream.crops(i, side, zoom=zoom) for i in range(4)]

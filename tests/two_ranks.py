@@ -12,8 +12,9 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from training import train
-from training.arguments import parse_args
-from training.checkpoints import Counters
+from training.run import networks
+from training.run.arguments import parse_args
+from training.run.checkpoints import Counters
 
 seen: dict[str, Any] = {}
 
@@ -32,7 +33,7 @@ class WatchedAverage(torch.optim.swa_utils.AveragedModel):
         seen["generator"], seen["ema"] = model, self.module
 
 
-class WatchedDiscriminator(train.StyleDiscriminator):
+class WatchedDiscriminator(networks.StyleDiscriminator):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         seen["discriminator"] = self
@@ -40,7 +41,7 @@ class WatchedDiscriminator(train.StyleDiscriminator):
 
 train.Counters = WatchedCounters  # type: ignore[misc]
 train.AveragedModel = WatchedAverage  # type: ignore[misc]
-train.StyleDiscriminator = WatchedDiscriminator  # type: ignore[misc]
+networks.StyleDiscriminator = WatchedDiscriminator  # type: ignore[misc]
 train.main(parse_args())
 rank = os.environ["RANK"]
 torch.save(

@@ -34,14 +34,16 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from hfstyle.models.generator import StyleGenerator
-from hfstyle.models.layers import InstanceStatistics
-from training import losses
-from training.arguments import add_lesson
-from training.loaders import open_crops
-from training.optimisation import ema_update
-from training.perceptual import PerceptualNetwork, load_perceptual
-from training.variation import vary_colors, vary_patterns
-from training.views import channels_last, move, noisy, resized, to_float
+from hfstyle.models.statistics import InstanceStatistics
+from training.data.open import open_crops
+from training.data.variation import vary_colors, vary_patterns
+from training.game import losses
+from training.game.perceptual import PerceptualNetwork, load_perceptual
+from training.game.views import channels_last, move, noisy, resized, to_float
+from training.run.arguments import add_lesson
+from training.run.optimisation import ema_update, precision
+from training.run.report import save_styles, save_whole
+from training.run.stopping import StopRequest, run_told
 
 logger = logging.getLogger("hfstyle")
 
@@ -60,9 +62,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     pupil = StyleGenerator.from_pretrained(args.model).float().to(device)
     pupil = pupil.to(memory_format=torch.channels_last).train()
     pupil.encoder.requires_grad_(False)
-    pupil.on_photo = False  # windows have the grid of the whole
-    pupil.goes_beyond = False
-    teacher = copy.deepcopy(pupil).eval().requires_grad_(False)
+    teacher = copy.deepcopy(pupil).requires_grad_(
+        False
+    )  # training, too: windows have the grid of the whole
     learning = [p for p in pupil.parameters() if p.requires_grad]
     average = AveragedModel(pupil, multi_avg_fn=ema_update(args.ema_decay))
     optimizer = torch.optim.AdamW(learning, args.learning_rate, (0.9, 0.99), weight_decay=0.0)
@@ -77,7 +79,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     loaders = open_crops(args, _SIDE, _ZOOMS)
     began = time.monotonic()
     sums: dict[str, list[float]] = {"window": [], "moved": []}
-    autocast = torch.autocast(device.type, torch.bfloat16, enabled=args.mixed_precision == "bf16")
+    in_bf16 = precision(args.mixed_precision, device) == "bf16"
+    autocast = torch.autocast(device.type, torch.bfloat16, enabled=in_bf16)
+    stopping = StopRequest()
     for step in range(args.max_train_steps):
         kind = "moved" if step % 3 == 2 else "window"
         content = to_float(loaders["content"].next_batch()[:, 0], device)
@@ -102,8 +106,14 @@ def main(argv: Sequence[str] | None = None) -> None:
             logger.info(f"step {step + 1}  {means}  rate {share(step):.3f}  minutes {minutes:.1f}")
             for values in sums.values():
                 values.clear()
-        if (step + 1) % args.checkpointing_steps == 0 or step + 1 == args.max_train_steps:
-            copy.deepcopy(average.module).half().save_pretrained(args.output_dir)
+        last = stopping.asked or step + 1 == args.max_train_steps
+        if last or (step + 1) % args.checkpointing_steps == 0:
+            save_whole(average.module, Path(args.output_dir))
+        if stopping.asked:
+            logger.info(f"stopped at step {step + 1}; go on with --model {args.output_dir}")
+            break
+    stopping.restore()
+    save_styles(args.model, average.module, Path(args.output_dir))
     for loader in loaders.values():
         loader.close()
 
@@ -179,16 +189,22 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     add_lesson(parser)
     add = parser.add_argument
-    add("--train_batch_size", type=int, default=8)
-    add("--max_train_steps", type=int, default=1000)
-    add("--learning_rate", type=float, default=1.5e-4)
-    add("--border_weight", type=float, default=0.4)
+    add("--train_batch_size", type=int, default=8, help="pairs of a step")
+    add("--max_train_steps", type=int, default=1000, help="at which it ends")
+    add("--learning_rate", type=float, default=1.5e-4, help="at its highest")
+    add("--border_weight", type=float, default=0.4, help="of features along the borders")
     add("--noise", type=float, default=0.01, help="deviation of the noise on windows")
-    add("--move_multiple", type=int, choices=(1, 2, 4, 8), default=1)
-    add("--checkpointing_steps", type=int, default=100)
+    add(
+        "--move_multiple",
+        type=int,
+        choices=(1, 2, 4, 8),
+        default=1,
+        help="of the pixels that a photo is moved by",
+    )
+    add("--checkpointing_steps", type=int, default=100, help="write the model every so many steps")
     return parser.parse_args(argv)
 
 
 if __name__ == "__main__":
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO, datefmt="%H:%M:%S")
-    main()
+    run_told(main, None)

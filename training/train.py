@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import os
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -20,132 +21,85 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.logging import get_logger
-from accelerate.utils import ProjectConfiguration, set_seed
-from torch import Tensor, nn
+from accelerate.utils import ProjectConfiguration, parse_flag_from_env, set_seed
+from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from hfstyle.models.discriminator import StyleDiscriminator
-from hfstyle.models.generator import StyleGenerator
-from training.arguments import parse_args
-from training.batches import BatchesAhead, draw_batch
-from training.checkpoints import Counters, check_output_dir, resume, save_checkpoint
-from training.judging import discriminator_step, diversity
-from training.loaders import open_loaders
-from training.monitor import GameMonitor
-from training.muon import Muon
-from training.objective import Painted, Perceptual, adversarial_term, perceptual_terms
-from training.optimisation import (
+from training.data.open import open_loaders
+from training.data.sources import PictureSource
+from training.game.batches import BatchesAhead, draw_batch
+from training.game.discriminator_move import discriminator_step, diversity
+from training.game.generator_move import Painted, adversarial_term, perceptual_terms
+from training.game.generator_step import GeneratorStep
+from training.game.monitor import GameDegenerated, GameMonitor
+from training.game.rehearsal import rehearsal_loss
+from training.game.views import coarse_view, loss_view
+from training.run.adapter import folded
+from training.run.arguments import parse_args
+from training.run.checkpoints import Counters, check_output_dir, resume, save_checkpoint
+from training.run.dry_run import DRY_STEPS, told_cost, told_settings
+from training.run.launch import warn_of_launch
+from training.run.muon import Muon
+from training.run.networks import choose_what_learns, old_styles, open_networks, open_perceptual
+from training.run.optimisation import (
     ema_update,
-    freeze_unused,
     hidden_and_others,
     make_scheduler,
-    read_config,
+    precision,
 )
-from training.perceptual import in_all, load_perceptuals, weights_in_all
-from training.report import Log, export, push, save_curves, save_grid
-from training.stopping import StopRequest, any_process
-from training.views import coarse_view, loss_view, resized
+from training.run.own_art import bring_example_photos, finish_own_art
+from training.run.report import Log, export, save_curves, save_styles, time_left
+from training.run.stopping import StopRequest, any_process, run_told
+from training.run.upload import check_upload, licence_of, push
+from training.run.validation import held_pictures, save_grid
 
 logger = get_logger(__name__)
-
-
-class GeneratorStep(nn.Module):
-    """Everything the generator does in one step as one forward pass, which is what DDP wants to see."""
-
-    def __init__(self, generator: StyleGenerator, loss_resolution: int) -> None:
-        super().__init__()
-        self.generator = generator
-        self.loss_resolution = loss_resolution
-
-    def forward(
-        self, content: Tensor, style: Tensor, strength: Tensor, grain: Tensor, encoded: int
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Paint (B, 3, S, S); also the coarser level's (B, 3, S/2, S/2), and code vectors (B, D) of the styles and of `encoded` outputs.
-
-        Of a generator with one level, the coarser paintings are (0, 3, S, S).
-        """
-        condition = self.generator.encode(style)
-        coarser: list[Tensor] = []
-        output = self.generator(content, condition, strength, grain=grain, coarser=coarser)
-        coarse = coarser[-1] if coarser else output[:0]
-        if not encoded:
-            return output, coarse, condition.vector, condition.vector[:0]
-        painted = resized(output[:encoded], self.loss_resolution)
-        return output, coarse, condition.vector, self.generator.encode(painted).vector
-
-
-def open_perceptual(args: Any, device: torch.device) -> Perceptual:
-    """The perceptual networks of --perceptual_model, and what is seen of them. Raises ValueError of layers the first lacks."""
-    network = load_perceptuals(args.perceptual_model, cache_dir=args.cache_dir)
-    wanted = {*args.content_layers, *args.style_layers, *args.local_layers}
-    if unknown := sorted(wanted - set(network.layers)):
-        known = ", ".join(name for name in network.layers if "/" not in name)
-        raise ValueError(
-            f"{args.perceptual_model[0]} has no {', '.join(unknown)}; its layers are {known}: choose --content_layers, "
-            "--style_layers and --local_layers among them"
-        )
-    network.to(device, memory_format=torch.channels_last)
-    given = dict(zip(args.style_layers, args.style_layer_weights, strict=True))
-    weights = weights_in_all(given, network.layers)
-    local = in_all(args.local_layers, network.layers)
-    layers = frozenset((*args.content_layers, *weights, *local))
-    return Perceptual(network, layers, weights, local)
 
 
 def main(args: Any) -> None:
     output_dir = Path(args.output_dir)
     # Accelerate joins processes on CPUs only when told that it is on CPUs.
     on_cpus = "RANK" in os.environ and not torch.accelerator.is_available()
+    cpu = on_cpus or parse_flag_from_env("ACCELERATE_USE_CPU")
     accelerator = Accelerator(
         cpu=on_cpus,
-        mixed_precision=args.mixed_precision,
+        mixed_precision=precision(
+            args.mixed_precision, "cuda" if not cpu and torch.cuda.is_available() else "cpu"
+        ),
         gradient_accumulation_steps=args.gradient_accumulation_steps,
         log_with=args.report_to,
         project_config=ProjectConfiguration(
             project_dir=str(output_dir), logging_dir=str(output_dir / "logs")
         ),
     )
-    if "MASTER_ADDR" in os.environ and "RANK" not in os.environ and accelerator.num_processes == 1:
-        logger.warning(
-            "`accelerate launch --cpu` starts one process whatever --num_processes says; for N processes on CPUs use "
-            "`torchrun --nproc_per_node N training/train.py ...`"
-        )
+    warn_of_launch(accelerator.num_processes, accelerator.device)
     set_seed(args.seed, device_specific=True)
     torch.backends.cuda.matmul.allow_tf32 = True  # covariances of features
     device, rank = accelerator.device, accelerator.process_index
+    # A dry run writes nothing there.
+    scratch = tempfile.TemporaryDirectory(prefix="hfstyle-dry-run-") if args.dry_run else None
+    output_dir = Path(scratch.name) if scratch else output_dir
     check_output_dir(output_dir, args.resume_from_checkpoint)
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
         output_dir.mkdir(parents=True, exist_ok=True)
+    if args.recipe or args.dry_run:
+        logger.info(told_settings(args))
+    if not (args.content_dataset_name or args.content_data_dir):
+        args.content_data_dir = str(bring_example_photos(output_dir / "photos"))
 
-    # Networks: strictly loaded from an earlier run, or new. All ranks start alike because prepare() broadcasts.
-    generator = (
-        StyleGenerator.from_pretrained(args.init_from)
-        if args.init_from
-        else StyleGenerator(
-            **{
-                "use_tokens": not args.no_tokens,
-                "underdrawing": True,
-                "later_stages": 2,
-                **read_config(args.generator_config),
-            }
-        )
-    )
-    freeze_unused(generator)
-    generator.on_photo = False  # strokes are to suit any place on the grid
-    generator.goes_beyond = False
-    judge_from = args.init_discriminator_from
-    if judge_from is None and args.init_from and (Path(args.init_from) / "discriminator").is_dir():
-        judge_from = str(Path(args.init_from) / "discriminator")
-    discriminator = (
-        StyleDiscriminator.from_pretrained(judge_from)
-        if judge_from
-        else StyleDiscriminator(style_width=generator.encoder.vector_width)
-    )
-    generator.float().train()
-    discriminator.float().train()
+    if accelerator.is_main_process:
+        if args.push_to_hub:
+            check_upload(args)
+        args.card_licence = licence_of(args)
+
+    generator, discriminator = open_networks(args)
+    old = old_styles(args, generator)
+    if old:
+        old.to(device)
+    choose_what_learns(args, generator)
     perceptual = open_perceptual(args, device)
     for module in (generator, discriminator):
         module.to(memory_format=torch.channels_last)
@@ -154,22 +108,28 @@ def main(args: Any) -> None:
     )
 
     size, side = args.train_batch_size, args.resolution
-    loaders = open_loaders(args, device, rank, accelerator.num_processes)
+    held: dict[str, PictureSource | None] = {}
+    whole: dict[str, Any] = {}
+    loaders = open_loaders(args, device, rank, accelerator.num_processes, held, whole)
 
     # Optimisers. The discriminator learns faster than the generator (two time scales, Heusel et al. 2017).
     betas, decay = (args.adam_beta1, args.adam_beta2), args.adam_weight_decay
     adam: dict[str, Any] = {"betas": betas, "weight_decay": decay, "fused": True}
+    step_module = GeneratorStep(generator, args.loss_resolution).to(device)
+    if args.learn == "adapter":
+        step_module.grain.requires_grad_(False)
+    hidden, others = hidden_and_others(generator)
+    others += [p for p in step_module.grain.parameters() if p.requires_grad]
     optimizer = (
-        Muon(*hidden_and_others(generator), args.learning_rate, betas=betas, weight_decay=decay)
+        Muon(hidden, others, args.learning_rate, betas=betas, weight_decay=decay)
         if args.optimizer == "muon"
-        else torch.optim.AdamW(generator.parameters(), args.learning_rate, **adam)
+        else torch.optim.AdamW([*hidden, *others], args.learning_rate, **adam)
     )
     optimizer_d = torch.optim.AdamW(
         discriminator.parameters(), args.discriminator_learning_rate, **adam
     )
     scheduler = make_scheduler(args, optimizer, accelerator.num_processes)
     scheduler_d = make_scheduler(args, optimizer_d, accelerator.num_processes)
-    step_module = GeneratorStep(generator, args.loss_resolution)
     step_module, discriminator, optimizer, optimizer_d, scheduler, scheduler_d = (
         accelerator.prepare(
             step_module, discriminator, optimizer, optimizer_d, scheduler, scheduler_d
@@ -179,7 +139,7 @@ def main(args: Any) -> None:
     monitor = GameMonitor(patience=args.monitor_patience)
     counters = Counters(loaders, monitor)
     accelerator.register_for_checkpointing(ema, counters)
-    if checkpoint := resume(accelerator, output_dir, args.resume_from_checkpoint):
+    if checkpoint := resume(accelerator, output_dir, args.resume_from_checkpoint, ema):
         logger.info(f"resumed from {checkpoint}")
         # The command line's learning rates win over the checkpoint's, so that a run can be continued more gently.
         for schedule, rate in (
@@ -192,17 +152,40 @@ def main(args: Any) -> None:
         accelerator.init_trackers("hfstyle", config=public)
 
     stopping = StopRequest()
-    started, first_pair = time.monotonic(), counters.pairs
+    started, first_pair, first_step = time.monotonic(), counters.pairs, counters.step
     minutes_before = counters.minutes
     time_limit = math.inf if args.max_train_minutes is None else args.max_train_minutes
     bad_in_a_row = 0
-    validation: tuple[Tensor, Tensor] | None = None
+    broken: Exception | None = None  # why the run cannot go on
+    contents, styles = (
+        held_pictures(held[kind]) if accelerator.is_main_process else []
+        for kind in ("content", "style")
+    )
+    if accelerator.is_main_process and not (contents and styles):
+        few = " and ".join(kind for kind, x in (("content", contents), ("style", styles)) if not x)
+        logger.warning(
+            f"no validation pictures: none of the {few} pictures are held out, which takes 5 or more that are not streamed"
+        )
     log = Log(output_dir / "log.jsonl", counters.step) if accelerator.is_main_process else None
+    learning = sum(p.numel() for p in (*hidden, *others) if p.requires_grad)
     logger.info(
-        f"{sum(p.numel() for p in generator.parameters()) / 1e6:.2f} M parameters, {size} pairs of {side} px on each "
+        f"{learning / 1e6:.2f} M numbers of the generator learn, {size} pairs of {side} px on each "
         f"of {accelerator.num_processes} process(es), from step {counters.step}"
     )
 
+    def left() -> str:
+        return time_left(
+            counters.step - first_step,
+            args.max_train_steps - first_step,
+            time.monotonic() - started,
+            60 * time_limit,
+        )
+
+    shows = bool(args.validation_steps and contents and styles and not args.dry_run)
+    if log and shows and counters.step == 0:
+        file = output_dir / "validation" / f"step-{0:07d}.png"
+        save_grid(folded(ema.module), contents, styles, file, side)
+        logger.info(f"{file}: what it paints before the first step")
     # A CPU has nothing else to do meanwhile.
     ahead = BatchesAhead(args, loaders, counters.step, device) if device.type == "cuda" else None
     while counters.step < args.max_train_steps:
@@ -217,13 +200,11 @@ def main(args: Any) -> None:
         measured: dict[str, Tensor] = {}
 
         with accelerator.accumulate(step_module, discriminator):
-            outputs, coarse, codes, output_codes = step_module(
-                batch.all_content,
-                batch.all_style,
-                batch.strength,
-                batch.grain,
-                full if contrasting else 0,
-            )
+            rehearsal = old.draw(batch.content) if old else None
+            outputs, coarse, codes, output_codes, rehearsed = step_module(
+                batch.all_content, batch.all_style, batch.strength, batch.grain, full if contrasting else 0,
+                rehearsal and (rehearsal.photos, rehearsal.condition),
+            )  # fmt: skip
             codes = codes[:size]
             painted = Painted(*batch.split(outputs), coarse[:size], codes, output_codes)
             seen_content, seen_output = look(batch.content[:full]), look(painted.output[:full])
@@ -237,22 +218,19 @@ def main(args: Any) -> None:
                 )  # fmt: skip
                 d_loss = judged.pop("loss")
                 accelerator.backward(d_loss)
-                if accelerator.sync_gradients:
-                    measured["d_grad_norm"] = accelerator.clip_grad_norm_(
-                        discriminator.parameters(), args.max_grad_norm
-                    )
-                    if finite := math.isfinite(measured["d_grad_norm"]):
-                        optimizer_d.step()
-                    scheduler_d.step()
-                    optimizer_d.zero_grad()
                 measured |= {"d_loss": d_loss, **judged}
 
-            # 2. The generator's move, the discriminator frozen.
+            # 2. The generator's move, the discriminator frozen, as it was: so that batches that are accumulated all play
+            # against the same one.
             bare_discriminator.requires_grad_(False)
             with accelerator.autocast():
                 terms = perceptual_terms(
                     args, perceptual, look, coarse_view(counters.step), batch, painted
                 )
+                if rehearsal:
+                    terms["old_styles"] = args.old_styles_weight * rehearsal_loss(
+                        rehearsed, rehearsal.painted
+                    )
                 if playing and adversarial_weight > 0:
                     terms["adversarial"] = adversarial_term(
                         args, bare_discriminator, seen_content, seen_output, codes[:full],
@@ -262,6 +240,14 @@ def main(args: Any) -> None:
             accelerator.backward(loss)
             bare_discriminator.requires_grad_(True)
             if accelerator.sync_gradients:
+                if playing:
+                    measured["d_grad_norm"] = accelerator.clip_grad_norm_(
+                        discriminator.parameters(), args.max_grad_norm
+                    )
+                    if finite := math.isfinite(measured["d_grad_norm"]):
+                        optimizer_d.step()
+                    scheduler_d.step()
+                    optimizer_d.zero_grad()
                 measured["g_grad_norm"] = accelerator.clip_grad_norm_(
                     step_module.parameters(), args.max_grad_norm
                 )
@@ -284,15 +270,11 @@ def main(args: Any) -> None:
             norms = ", ".join(f"{k} {float(v):.3g}" for k, v in measured.items() if "norm" in k)
             logger.warning(f"step {counters.step}: skipped, {norms} ({counters.bad_steps} so far)")
         if bad_in_a_row >= args.max_bad_steps:
-            raise RuntimeError(
-                f"{bad_in_a_row} steps in a row had non-finite gradients; the last good checkpoint is in {output_dir}. "
+            broken = RuntimeError(
+                f"{bad_in_a_row} steps in a row had non-finite gradients; the weights before them are in {output_dir}. "
                 "Lower --learning_rate or use --mixed_precision no."
             )
 
-        out_of_time = any_process(
-            accelerator, stopping.asked or (time.monotonic() - started) / 60 >= time_limit
-        )
-        last = out_of_time or counters.step == args.max_train_steps
         measured |= {f"loss_{name}": value for name, value in terms.items()}
         if counters.step % 10 == 0:
             with accelerator.autocast():
@@ -300,10 +282,30 @@ def main(args: Any) -> None:
         # One transfer from the device for all numbers of a step.
         numbers = torch.stack([value.detach().float() for value in measured.values()]).tolist()
         step_row = dict(zip(measured, numbers, strict=True))
-        for warning in monitor.update(step_row):
-            logger.warning(f"step {counters.step}: {warning}")
+        try:
+            for warning in monitor.update(step_row):
+                logger.warning(f"step {counters.step}: {warning}")
+        except GameDegenerated as error:
+            broken = error
+        # A run that ends early, for whatever reason, leaves a checkpoint and an export, on all processes at the same step.
+        ends = any_process(
+            accelerator,
+            broken is not None or stopping.asked or (time.monotonic() - started) / 60 >= time_limit,
+        )
+        last = ends or counters.step == args.max_train_steps
+        if args.dry_run and counters.step - first_step == DRY_STEPS:
+            break
         if log:
             log.add(step_row)
+            if counters.step - first_step in (
+                1,
+                10,
+            ):  # at once that it works, and how long it will take
+                seconds = (time.monotonic() - started) / (counters.step - first_step)
+                logger.info(
+                    f"step {counters.step} of {args.max_train_steps}: {seconds:.2g} s a step, {left()}; numbers every "
+                    f"{args.logging_steps} steps"
+                )
         if log and (counters.step % args.logging_steps == 0 or last):
             row = log.write({
                 "step": counters.step, "pairs": counters.pairs, "minutes": counters.minutes,
@@ -312,45 +314,51 @@ def main(args: Any) -> None:
                 "bad_steps": counters.bad_steps,
                 "skipped_pictures": sum(loader.skipped for loader in loaders.values()),
             })  # fmt: skip
-            logger.info("  ".join(f"{k} {v:.4g}" for k, v in row.items()))
+            logger.info("  ".join([*(f"{k} {v:.4g}" for k, v in row.items()), left()]))
             if args.report_to:
                 accelerator.log(row, step=counters.step)
 
-        if (
-            accelerator.is_main_process
-            and args.validation_steps
-            and counters.step % args.validation_steps == 0
-        ):
-            if validation is None:
-                validation = batch.content[:4].clone(), batch.style[:4].clone()
-            save_grid(
-                ema.module, *validation, output_dir / "validation" / f"step-{counters.step:07d}.png"
-            )
+        if log and shows and (last or counters.step % args.validation_steps == 0):
+            file = output_dir / "validation" / f"step-{counters.step:07d}.png"
+            save_grid(folded(ema.module), contents, styles, file, side)
         if counters.step % args.checkpointing_steps == 0 or last:
             save_checkpoint(accelerator, counters, output_dir, args.checkpoints_total_limit)
             if accelerator.is_main_process:
-                export(ema.module, bare_discriminator, output_dir, counters, args)
-        if out_of_time:
+                export(folded(ema.module), bare_discriminator, output_dir, counters, args)
+        if ends:
             logger.info(
                 f"stopped at step {counters.step}; continue with --resume_from_checkpoint latest"
             )
             break
 
     accelerator.wait_for_everyone()
-    if accelerator.is_main_process:
+    if accelerator.is_main_process and args.dry_run:
+        logger.info(told_cost(args, time.monotonic() - started, device))
+    elif accelerator.is_main_process:
         save_curves(output_dir / "log.jsonl", output_dir / "curves.png")
-        if args.push_to_hub:
+        if args.recipe == "own-art" and not args.streaming:
+            finish_own_art(args, folded(ema.module), whole["style"], contents, output_dir)
+        elif args.init_from:
+            save_styles(args.init_from, folded(ema.module), output_dir, args.hub_token)
+        if args.push_to_hub and broken is None:
             push(output_dir, counters, args)
     if ahead:
         ahead.close()
     for loader in loaders.values():
         loader.close()
+    if scratch:
+        scratch.cleanup()
     stopping.restore()
     accelerator.end_training()
+    if broken is not None:
+        raise broken
 
 
 if __name__ == "__main__":
     import logging
 
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO, datefmt="%H:%M:%S")
-    main(parse_args())
+    logging.getLogger("accelerate").setLevel(
+        logging.WARNING
+    )  # a line for each file of a checkpoint
+    run_told(main, parse_args())

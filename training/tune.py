@@ -28,23 +28,24 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import torch
 from accelerate.utils import set_seed
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
+from hfstyle.limits import OPTIONS
+from hfstyle.models.faces import looked_at
 from hfstyle.models.generator import StyleGenerator
-from training import losses
-from training.arguments import STYLE_LAYERS, add_lesson
-from training.data import BatchLoader
-from training.loaders import open_crops
-from training.optimisation import ema_update
-from training.perceptual import (
+from hfstyle.models.levels import Instructions
+from hfstyle.models.style_encoder import Condition
+from training.data.loaders import BatchLoader
+from training.data.open import open_crops
+from training.data.variation import vary_colors, vary_patterns
+from training.game import losses
+from training.game.perceptual import (
     PerceptualNetwork,
     SeveralNetworks,
     in_all,
     load_perceptuals,
     weights_in_all,
 )
-from training.variation import vary_colors, vary_patterns
-from training.views import (
+from training.game.views import (
     channels_last,
     move,
     no_grad_features,
@@ -52,23 +53,18 @@ from training.views import (
     to_float,
     without_border,
 )
+from training.game.weights import WEIGHTS
+from training.run.adapter import add_gains, folded
+from training.run.arguments import STYLE_LAYERS, add_lesson
+from training.run.optimisation import ema_update, precision
+from training.run.report import save_styles, save_whole
+from training.run.stopping import StopRequest, run_told
 
 logger = logging.getLogger("hfstyle")
 
 _CONTENT_LAYERS = ("relu4_1", "relu5_1")
 _LOCAL_LAYERS = ("relu3_1", "relu4_1")
-# Beside the content's: as of train.py.
-_WEIGHTS = {
-    "style": 14.0,
-    "texture": 4.0,
-    "local": 4.0,
-    "color": 4.0,
-    "halo": 40.0,
-    "structure": 2.0,
-}
 _ZOOMS = {"content": (0.8, 1.0), "style": (0.75, 1.0)}
-# Of these, whole weights may be learned too: what a style does to channels, and the last layers.
-_LAST = ("refine", "paint", "tint", "underdrawing", "spread")
 _PICTURES = 128  # from which the mean of tokens is taken
 
 
@@ -78,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     set_seed(args.seed)
     device = torch.device(args.device)
     generator = StyleGenerator.from_pretrained(args.model).float().to(device)
-    generator.goes_beyond = False
+    generator.train()  # no more is asked for than was taught
     generator.to(memory_format=torch.channels_last)
     loaders = open_crops(args, args.resolution, _ZOOMS)
     if args.token_gain != 1:
@@ -97,10 +93,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     averages, update = [p.detach().clone() for p in learning], ema_update(args.ema_decay)
     network = load_perceptuals(args.perceptual_model)
     network.to(device, memory_format=torch.channels_last)
-    autocast = torch.autocast(device.type, torch.bfloat16, enabled=args.mixed_precision == "bf16")
+    in_bf16 = precision(args.mixed_precision, device) == "bf16"
+    autocast = torch.autocast(device.type, torch.bfloat16, enabled=in_bf16)
     began, step = time.monotonic(), 0
     sums: dict[str, float] = {}
-    while (done := _share(args, step, began)) < 1:
+    stopping = StopRequest()
+    while not stopping.asked and (done := _share(args, step, began)) < 1:
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = rate * min(1.0, (step + 1) / args.lr_warmup_steps) * (1 - done)
         content = to_float(loaders["content"].next_batch()[:, 0], device)
@@ -124,13 +122,33 @@ def main(argv: Sequence[str] | None = None) -> None:
             )
             logger.info(f"step {step}  {told}  minutes {(time.monotonic() - began) / 60:.1f}")
             sums.clear()
-    with torch.no_grad():
-        for average, parameter in zip(averages, learning, strict=True):
-            parameter.copy_(average)
-    fold_gains(generator)
-    generator.half().save_pretrained(args.output_dir)
+        if step % args.checkpointing_steps == 0:
+            save_averages(generator, averages, learning, Path(args.output_dir))
+    if stopping.asked:
+        logger.info(f"stopped at step {step}; go on with --model {args.output_dir}")
+    stopping.restore()
+    tuned = save_averages(generator, averages, learning, Path(args.output_dir))
+    save_styles(args.model, tuned, Path(args.output_dir))
     for loader in loaders.values():
         loader.close()
+
+
+@torch.no_grad()
+def save_averages(
+    generator: StyleGenerator,
+    averages: Sequence[Tensor],
+    learning: Sequence[nn.Parameter],
+    folder: Path,
+) -> StyleGenerator:
+    """Write the generator with the averages in place of what is learning, its gains folded into the weights; returns that."""
+    current = [parameter.detach().clone() for parameter in learning]
+    for average, parameter in zip(averages, learning, strict=True):
+        parameter.copy_(average)
+    tuned = folded(generator)
+    for value, parameter in zip(current, learning, strict=True):
+        parameter.copy_(value)
+    save_whole(tuned, folder)
+    return tuned
 
 
 def objective(
@@ -153,7 +171,7 @@ def objective(
     full = torch.ones(len(content), device=content.device)
     with torch.set_grad_enabled(args.with_encoder):
         condition = generator.encode(style)
-    output = generator(content, condition, full)
+    output = _painted(generator, content, condition, full, args.faces)
     side = content.shape[2]
     inner = [without_border(x, side) for x in (output, content, style)]
     shown = inner[0].shape[2] // (1 + step % 2)
@@ -176,63 +194,31 @@ def objective(
     }
     with torch.autocast(content.device.type, enabled=False):
         terms["color"] = losses.color_loss(inner[0].float(), inner[1], inner[2], full)
-    terms = {name: _WEIGHTS[name] * value for name, value in terms.items()}
+    terms = {name: WEIGHTS[name].default * value for name, value in terms.items()}
     alike = losses.content_loss(features, of_content, list(_CONTENT_LAYERS))
     terms["content"] = args.content_weight * alike
     if args.consistency_weight and step % 3 == 2:
-        moved, down, right = move(content, 4 if step % 2 else 1)
-        again = generator(channels_last(moved), condition, full)
+        moved, down, right = move(content)
+        again = _painted(generator, channels_last(moved), condition, full, args.faces)
         apart = losses.consistency_loss(output.detach(), again, down, right)
         terms["consistency"] = args.consistency_weight * apart
     return terms
 
 
-class Gain(nn.Module):
-    """A weight times 1 + g, of each output channel."""
-
-    def __init__(self, weight: Tensor) -> None:
-        super().__init__()
-        shape = (len(weight), *[1] * (weight.dim() - 1))
-        self.gain = nn.Parameter(torch.zeros(shape, device=weight.device))
-
-    def forward(self, weight: Tensor) -> Tensor:
-        return weight * (1 + self.gain)
-
-
-def add_gains(
-    generator: StyleGenerator, with_encoder: bool = False
-) -> tuple[list[nn.Parameter], list[nn.Parameter], list[nn.Parameter]]:
-    """Gains for all layers but the grain's and the first of the style's; all else is frozen but biases.
-
-    Args:
-        with_encoder: False leaves out the encoder's.
-
-    Returns:
-        gains, biases, and the weights that may be learned too, still frozen.
-    """
-    generator.requires_grad_(False)
-    gains, biases, weights = [], [], []
-    for name, layer in list(generator.named_modules()):
-        frozen = ("grain",) if with_encoder else ("grain", "encoder")
-        if name.startswith(frozen) or name == "style1":
-            continue
-        if not isinstance(layer, nn.Conv2d | nn.Linear):
-            continue
-        gain = Gain(layer.weight)
-        if name.endswith(".affine") or name in _LAST:
-            weights.append(layer.weight)
-        parametrize.register_parametrization(layer, "weight", gain)
-        gains.append(gain.gain)
-        if layer.bias is not None:
-            biases.append(layer.bias.requires_grad_(True))
-    return gains, biases, weights
-
-
-def fold_gains(generator: StyleGenerator) -> None:
-    """The opposite: gains become a part of the weights."""
-    for layer in list(generator.modules()):
-        if parametrize.is_parametrized(layer):
-            parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
+def _painted(
+    generator: StyleGenerator,
+    content: Tensor,
+    condition: Condition,
+    strength: Tensor,
+    faces: float,
+) -> Tensor:
+    """As users get it: the grid of both levels lies on the photo, and what the map of faces marks is spared."""
+    with torch.no_grad():
+        origin = generator.origin(content)
+        spared = faces * generator.faces(looked_at(content)) if faces else None
+    how = Instructions(condition, strength, spared=spared)
+    change = generator.paint_coarse(content, how, origin=origin).change
+    return generator.paint_fine(content, change, how, origin=origin)
 
 
 @torch.no_grad()
@@ -271,8 +257,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add_lesson(parser)
     add = parser.add_argument
     add("--resolution", type=int, default=384, help="side of crops, px")
-    add("--train_batch_size", type=int, default=4)
-    add("--max_train_minutes", type=float, default=16.0)
+    add("--train_batch_size", type=int, default=4, help="pairs of a step")
+    add("--max_train_minutes", type=float, default=16.0, help="after which it ends")
+    add("--checkpointing_steps", type=int, default=100, help="write the model every so many steps")
     add("--max_train_steps", type=int, help="instead of minutes")
     add("--learning_rate", type=float, default=3e-3, help="of gains and biases")
     add(
@@ -287,11 +274,17 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="tune the encoder's as well: style codes made before then mean nothing",
     )
     add("--token_gain", type=float, default=1.0, help="how far tokens are moved apart first")
-    add("--content_weight", type=float, default=1.0)
+    add("--content_weight", type=float, default=1.0, help="more keeps more of the photo")
+    add(
+        "--faces",
+        type=float,
+        default=OPTIONS["faces"].default,
+        help="how far faces are spared, from 0 to 1: as users ask for it",
+    )
     add("--consistency_weight", type=float, default=0.0, help="of a lesson in every third step")
     return parser.parse_args(argv)
 
 
 if __name__ == "__main__":
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO, datefmt="%H:%M:%S")
-    main()
+    run_told(main, None)

@@ -8,33 +8,30 @@ command, with any number of processes; what could not be painted is tried again 
 
 from __future__ import annotations
 
-import argparse
+import glob
 import json
 import os
-import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, Unpack
 
-import torch
-
-from hfstyle._arguments import dtype_of, working_size
-from hfstyle._batch import find_style, style_label
-from hfstyle._batch_results import FileResults, Results, TableResults
-from hfstyle._batch_settings import FAILURES, begin, check_settings, style_sketch, write_json
-from hfstyle._decode import size_of
-from hfstyle._encode import WRITE_FORMATS
-from hfstyle._options import Parser, add_model, add_style_size, number, weights, whole
-from hfstyle._options import size as size_option
-from hfstyle._paint_file import better_by_rows
-from hfstyle._sources import Source, open_source
-from hfstyle._terminal import Progress, UsageError, reason
-from hfstyle.images import load_image
+from hfstyle.batch.results import FileResults, Results, TableResults
+from hfstyle.batch.settings import FAILURES, begin, check_settings, model_digest, style_sketch
+from hfstyle.files import short_digest, write_json
+from hfstyle.images.encode import WRITE_FORMATS
+from hfstyle.images.load import load_image
+from hfstyle.images.sources import Source, is_below, open_source
+from hfstyle.limits import DEFAULT_STYLE_SIZE, Numbers, TileSize, all_numbers, check_callback
+from hfstyle.messages import UsageError, reason
+from hfstyle.painting.large_file import better_by_rows
 from hfstyle.pipeline import StyleTransferPipeline
-from hfstyle.style import StyleCode
+from hfstyle.regions import Region, as_regions
+from hfstyle.styles.code import StyleCode
 
-__all__ = ["BatchReport", "main", "stylize_dataset"]
+__all__ = ["BatchReport", "stylize_dataset"]
 
 _REPORT: Final = "report.json"
 
@@ -58,17 +55,26 @@ def stylize_dataset(
     output: str | os.PathLike[str],
     *,
     strength: float = 1.0,
+    regions: Sequence[Region] | None = None,
     size: int | str = "auto",
+    tile_size: TileSize = "auto",
+    style_size: int = DEFAULT_STYLE_SIZE,
     format: str = "png",
     quality: int = 95,
     keep_alpha: bool = False,
+    keep_exif: bool = False,
+    keep_gps: bool = False,
+    provenance: bool = True,
     split: str = "train",
     image_column: str = "image",
     dataset_revision: str | None = None,
     rows_per_file: int = 256,
+    engine: Literal["processes", "ray"] = "processes",
+    workers: int | None = None,
     progress_callback: Callable[[int, int], None] | None = None,
+    **numbers: Unpack[Numbers],
 ) -> BatchReport:
-    """Paint all pictures of a data set; run by each process of a launcher, or by one alone.
+    """Paint all pictures of a data set; run by each process of a launcher, by one alone, or by one that Ray serves.
 
     Args:
         pipe: on the device of this process.
@@ -77,15 +83,22 @@ def stylize_dataset(
         output: folder. Pictures keep their names, or are numbered; PNG and TIFF files of large pictures in files are
             painted row by row (`StyleTransferPipeline.paint_file`); with `format` "parquet" it holds files of
             `rows_per_file` rows: `image` {bytes, path} (PNG), `index`, `style`, and the other columns of the data set.
-        strength: in [0, 1].
+        strength, regions, tile_size, numbers (color, faces): as in a call of the pipeline; the same for all pictures.
         size: short side in pixels, from 64, at which the network runs; "full" is the picture's; "auto" at most 1080.
+        style_size: at which `styles` were encoded, to be written down, and those of `regions` are.
         format: "png", "jpg", "webp", "tif", "avif" or "parquet".
         quality: 1 to 100, of JPEG, WebP and AVIF.
         keep_alpha: keep transparency instead of laying it over white.
+        keep_exif: keep date, camera and author.
+        keep_gps: keep these and the place.
+        provenance: say in the files how they were made, as of the pipeline's call.
         split: of a data set of the Hub.
         image_column: of Parquet files and data sets of the Hub.
         dataset_revision: branch, tag or commit of a data set of the Hub.
         rows_per_file: rows that a Parquet file holds; what is painted is lost with a killed process until it is full.
+        engine: "processes" are those of the launcher; "ray" spreads the work over Ray's, on this machine or on the
+            cluster that RAY_ADDRESS names. All of them must see the data set and the output by the same names.
+        workers: number of Ray's processes; None is one for each processor core, or each GPU if the pipeline is on one.
         progress_callback: called as `progress_callback(done, total)` with the pictures of this process.
 
     Returns:
@@ -93,32 +106,50 @@ def stylize_dataset(
 
     Raises:
         ValueError: no such data set, an empty list of styles, or an output that was begun with other settings.
+        ModuleNotFoundError: accelerate, or Ray, is not installed.
     """
-    from accelerate import PartialState
-
     if not styles:
         raise ValueError("styles is empty; give at least one")
-    state = PartialState()
+    check_callback(progress_callback)
+    if engine not in ("processes", "ray"):
+        raise ValueError(f"engine is {engine!r}; give 'processes' or 'ray'")
+    if engine == "processes":
+        from accelerate import PartialState
+
+        state = PartialState()
+    else:
+        state = _Alone()
+    folder = Path(output).absolute()
+    paint = _Painting(
+        pipe, as_regions(regions), strength, all_numbers(numbers), size, tile_size, style_size,
+        keep_alpha, keep_exif, keep_gps, provenance,
+    )  # fmt: skip
+    opened: dict[str, Any] = {
+        "dataset": dataset,
+        "split": split,
+        "image_column": image_column,
+        "revision": dataset_revision,
+        "leave_out": folder,
+    }
     with state.main_process_first():  # downloads once
-        source = open_source(
-            dataset, split=split, image_column=image_column, revision=dataset_revision
-        )
-    folder = Path(output)
-    results: Results
+        source = open_source(**opened)
+    place: Callable[[Source], Results]
     if format == "parquet":
-        results = TableResults(folder, source, styles, rows_per_file)
+        place = partial(TableResults, folder, styles=styles, rows_per_file=rows_per_file)
     elif f".{format}" in WRITE_FORMATS:
-        results = FileResults(folder, source, f".{format}", quality)
+        place = partial(FileResults, folder, suffix=f".{format}", quality=quality)
     else:
         raise ValueError(f"format is {format!r}; give 'parquet' or a format of pictures, like png")
+    results = place(source)
     settings = {
         "dataset": dataset,
         "pictures": len(source),
         "styles": [style_sketch(code) for code in styles],
-        "strength": strength,
-        "size": size,
+        "names": short_digest("\n".join(source.name(index) for index in range(len(source)))),
+        "model": model_digest(pipe.generator),
         "format": format,
-        "keep_alpha": keep_alpha,
+        "quality": quality,
+        **paint.settings(),
     }
     check_settings(folder, settings)
     state.wait_for_everyone()  # all have looked before one writes
@@ -131,20 +162,28 @@ def stylize_dataset(
 
     failed: list[dict[str, Any]] = []
     painted = 0
+    if engine == "ray":
+        from hfstyle.batch import ray_engine
+
+        opened["dataset"] = _absolute(dataset)  # its processes may be in another folder
+        for finished in ray_engine.paint_with_ray(
+            ray_engine.Worker,
+            (paint, styles, opened, place),
+            todo,
+            workers=workers,
+            on_gpu=pipe.device.type == "cuda",
+            rows_per_file=rows_per_file if format == "parquet" else None,
+        ):
+            failed += [item for item in finished if item["error"]]
+            painted += sum(not item["error"] for item in finished)
+            if progress_callback is not None:
+                progress_callback(painted + len(failed), len(todo))
+        return _gather(folder, state, painted, len(done), failed)
     with state.split_between_processes(todo) as own:
         try:
             for number, index in enumerate(own):
                 try:
-                    _paint(
-                        pipe,
-                        source,
-                        index,
-                        styles[index % len(styles)],
-                        results,
-                        strength=strength,
-                        size=size,
-                        keep_alpha=keep_alpha,
-                    )
+                    paint(source, index, styles[index % len(styles)], results)
                     painted += 1
                 except Exception as error:  # one bad picture stops none of the others
                     message = reason(error, source.name(index))
@@ -156,39 +195,81 @@ def stylize_dataset(
     return _gather(folder, state, painted, len(done), failed)
 
 
-def _paint(
-    pipe: StyleTransferPipeline,
-    source: Source,
-    index: int,
-    style: StyleCode,
-    results: Results,
-    *,
-    strength: float,
-    size: int | str,
-    keep_alpha: bool,
-) -> None:
-    """Picture number `index`; a large one from file to file, which gives the same pixels."""
-    encoded, name, file = source.read(index), source.name(index), results.file(index)
-    if isinstance(encoded, Path) and file is not None and better_by_rows(encoded, file, name):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        pipe.paint_file(
-            encoded,
-            file,
-            style,
-            strength,
-            processing_resolution=working_size(size, min(size_of(encoded, name))),
-            keep_alpha=keep_alpha,
+def _absolute(dataset: str) -> str:
+    """A name or pattern of files with its whole path; an id of the Hub as it is."""
+    return os.path.abspath(dataset) if glob.glob(dataset) else dataset
+
+
+class _Alone:
+    """The one process that reads and writes settings and report where Ray's paint."""
+
+    is_main_process = True
+    process_index, num_processes = 0, 1
+
+    def wait_for_everyone(self) -> None:
+        """There is nobody else."""
+
+    def main_process_first(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+
+@dataclass(frozen=True)
+class _Painting:
+    """How all pictures of a run are painted."""
+
+    pipe: StyleTransferPipeline
+    regions: list[Region]
+    strength: float
+    numbers: Numbers
+    size: int | str
+    tile_size: TileSize
+    style_size: int
+    keep_alpha: bool
+    keep_exif: bool
+    keep_gps: bool
+    provenance: bool
+
+    def settings(self) -> dict[str, Any]:
+        """What a run goes on with, or not at all; JSON-able."""
+        own = {item.name: getattr(self, item.name) for item in fields(self)}
+        del own["pipe"], own["tile_size"], own["provenance"]  # which change no pixel
+        own |= own.pop("numbers")
+        own["regions"] = [
+            [str(r.mask), None if r.style is None else self._sketch(r.style), r.feather]
+            for r in self.regions
+        ]
+        return own
+
+    def _sketch(self, style: Any) -> list[float]:
+        return style_sketch(self.pipe.encode_style(style, style_size=self.style_size))
+
+    def __call__(self, source: Source, index: int, style: StyleCode, results: Results) -> None:
+        """Paint picture number `index`; a large one from file to file, which gives the same pixels."""
+        encoded, name, file = source.read(index), source.name(index), results.file(index)
+        common: dict[str, Any] = {"tile_size": self.tile_size, "provenance": self.provenance}
+        common |= self.numbers
+        common |= {"processing_resolution": self.size, "keep_alpha": self.keep_alpha}
+        large = isinstance(encoded, Path) and file is not None and not self.regions
+        if large and better_by_rows(encoded, file, name):  # type: ignore[arg-type]
+            assert file is not None
+            assert isinstance(encoded, Path)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            kept: dict[str, Any] = {"keep_exif": self.keep_exif, "keep_gps": self.keep_gps}
+            self.pipe.paint_file(encoded, file, style, self.strength, **common, **kept)
+            return
+        picture = load_image(
+            encoded, keep_alpha=self.keep_alpha, name=name, compact=True, keep_place=self.keep_gps
         )
-        return
-    picture = load_image(encoded, keep_alpha=keep_alpha, name=name, compact=True)
-    image = pipe(
-        picture,
-        style,
-        strength,
-        processing_resolution=working_size(size, min(picture.size)),
-        keep_alpha=keep_alpha,
-    ).images[0]
-    results.add(index, image)
+        image = self.pipe(
+            picture,
+            style,
+            self.strength,
+            regions=self.regions or None,
+            style_size=self.style_size,
+            **common,
+        ).images[0]
+        keeps = self.keep_exif or self.keep_gps
+        results.add(index, image, *((picture.exif, picture.xmp) if keeps else ()))
 
 
 def _gather(
@@ -211,121 +292,10 @@ def _gather(
     return report
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """The command; returns its exit code: 0 all done, 1 some failed, 2 wrong usage."""
-    args = _parser().parse_args(argv)
-    try:
-        return _run(args)
-    except (UsageError, ValueError, OSError, ModuleNotFoundError) as error:
-        print(f"hfstyle.batch: error: {reason(error)}", file=sys.stderr)
-        return 2 if isinstance(error, UsageError) else 1
-
-
-def _run(args: argparse.Namespace) -> int:
-    from accelerate import PartialState
-
-    on_cpus = "RANK" in os.environ and not torch.accelerator.is_available()
-    state = PartialState(cpu=on_cpus)
-    if "MASTER_ADDR" in os.environ and "RANK" not in os.environ and state.num_processes == 1:
-        print(
-            "hfstyle.batch: one process: `accelerate launch --cpu` starts no more, whatever --num_processes says; for "
-            "N processes on CPUs use `torchrun --nproc_per_node N -m hfstyle.batch`",
-            file=sys.stderr,
-        )
-    pipe = StyleTransferPipeline.from_pretrained(
-        args.model,
-        revision=args.revision,
-        dtype=dtype_of(args.dtype),
-        device=state.device if args.device == "auto" else args.device,
-    )
-    styles = [find_style(pipe, style, args.style_size) for style in args.style]
-    if args.style_weights is not None:
-        styles = [StyleCode.mix(styles, args.style_weights, style_label(args.style))]
-    progress: Progress | None = None
-
-    def show(done: int, total: int) -> None:
-        nonlocal progress
-        progress = progress or Progress(total, args.quiet or not state.is_main_process)
-        progress.step()
-        progress.show("pictures of this process" if state.num_processes > 1 else "")
-
-    try:
-        report = stylize_dataset(
-            pipe,
-            args.dataset,
-            styles,
-            args.output,
-            strength=args.strength,
-            size=args.size,
-            format=args.format,
-            quality=args.quality,
-            keep_alpha=args.keep_alpha,
-            split=args.split,
-            image_column=args.image_column,
-            dataset_revision=args.dataset_revision,
-            rows_per_file=args.rows_per_file,
-            progress_callback=show,
-        )
-    finally:
-        if progress is not None:
-            progress.clear()
-        if torch.distributed.is_initialized():
-            torch.distributed.destroy_process_group()
-    if state.is_main_process:
-        for item in report.failed:
-            print(f"hfstyle.batch: error: {item['error']}", file=sys.stderr)
-        if not args.quiet:
-            print(
-                f"{args.output}: {report.painted} painted, {report.earlier} were there, "
-                f"{len(report.failed)} failed"
+def refuse_inputs_in(folder: Path, names: Sequence[str]) -> None:
+    """UsageError if a style or a mask lies among the results, which it would count as, or be replaced by."""
+    for name in names:
+        if Path(name).is_file() and is_below(Path(name), folder):
+            raise UsageError(
+                f"{name} lies in the folder of the results; move it, or name another --output"
             )
-    return 1 if report.failed else 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = Parser(
-        prog="hfstyle.batch",
-        description="Paint all pictures of a data set. The same command goes on after an interruption.",
-        allow_abbrev=False,
-    )
-    parser.add_argument(
-        "--dataset",
-        required=True,
-        help="folder of pictures or Parquet files, 'files/*.parquet', or a data set of the Hub",
-    )
-    parser.add_argument("--split", default="train", help="of a data set of the Hub")
-    parser.add_argument("--dataset-revision", help="of a data set of the Hub")
-    parser.add_argument(
-        "--image-column", default="image", help="of Parquet files and data sets (default: image)"
-    )
-    parser.add_argument(
-        "--style",
-        action="append",
-        required=True,
-        help="picture, style code or name of a bundled style; of several, each picture gets one, by turns",
-    )
-    parser.add_argument("--style-weights", type=weights, metavar="W,W,...", help="mix the styles")
-    parser.add_argument("--output", required=True, metavar="DIR", help="folder for the results")
-    parser.add_argument(
-        "--format",
-        choices=("png", "jpg", "webp", "tif", "avif", "parquet"),
-        default="png",
-        help="of the results (default: png)",
-    )
-    parser.add_argument("--quality", type=whole(1, 100), default=95, help="of JPEG, WebP and AVIF")
-    parser.add_argument("--strength", type=number(0.0, 1.0), default=1.0, help="0 to 1")
-    parser.add_argument(
-        "--size", type=size_option, default="auto", help="as of `hfstyle stylize` (default: auto)"
-    )
-    parser.add_argument("--keep-alpha", action="store_true", help="keep transparency")
-    parser.add_argument(
-        "--rows-per-file", type=whole(1, None), default=256, help="of Parquet files (default: 256)"
-    )
-    parser.add_argument("-q", "--quiet", action="store_true", help="no progress bar, no summary")
-    add_style_size(parser)
-    add_model(parser)
-    return parser
-
-
-if __name__ == "__main__":
-    sys.exit(main())

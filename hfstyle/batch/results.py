@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from hfstyle._sources import Source
-from hfstyle.images import encode_image, save_image
-from hfstyle.style import StyleCode
+from hfstyle.files import as_utf8, folded, merges_names, safe_name, short_digest, whole_file
+from hfstyle.images.save import encode_image, save_image
+from hfstyle.images.sources import Source
+from hfstyle.styles.code import StyleCode
 
 __all__ = ["FileResults", "Results", "TableResults"]
 
@@ -19,7 +20,9 @@ class Results(Protocol):
 
     def done(self) -> set[int]: ...
 
-    def add(self, index: int, image: Any) -> None: ...
+    def add(
+        self, index: int, image: Any, exif: bytes | None = None, xmp: bytes | None = None
+    ) -> None: ...
 
     def file(self, index: int) -> Path | None:
         """The file that a picture has for itself, or None."""
@@ -34,17 +37,28 @@ class FileResults:
     def __init__(self, folder: Path, source: Source, suffix: str, quality: int) -> None:
         self._folder, self._source = folder, source
         self._suffix, self._quality = suffix, quality
+        times = Counter(folded(source.stem(index)) for index in range(len(source)))
+        alike = {name for name, count in times.items() if count > 1}
+        self._alike = alike if alike and merges_names(folder) else set()
 
     def file(self, index: int) -> Path:
-        return self._folder / f"{self._source.stem(index)}{self._suffix}"
+        """Of a name of its own, if the file system takes a.jpg and A.jpg for one, too."""
+        whole = self._source.stem(index)
+        *folders, stem = Path(whole).parts
+        if folded(whole) in self._alike:
+            stem += f"-{short_digest(whole)}"
+        place = self._folder.joinpath(*(safe_name(part, unique=True) for part in folders))
+        return place / f"{safe_name(stem, room=len(self._suffix), unique=True)}{self._suffix}"
 
     def done(self) -> set[int]:
         return {index for index in range(len(self._source)) if self.file(index).exists()}
 
-    def add(self, index: int, image: Any) -> None:
+    def add(
+        self, index: int, image: Any, exif: bytes | None = None, xmp: bytes | None = None
+    ) -> None:
         path = self.file(index)
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_image(image, path, quality=self._quality)
+        save_image(image, path, quality=self._quality, exif=exif, xmp=xmp)
 
     def close(self) -> None:
         """Everything is written already."""
@@ -69,11 +83,16 @@ class TableResults:
             found.update(pq.read_table(file, columns=["index"])["index"].to_pylist())
         return found
 
-    def add(self, index: int, image: Any) -> None:
+    def add(
+        self, index: int, image: Any, exif: bytes | None = None, xmp: bytes | None = None
+    ) -> None:
         import pyarrow as pa
 
         row = self._source.columns(index)
-        value = {"bytes": encode_image(image, ".png"), "path": f"{self._source.stem(index)}.png"}
+        value = {
+            "bytes": encode_image(image, ".png", exif=exif, xmp=xmp),
+            "path": f"{as_utf8(self._source.stem(index))}.png",
+        }
         kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
         own = {
             "image": pa.array([value], kind),
@@ -98,10 +117,9 @@ class TableResults:
         if not self._rows:
             return
         final = self._folder / f"painted-{self._first:09d}.parquet"
-        temporary = final.with_name(f".{final.name}.tmp")
         table = pa.concat_tables(self._rows, promote_options="permissive")
-        pq.write_table(_as_pictures(table), temporary, row_group_size=64)
-        os.replace(temporary, final)
+        with whole_file(final) as stream:
+            pq.write_table(_as_pictures(table), stream, row_group_size=64)
         self._rows = []
 
 

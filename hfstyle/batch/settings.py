@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 
-from hfstyle._encode import is_unfinished
-from hfstyle.style import StyleCode
+from hfstyle.files import is_unfinished, write_json
+from hfstyle.styles.code import StyleCode
 
-__all__ = ["FAILURES", "begin", "check_settings", "style_sketch", "write_json"]
+__all__ = ["FAILURES", "begin", "check_settings", "model_digest", "style_sketch", "write_json"]
 
 FAILURES: Final = ".failures-{}.json"
 """Of each process, by its rank, until all have ended."""
@@ -40,15 +40,36 @@ def _alike(before: Any, now: Any) -> bool:
     return bool(before == now)
 
 
+def model_digest(generator: Any) -> str:
+    """What tells models apart: a digest of the weights, in their type; of graphs, whose weights are not seen, the encoder's."""
+    digest = hashlib.blake2b(generator.encoder_fingerprint().encode(), digest_size=8)
+    for weight in getattr(generator, "parameters", list)():
+        digest.update(str(weight.dtype).encode())
+        digest.update(weight.detach().float().cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
 def check_settings(folder: Path, settings: dict[str, Any]) -> None:
     file = folder / _SETTINGS
     if not file.exists():
         if folder.exists() and any(not path.name.startswith(".") for path in folder.iterdir()):
             raise ValueError(f"{folder} holds files of something else; name an empty or new folder")
         return
-    before = json.loads(file.read_text(encoding="utf-8"))
+    try:
+        before = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{file} is not JSON ({error}); name another output") from error
+    if not isinstance(before, dict):
+        raise ValueError(f"{file} holds no settings; name another output")
     for key, value in settings.items():
-        if not _alike(before.get(key), value):
+        if key not in before:  # an earlier hfstyle did not write it down
+            continue
+        if key == "names" and before[key] != value:
+            raise ValueError(
+                f"{folder} was begun with pictures of other names; name another output, or take back what was "
+                "added, removed or renamed"
+            )
+        if not _alike(before[key], value):
             raise ValueError(
                 f"{folder} was begun with {key} {before.get(key)!r}, now it is {value!r}; go on "
                 "with the same, or name another output"
@@ -62,9 +83,3 @@ def begin(folder: Path, settings: dict[str, Any]) -> None:
         if is_unfinished(path) or path.parent == folder:
             path.unlink()
     write_json(folder / _SETTINGS, settings)
-
-
-def write_json(file: Path, value: Any) -> None:
-    temporary = file.with_name(f".{file.name}.tmp")
-    temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(temporary, file)

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
-from hfstyle.style import StyleCode
+from hfstyle.styles.code import StyleCode
 
 if TYPE_CHECKING:
     from hfstyle.pipeline import StyleTransferPipeline
@@ -55,11 +55,11 @@ def profile(
     """
 
     with FlopCounterMode(display=False) as counter:
-        pipe(picture, code)
+        pipe(picture, code, processing_resolution="full")
     activities = [torch.profiler.ProfilerActivity.CPU]
     with torch.profiler.profile(activities=activities) as profiler:
         begun = time.perf_counter()
-        pipe(picture, code)
+        pipe(picture, code, processing_resolution="full")
         profiled = time.perf_counter() - begun
     times: dict[str, float] = {}
     for event in profiler.key_averages():

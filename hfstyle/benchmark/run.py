@@ -1,6 +1,6 @@
 """Time and memory of the pipeline on this machine: `hfstyle benchmark`.
 
-Each case runs in a process of its own (`python -m hfstyle.benchmark CASE`), so that its peak memory and its number of
+Each case runs in a process of its own (`python -m hfstyle.benchmark.run CASE`), so that its peak memory and its number of
 threads are its own. Pictures are made, not read: pixels in to pixels out, without files.
 """
 
@@ -22,12 +22,13 @@ import torch
 from PIL import Image
 
 from hfstyle import __version__
-from hfstyle._machine import machine, resident_peak
-from hfstyle._pixels import strip_bounds
-from hfstyle._profile import format_profile, profile
-from hfstyle._row_writers import row_writer
-from hfstyle._terminal import table
-from hfstyle.pipeline import DEFAULT_STYLE_SIZE, StyleTransferPipeline
+from hfstyle.benchmark.machine import machine, resident_peak
+from hfstyle.benchmark.profile import format_profile, profile
+from hfstyle.images.pixels import strip_bounds
+from hfstyle.images.write_bands import row_writer
+from hfstyle.limits import DEFAULT_STYLE_SIZE
+from hfstyle.messages import table
+from hfstyle.pipeline import StyleTransferPipeline
 
 __all__ = ["format_results", "machine", "measure", "run_benchmark", "run_large_benchmark"]
 
@@ -56,7 +57,7 @@ def run_benchmark(
         backends: "torch"; "onnx", onnxruntime on the CPU in float32, whatever `device` and `dtypes` say.
         device: e.g. "cpu", "cuda".
         repeats: runs of each case, from 1, after one to warm up.
-        profiled: also say where the time goes (`hfstyle._profile.profile`), of each case that torch paints on a CPU,
+        profiled: also say where the time goes (`hfstyle.benchmark.profile.profile`), of each case that torch paints on a CPU,
             whose task is "profile" then.
         model: folder or Hub id; None is the bundled weights.
         revision: of the Hub repository.
@@ -73,7 +74,7 @@ def run_benchmark(
     results = []
     with tempfile.TemporaryDirectory() as folder:
         if "onnx" in backends:
-            from hfstyle.onnx_export import export_onnx
+            from hfstyle.graphs.export import export_onnx
 
             export_onnx(StyleTransferPipeline.from_pretrained(model, revision=revision), folder)
         for count in threads:
@@ -210,11 +211,12 @@ def measure(
         begun = time.perf_counter()
         if picture is None:
             photo = source if repeat else smallest
-            pipe.paint_file(photo, f"{source}.out.png", code, tile_size=tile)
+            target = f"{source}.out.png"
+            pipe.paint_file(photo, target, code, processing_resolution="full", tile_size=tile)
         elif task == "encode":
             pipe.encode_style(picture)
         else:
-            pipe(picture, code)
+            pipe(picture, code, processing_resolution="full")
         if cuda:
             torch.cuda.synchronize(device)
         seconds.append(time.perf_counter() - begun)
@@ -278,7 +280,7 @@ def _in_a_process(case: dict[str, Any]) -> dict[str, Any]:
     if case["threads"] is not None:
         environment["OMP_NUM_THREADS"] = str(case["threads"])
     process = subprocess.run(
-        [sys.executable, "-m", "hfstyle.benchmark", json.dumps(case)],
+        [sys.executable, "-m", "hfstyle.benchmark.run", json.dumps(case)],
         env=environment,
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -1,26 +1,67 @@
-"""Internal to `hfstyle.cli`: the arguments of the commands about models."""
+"""`hfstyle benchmark`: time and memory as a table or JSON."""
 
 from __future__ import annotations
 
-from hfstyle._options import Commands, Parser, add_command, add_model, add_style_size, number, whole
+import argparse
+import sys
+from typing import Any
 
-__all__ = ["add_benchmark", "add_evaluate", "add_export_onnx", "add_info"]
+from hfstyle.cli.options import Commands, Parser, add_command, add_model, number, whole
+from hfstyle.cli.terminal import Progress, print_json
+
+__all__ = ["add_benchmark", "benchmark"]
 
 
-def add_info(commands: Commands[Parser]) -> Parser:
-    parser = add_command(
-        commands,
-        "info",
-        "versions, model and devices; or what a style code holds",
-        "Without FILE: versions of hfstyle, Python and torch, devices, threads, and the model's\n"
-        "size, files and encoder fingerprint. With FILE: what that style code holds, and whether\n"
-        "it belongs to the model.\n",
-        "",
-    )
-    parser.add_argument("file", nargs="?", metavar="FILE", help="a style code, *.safetensors")
-    parser.add_argument("--json", action="store_true", help="as JSON")
-    add_model(parser, runs=False)
-    return parser
+def benchmark(args: argparse.Namespace) -> int:
+    """Measure, print a table, and write the numbers as JSON."""
+    from hfstyle.benchmark.run import format_results, run_benchmark, run_large_benchmark
+    from hfstyle.cli.model import model_files
+    from hfstyle.cli.targets import check_output
+    from hfstyle.files import write_json
+    from hfstyle.models.devices import chosen_device
+    from hfstyle.models.generator import StyleGenerator
+
+    device = chosen_device(args.device)
+    runs = [len(args.dtype) if backend == "torch" else 1 for backend in args.backend]
+    count = len(args.threads) * sum(len(args.sizes) * types + 1 for types in runs)
+    if args.large is not None:
+        args.large = args.large or [1, 4, 16, 64]
+        count = len(args.threads) * len(args.dtype) * len(args.large)
+    if args.json not in (None, "-"):
+        check_output(args.json, model_files(args), option="--json")
+    if args.model is not None:  # what is wrong with it is said once, not of every row
+        StyleGenerator.from_pretrained(args.model, revision=args.revision)
+    progress = Progress(count, args.quiet)
+
+    def show(doing: str) -> None:
+        progress.show(doing)
+        progress.step()
+
+    common: dict[str, Any] = {"threads": args.threads, "dtypes": args.dtype, "device": device}
+    common |= {"model": args.model, "revision": args.revision, "progress_callback": show}
+    if args.large is not None:
+        report = run_large_benchmark(
+            megapixels=args.large, tile_size=args.tile_size, repeats=args.repeats or 1, **common
+        )
+    else:
+        report = run_benchmark(
+            sizes=args.sizes,
+            backends=args.backend,
+            repeats=args.repeats or 5,
+            profiled=args.profile,
+            **common,
+        )
+    progress.clear()
+    if args.json == "-":
+        print_json(report)
+    else:
+        print(format_results(report))
+    if args.json not in (None, "-"):
+        write_json(args.json, report)
+    failed = [result["error"] for result in report["results"] if "error" in result]
+    for message in failed:
+        print(f"hfstyle: error: {message}", file=sys.stderr)
+    return 1 if failed else 0
 
 
 def add_benchmark(commands: Commands[Parser]) -> Parser:
@@ -85,70 +126,4 @@ def add_benchmark(commands: Commands[Parser]) -> Parser:
     parser.add_argument("--json", metavar="FILE", help="also write the numbers there; - is stdout")
     add_model(parser, several_dtypes=True)
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress bar")
-    return parser
-
-
-def add_evaluate(commands: Commands[Parser]) -> Parser:
-    parser = add_command(
-        commands,
-        "evaluate",
-        "measure how good stylised pictures are",
-        "Measure painted pictures, or those that a model paints: LPIPS, SSIM, PSNR, content and\n"
-        "style distance, palette, FID, ArtFID, CFSD. Pictures are named by their files without\n"
-        "suffix. Measures that need a network are there only if --networks gives it.\n",
-        "examples:\n"
-        "  hfstyle evaluate --contents photos/ --styles paintings/ --strength 0.5 1\n"
-        "  hfstyle evaluate --contents photos/ --styles paintings/ --outputs painted/ \\\n"
-        "    --networks networks/ --json numbers.json --html report.html\n",
-    )
-    parser.add_argument("--contents", required=True, metavar="DIR", help="folder of photos")
-    parser.add_argument("--styles", required=True, metavar="DIR", help="folder of style pictures")
-    parser.add_argument(
-        "--outputs",
-        metavar="DIR",
-        help="folder with pictures CONTENT__STYLE.png, as `hfstyle stylize -o DIR` names them; "
-        "default: the model paints them",
-    )
-    parser.add_argument(
-        "--pairs",
-        metavar="FILE",
-        help='JSON [["CONTENT", "STYLE"], ...] or {"pairs": ...}; default: all combinations',
-    )
-    parser.add_argument(
-        "--strength",
-        type=number(0.0, 1.0),
-        nargs="+",
-        metavar="X",
-        help="0 to 1, at which the model paints; each is measured (default: 1)",
-    )
-    add_style_size(parser)
-    parser.add_argument(
-        "--networks",
-        nargs="+",
-        default=[],
-        metavar="SOURCE",
-        help="safetensors files, folders of them or Hub ids of the networks that judge: SqueezeNet "
-        "1.1 and its LPIPS heads, Inception-v3, VGG-19; recognised from their tensors",
-    )
-    parser.add_argument("--json", metavar="FILE", help="write all numbers there; - is stdout")
-    parser.add_argument("--html", metavar="FILE", help="write a page with small pictures there")
-    add_model(parser)
-    parser.add_argument("-q", "--quiet", action="store_true", help="no progress bar")
-    return parser
-
-
-def add_export_onnx(commands: Commands[Parser]) -> Parser:
-    parser = add_command(
-        commands,
-        "export-onnx",
-        "write a model as ONNX graphs",
-        "Write the style encoder and the generator as ONNX graphs of any height and width, with the\n"
-        "model's styles, into a folder for `StyleTransferPipeline.from_onnx`.\n",
-        "",
-    )
-    parser.add_argument(
-        "-o", "--output", required=True, metavar="DIR", help="folder to write into; made if needed"
-    )
-    add_model(parser, runs=False)
-    parser.add_argument("-q", "--quiet", action="store_true", help="no list of files written")
     return parser

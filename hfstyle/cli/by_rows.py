@@ -8,15 +8,17 @@ from pathlib import Path
 
 from PIL import Image
 
-from hfstyle._arguments import working_size
-from hfstyle._batch import Outputs, Photo, write_to_stdout
-from hfstyle._decode import size_of
-from hfstyle._paint_file import better_by_rows
-from hfstyle._terminal import Progress
-from hfstyle.images import Picture, save_image
+from hfstyle.cli.files import Outputs, Photo, write_to_stdout
+from hfstyle.cli.options import numbers_of
+from hfstyle.cli.terminal import Progress
+from hfstyle.images.decode import size_of
+from hfstyle.images.load import Picture
+from hfstyle.images.save import save_image
+from hfstyle.limits import working_size
+from hfstyle.painting.large_file import better_by_rows
 from hfstyle.pipeline import StyleTransferPipeline
 from hfstyle.regions import Region
-from hfstyle.style import StyleCode
+from hfstyle.styles.code import StyleCode
 
 __all__ = ["goes_by_rows", "paint_and_write", "paint_by_rows"]
 
@@ -50,12 +52,13 @@ def paint_by_rows(
         target,
         code,
         args.strength,
-        color=args.color,
+        **numbers_of(args),
         processing_resolution=working_size(args.size, min(width, height)),
         tile_size=args.tile_size,
         keep_alpha=args.keep_alpha,
         keep_exif=args.keep_exif,
         keep_gps=args.keep_gps,
+        provenance=args.provenance,
         overwrite=not args.no_overwrite,
         progress_callback=_show_tiles(photo.name, args.quiet),
     )
@@ -75,23 +78,26 @@ def paint_and_write(
         picture,
         code,
         args.strength,
-        color=args.color,
+        **numbers_of(args),
         regions=regions or None,
         processing_resolution=working_size(args.size, min(picture.size)),
         tile_size=args.tile_size,
         progress_callback=_show_tiles(picture.name, args.quiet),
         keep_alpha=args.keep_alpha,
+        provenance=args.provenance,
     ).images[0]
     if target is None:
         write_to_stdout(image, outputs.suffix, args.quality)
         return
     target.parent.mkdir(parents=True, exist_ok=True)
+    keeps = args.keep_exif or args.keep_gps
     save_image(
         image,
         target,
         quality=args.quality,
         overwrite=not args.no_overwrite,
-        exif=picture.exif if args.keep_exif or args.keep_gps else None,
+        exif=picture.exif if keeps else None,
+        xmp=picture.xmp if keeps else None,
     )
 
 

@@ -4,23 +4,46 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from PIL import Image
 
-from hfstyle._sources import Source
-from hfstyle._terminal import UsageError, reason
-from hfstyle.images import ImageError, Picture, encode_image, list_images, load_image
+from hfstyle.cli.streams import is_closed, write_output
+from hfstyle.files import (
+    INPUT_REFUSED,
+    InputFiles,
+    folded,
+    merges_names,
+    result_stem,
+    safe_name,
+    short_digest,
+    web_address,
+)
+from hfstyle.images.decode import ImageError
+from hfstyle.images.load import Picture, list_images, load_image
+from hfstyle.images.save import encode_image
+from hfstyle.images.sources import Source
+from hfstyle.messages import UsageError, reason
 from hfstyle.pipeline import StyleTransferPipeline
-from hfstyle.style import StyleCode
+from hfstyle.styles.code import StyleCode
 
-__all__ = ["Inputs", "Outputs", "Photo", "Row", "find_style", "style_label", "write_to_stdout"]
+__all__ = [
+    "Inputs",
+    "Outputs",
+    "Photo",
+    "Row",
+    "file_labels",
+    "find_style",
+    "style_label",
+    "write_to_stdout",
+]
 
 _SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".avif")
-_LONGEST_LABEL: Final = 80
+_ROOM_BESIDE_LABEL: Final = 155  # bytes of 255, for the photo's name
 
 
 @dataclass(frozen=True)
@@ -36,9 +59,16 @@ class Photo:
 
     @property
     def stem(self) -> str:
-        return "stdin" if self.path is None else self.path.stem
+        """What the names of its results begin with; depends on its own name only."""
+        return "stdin" if self.path is None else result_stem(self.path)
+
+    @property
+    def identity(self) -> str:
+        return "-" if self.path is None else os.path.realpath(self.path)
 
     def load(self, keep_alpha: bool = False, keep_place: bool = False) -> Picture:
+        if self.path is None and sys.stdin is None:
+            raise ImageError("standard input is closed; name a file in place of -")
         source = sys.stdin.buffer.read() if self.path is None else self.path
         return load_image(
             source, keep_alpha=keep_alpha, keep_place=keep_place, name=self.name, compact=True
@@ -69,6 +99,8 @@ class Inputs:
             path = Path(argument)
             if argument == "-":
                 photos["-"] = Photo(None)
+            elif address := web_address(argument):
+                failures.append(f"{address} is a web address; download it and give the file")
             elif not path.is_dir():  # a file, or an error that loading it will tell
                 photos.setdefault(os.path.realpath(path), Photo(path))
             else:
@@ -116,10 +148,12 @@ class Outputs:
         output: as given; a folder if it is one, ends in a separator, has no suffix, or if there are several results.
         several: whether there may be several results.
         suffix: of files in a folder and on standard output, with its dot.
-        inputs: files that are never overwritten.
+        inputs: files that are never overwritten; what is no file does not count.
     """
 
-    def __init__(self, output: str, several: bool, suffix: str, inputs: Iterable[Path]) -> None:
+    def __init__(
+        self, output: str, several: bool, suffix: str, inputs: Iterable[str | Path | None]
+    ) -> None:
         path = Path(output)
         self.suffix = suffix
         self.stdout = output == "-"
@@ -128,6 +162,8 @@ class Outputs:
         if self.stdout:
             if several:
                 raise UsageError("standard output (-) takes one result; give -o FOLDER")
+            if is_closed():
+                raise UsageError("standard output is closed; give -o FILE")
             if sys.stdout.isatty():
                 raise UsageError("standard output is a terminal; give -o FILE, or > FILE")
         elif several or path.is_dir() or output.endswith(("/", os.sep)) or not path.suffix:
@@ -147,36 +183,61 @@ class Outputs:
             if not path.parent.is_dir():
                 raise UsageError(f"{path}: there is no folder {path.parent}; create it")
             self.file = path
-        self._inputs = {_identity(p) for p in inputs if p.exists()}
-        self._taken: set[str] = set()
+        self._inputs = InputFiles(inputs)
+        self._met: set[str] = set()
+
+    def plan(self, photos: Iterable[Photo]) -> None:
+        """Tell which photos there are: those of one name in several folders get a digest of where they lie.
+
+        Names that differ in the case of letters are two, unless the file system of the results takes them for one.
+        """
+        photos = list(photos)
+        alike = _met(photos, folded)
+        if self.folder is not None and alike and alike != (same := _met(photos, str)):
+            self._met = alike if merges_names(self.folder) else same
+        else:
+            self._met = alike
 
     def path(self, photo: Photo, label: str) -> Path | None:
-        """The file for a photo in a style, different for each call; None for standard output."""
+        """The file for a photo in a style, of a name that depends on these two alone; None for standard output."""
         if self.folder is None:
             return self.file
-        stem = f"{photo.stem}__{label}"
-        number = 1
-        while True:
-            name = f"{stem}{'' if number == 1 else f'-{number}'}{self.suffix}"
-            target = self.folder / photo.folder / name
-            if (key := str(target).casefold()) not in self._taken:
-                self._taken.add(key)
-                return target
-            number += 1
+        stem = photo.stem
+        if str(photo.folder / stem) in self._met:
+            stem += f"-{short_digest(photo.identity)}"
+        end = f"__{label}{self.suffix}"
+        stem = safe_name(stem, room=len(os.fsencode(end)), unique=True)
+        folder = self.folder.joinpath(*(safe_name(p, unique=True) for p in photo.folder.parts))
+        return folder / f"{stem}{end}"
 
     def check(self, target: Path | None) -> None:
         """Raise ImageError if the file is one of the inputs."""
-        if target is not None and target.exists() and _identity(target) in self._inputs:
-            raise ImageError(
-                f"{target} is one of the inputs, which are never overwritten; give another -o"
-            )
+        if target is not None and self._inputs.has(target):
+            raise ImageError(f"{target} {INPUT_REFUSED}; give another -o")
+
+
+def _met(photos: Iterable[Photo], key: Callable[[str], str]) -> set[str]:
+    """Folders and stems of photos that share theirs with another photo, as far as `key` tells."""
+    named: dict[str, set[tuple[str, str]]] = {}
+    for photo in photos:
+        name = str(photo.folder / photo.stem)
+        named.setdefault(key(name), set()).add((name, photo.identity))
+    return {name for group in named.values() if len(group) > 1 for name, _ in group}
 
 
 def style_label(styles: Sequence[str]) -> str:
-    """What a style, or a mixture, is called in the name of a file."""
+    """What a style, or a mixture, is called."""
     stems = (Path(s.removesuffix(".safetensors").removesuffix(".style")) for s in styles)
-    return "+".join(p.stem if p.suffix.lower() in _SUFFIXES else p.name for p in stems)[
-        :_LONGEST_LABEL
+    return "+".join(p.stem if p.suffix.lower() in _SUFFIXES else p.name for p in stems)
+
+
+def file_labels(groups: Sequence[Sequence[str]]) -> list[str]:
+    """What styles, or mixtures, are called in names of files; those called alike get a digest of what was given."""
+    labels = [safe_name(style_label(group), room=_ROOM_BESIDE_LABEL) for group in groups]
+    folds = Counter(map(folded, labels))
+    return [
+        f"{label}-{short_digest('+'.join(group))}" if folds[folded(label)] > 1 else label
+        for label, group in zip(labels, groups, strict=True)
     ]
 
 
@@ -192,13 +253,7 @@ def find_style(pipe: StyleTransferPipeline, style: str, style_size: int) -> Styl
 
 def write_to_stdout(image: Image.Image, suffix: str, quality: int) -> None:
     """The picture, encoded, on standard output."""
-    sys.stdout.buffer.write(encode_image(image, suffix, quality=quality))
-    sys.stdout.buffer.flush()
-
-
-def _identity(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_dev, status.st_ino
+    write_output(encode_image(image, suffix, quality=quality))
 
 
 def _same(path: Path, other: Path) -> bool:

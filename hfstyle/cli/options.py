@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn, cast
+
+from hfstyle.limits import NUMBERS, OPTIONS, Numbers, Option
+from hfstyle.painting.shapes import FOUND, SHAPES
 
 __all__ = [
     "Commands",
     "Parser",
     "add_command",
     "add_model",
+    "add_option",
+    "add_painting",
     "add_style_size",
     "number",
-    "size",
-    "tile_size",
+    "numbers_of",
+    "seconds",
     "weights",
     "whole",
 ]
@@ -41,14 +46,90 @@ def add_command(
     )
 
 
+def add_option(parser: Parser, name: str, **how: Any) -> None:
+    """An option with the range, default and words of `hfstyle.limits.OPTIONS`.
+
+    name: there; the option is called after it, with hyphens, unless `how` has a "flag".
+    how: further arguments of `add_argument`, such as another "help", which then gets the default.
+    """
+    option = OPTIONS[name]
+    flag = how.pop("flag", f"--{name.replace('_', '-')}")
+    about = how.pop("help", option.about)
+    how = {"default": option.default, "metavar": "N" if _is_whole(option) else "X"} | how
+    if option.least is None:
+        how |= {"choices": how.pop("choices", option.words), "metavar": None}
+    elif option.words:
+        how["type"] = _or_words(int(option.least), option.words)
+    elif _is_whole(option):
+        how["type"] = whole(int(option.least), None if option.most is None else int(option.most))
+    else:
+        assert option.most is not None
+        how["type"] = number(float(option.least), float(option.most))
+    default = f"{how['default']:g}" if isinstance(how["default"], float) else how["default"]
+    parser.add_argument(flag, help=f"{about} (default: {default})", **how)
+
+
+def _is_whole(option: Option) -> bool:
+    return isinstance(option.default, (int, str))
+
+
+def numbers_of(args: argparse.Namespace) -> Numbers:
+    """Those of `hfstyle.limits.Numbers` that were given, to be handed on."""
+    return cast(Numbers, {name: getattr(args, name) for name in NUMBERS})
+
+
 def add_style_size(parser: Parser) -> None:
+    add_option(parser, "style_size")
+
+
+def add_painting(parser: Parser, formats: tuple[str, ...] = ()) -> None:
+    """How photos are painted and written: the same for `hfstyle stylize` and `hfstyle.batch`.
+
+    formats: beside those of files.
+    """
+    for name in ("strength", *NUMBERS):
+        add_option(parser, name)
     parser.add_argument(
-        "--style-size",
-        type=whole(64, 4096),
-        default=384,
-        metavar="N",
-        help="short side in pixels, 64 to 4096, at which style pictures are looked at: larger "
-        "makes broader strokes (default: 384)",
+        "--region",
+        action="append",
+        nargs=2,
+        default=[],
+        metavar=("MASK", "STYLE"),
+        help="paint another style where the picture MASK is white, 'none' leaves it as it is; MASK may also be one of "
+        f"{', '.join(SHAPES)}, or of what is found in the photo: {', '.join(FOUND)}. May be given several times, later ones lie over earlier ones. --strength, --color "
+        "and --faces hold for all",
+    )
+    add_option(parser, "feather")
+    for name in ("size", "tile_size", "style_size"):
+        add_option(parser, name)
+    choices = (*OPTIONS["format"].words, *formats)
+    add_option(parser, "format", choices=choices)
+    add_option(parser, "quality", metavar="Q")
+    parser.add_argument(
+        "--keep-alpha",
+        action="store_true",
+        help="keep transparency (PNG, WebP, TIFF) instead of laying it over white",
+    )
+    parser.add_argument(
+        "--keep-exif",
+        action="store_true",
+        help="copy date, camera, author and rights from the photo's EXIF and XMP data (default: leave them out)",
+    )
+    parser.add_argument(
+        "--keep-gps",
+        action="store_true",
+        help="as --keep-exif, and the place where the photo was taken",
+    )
+    add_provenance(parser)
+
+
+def add_provenance(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--no-provenance",
+        dest="provenance",
+        action="store_false",
+        default=OPTIONS["provenance"].default,
+        help=f"do not {OPTIONS['provenance'].about}",
     )
 
 
@@ -115,22 +196,19 @@ def number(least: float, most: float) -> Callable[[str], float]:
     return parse
 
 
-def size(text: str) -> int | str:
-    if text in ("auto", "full"):
-        return text
-    try:
-        return whole(64, None)(text)
-    except argparse.ArgumentTypeError as error:
-        raise argparse.ArgumentTypeError(f"{error}, 'full' or 'auto'") from None
+def _or_words(least: int, words: tuple[str, ...]) -> Callable[[str], int | str | None]:
+    """Whole numbers, or words; "off" is None, as in Python."""
 
+    def parse(text: str) -> int | str | None:
+        if text in words:
+            return None if text == "off" else text
+        try:
+            return whole(least, None)(text)
+        except argparse.ArgumentTypeError as error:
+            others = " or ".join(f"'{word}'" for word in reversed(words))
+            raise argparse.ArgumentTypeError(f"{error}, {others}") from None
 
-def tile_size(text: str) -> int | str | None:
-    if text in ("auto", "off"):
-        return None if text == "off" else text
-    try:
-        return whole(64, None)(text)
-    except argparse.ArgumentTypeError as error:
-        raise argparse.ArgumentTypeError(f"{error}, 'off' or 'auto'") from None
+    return parse
 
 
 def weights(text: str) -> list[float]:
@@ -140,3 +218,13 @@ def weights(text: str) -> list[float]:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not a list of numbers with commas, like 0.7,0.3"
         ) from None
+
+
+def seconds(text: str) -> float:
+    """A time of a film."""
+    from hfstyle.film.keyframes import seconds_of
+
+    try:
+        return seconds_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

@@ -1,4 +1,4 @@
-"""The command `hfstyle`: its arguments and exit codes. What the commands do is in `hfstyle._commands`.
+"""The command `hfstyle`: its arguments and exit codes. Each command is a file of this room.
 
 Exit codes: 0 all done, 1 something failed, 2 the command line is wrong, 130 interrupted by Ctrl-C or SIGTERM.
 Torch is imported by the commands that need it, not for `--help`.
@@ -7,30 +7,58 @@ Torch is imported by the commands that need it, not for `--help`.
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
 import threading
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
-from io import TextIOWrapper
 from typing import Any, Final
 
 from hfstyle import __version__
-from hfstyle._model_options import add_benchmark, add_evaluate, add_export_onnx, add_info
-from hfstyle._options import Parser
-from hfstyle._paint_options import add_demo, add_path, add_stylize
-from hfstyle._style_options import add_encode, add_explain, add_styles
-from hfstyle._terminal import UsageError, reason
+from hfstyle.cli.benchmark import add_benchmark
+from hfstyle.cli.demo import add_demo
+from hfstyle.cli.encode import add_encode
+from hfstyle.cli.evaluate import add_evaluate
+from hfstyle.cli.explain import add_explain
+from hfstyle.cli.export_onnx import add_export_onnx
+from hfstyle.cli.export_web import add_export_web
+from hfstyle.cli.info import add_info
+from hfstyle.cli.learn import add_learn
+from hfstyle.cli.live import add_live
+from hfstyle.cli.options import Parser
+from hfstyle.cli.path import add_path
+from hfstyle.cli.push import add_push
+from hfstyle.cli.push_style import add_push_style
+from hfstyle.cli.streams import drop_output, flush_output, open_streams, output_trouble
+from hfstyle.cli.styles import add_styles
+from hfstyle.cli.stylize import add_stylize
+from hfstyle.cli.video import add_video
+from hfstyle.messages import UsageError, reason
 
 __all__ = ["main"]
+
+_WRITE_FILES: Final = (
+    "stylize",
+    "encode",
+    "learn",
+    "video",
+    "live",
+    "path",
+    "explain",
+    "demo",
+    "export-onnx",
+    "export-web",
+)
+"""Commands that print only what they have written where."""
 
 _EXAMPLES: Final = """\
 examples:
   hfstyle demo                                             a bundled photo in a bundled style
   hfstyle stylize photo.jpg --style painting.jpg -o out.png
   hfstyle stylize holiday/ --style starry_night_van_gogh --strength 0.8 -o painted/
+  hfstyle learn my-drawings/ -o mine.style.safetensors     a style of your own
+  hfstyle video film.mp4 --style great_wave_hokusai -o painted.mp4
   hfstyle styles                                           names of the bundled styles
 
 `hfstyle COMMAND --help` explains a command. Exit codes: 0 all done, 1 something failed,
@@ -44,19 +72,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: arguments without the program's name; None takes those of the process.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(
-            stream, TextIOWrapper
-        ):  # names of files that are not text in the locale's encoding
-            stream.reconfigure(errors="surrogateescape")
+    open_streams()
     debug = False
     before = _stop_as_by_ctrl_c()
     try:
         args = _parser().parse_args(argv)
         debug = args.debug
-        command = getattr(import_module("hfstyle._commands"), args.command.replace("-", "_"))
+        name = args.command.replace("-", "_")
+        command = getattr(import_module(f"hfstyle.cli.{name}"), name)
         code: int = command(args)
-        sys.stdout.flush()
+        flush_output(needed=args.command not in _WRITE_FILES)
         return code
     except SystemExit as exit_:  # argparse, after its message
         return exit_.code if isinstance(exit_.code, int) else 1
@@ -64,12 +89,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("hfstyle: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:  # `hfstyle styles | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()
         return 141
     except Exception as error:
         if debug:
             traceback.print_exc()
-        print(f"hfstyle: error: {reason(error)}", file=sys.stderr)
+        print(f"hfstyle: error: {output_trouble(error) or reason(error)}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
     finally:
         if before is not None:
@@ -94,9 +119,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"hfstyle {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for add in (
-        *(add_stylize, add_encode, add_styles, add_info),
+        *(add_stylize, add_encode, add_learn, add_styles, add_info),
+        *(add_video, add_live),
         *(add_path, add_explain),
-        *(add_demo, add_benchmark, add_evaluate, add_export_onnx),
+        *(add_demo, add_benchmark, add_evaluate, add_export_onnx, add_export_web),
+        *(add_push, add_push_style),
     ):
         command = add(commands)
         command.add_argument(

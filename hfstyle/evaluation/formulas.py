@@ -1,4 +1,4 @@
-"""Internal to `hfstyle.evaluate`: the formulas, free of files and networks.
+"""Internal to `hfstyle.evaluation.evaluate`: the formulas, free of files and networks.
 
 B batch · C channels · H, W size of a picture · h, w of a feature map · N, M numbers of pictures
 """
@@ -12,9 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from hfstyle.models.color import LUMA
+
 __all__ = [
     "artfid",
     "cfsd",
+    "change",
     "frechet_distance",
     "leading_frechet_distance",
     "lpips",
@@ -36,9 +39,11 @@ def ssim(a: Tensor, b: Tensor) -> float:
 
     a, b: (B, 3, H, W) float in [0, 1], from 11 px. 1 for equal pictures, about 0 for unrelated ones.
     """
-    red_green_blue = a.new_tensor((0.299, 0.587, 0.114)).view(3, 1, 1)
+    red_green_blue = a.new_tensor(LUMA).view(3, 1, 1)
     x, y = ((p * red_green_blue).sum(1, keepdim=True) for p in (a, b))  # (B, 1, H, W)
-    window = torch.exp(-((torch.arange(-5.0, 6.0, device=a.device) / 1.5) ** 2) / 2)
+    window = torch.exp(
+        -((torch.arange(-5.0, 6.0, dtype=torch.float32, device=a.device) / 1.5) ** 2) / 2
+    )
     window = window / window.sum()
 
     def local_mean(p: Tensor) -> Tensor:
@@ -50,6 +55,20 @@ def ssim(a: Tensor, b: Tensor) -> float:
     light = (2 * mean_x * mean_y + 1e-4) / (mean_x**2 + mean_y**2 + 1e-4)
     structure = (2 * shared + 9e-4) / (spread + 9e-4)
     return float((light * structure).mean())
+
+
+def change(still: Tensor, moved: Tensor, shift: int, border: int = 16) -> float:
+    """Mean absolute difference of a picture and the same one moved `shift` px down and to the right, after moving back.
+
+    still, moved: (B, 3, H, W) float in [0, 1]: moved(y, x) is still(y + shift, x + shift). `border` px at each side do
+    not count, where a painting depends on the frame.
+    """
+    height, width = still.shape[2] - shift, still.shape[3] - shift
+    a = still[
+        ..., shift + border : shift + height - border, shift + border : shift + width - border
+    ]
+    b = moved[..., border : height - border, border : width - border]
+    return float((a - b).abs().mean())
 
 
 def psnr(a: Tensor, b: Tensor) -> float:
@@ -95,7 +114,9 @@ def style_distance(a: Sequence[tuple[Tensor, Tensor]], b: Sequence[tuple[Tensor,
 def palette(image: Tensor) -> Tensor:
     """Colours (1, 3, H, W) in [0, 1], of 96 x 96 places, along 24 fixed directions, each sorted: (24, 9216)."""
     generator = torch.Generator().manual_seed(0)  # the same directions on all machines
-    directions = F.normalize(torch.randn(24, 3, generator=generator), dim=1).to(image.device)
+    directions = F.normalize(
+        torch.randn(24, 3, generator=generator, dtype=torch.float32), dim=1
+    ).to(image.device)
     colours = F.interpolate(image, size=(96, 96), mode="area")[0].flatten(1)  # (3, 9216)
     return (directions @ colours).sort(dim=1).values
 

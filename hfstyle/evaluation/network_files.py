@@ -1,4 +1,4 @@
-"""Internal to `hfstyle.evaluate`: feature networks from safetensors files, recognised from their tensors.
+"""Internal to `hfstyle.evaluation.evaluate`: feature networks from safetensors files, recognised from their tensors.
 
 Known layouts of safetensors files:
 
@@ -6,8 +6,7 @@ Known layouts of safetensors files:
 - LPIPS heads for it: ``squeeze.linN``, or ``linN.model.1.weight`` as in the package `lpips`.
 - Inception-v3: torchvision's, timm's and pytorch-fid's ``Mixed_5b.branch1x1.conv`` ... (batch normalisation is folded
   into the convolutions), or TensorFlow's ``mixed_tower_conv`` ... with it folded already; it may end at mixed_8.
-- VGG-19: torchvision's and timm's ``features.N``; the rescaled one of AdaIN, ``convA_B``; the one compressed 16 times by
-  Collaborative Distillation, ``convAB``. They may end after any layer from relu3_1 on.
+- VGG-19 in the layouts of `hfstyle.models.vgg`; it may end after any layer from relu3_1 on.
 
 C channels · kh, kw size of a kernel
 """
@@ -26,22 +25,21 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from hfstyle._feature_networks import (
+from hfstyle.evaluation.networks import (
     BLOCKS,
     LAST_BLOCK,
     LPIPS_LAYERS,
     STEM,
-    VGG_KINDS,
-    VGG_LAYERS,
     Inception,
     SqueezeNet,
-    Vgg,
 )
+from hfstyle.evaluation.vgg import Vgg
+from hfstyle.models.hub import absent_told, unusable
+from hfstyle.models.vgg import VGG_KINDS, vgg_kind
 
 __all__ = ["Networks", "load_networks"]
 
 _PART: Final = re.compile(r"[.-](part\d+|\d{5}-of-\d{5})$")
-_VGG_INDICES: Final = (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34)
 
 
 @dataclass
@@ -125,19 +123,20 @@ def load_networks(
             continue
         folder = path
         if not path.is_dir():
-            if str(source).count("/") != 1 or str(source).endswith(".safetensors"):
+            if not _may_be_hub_id(str(source)):
                 raise FileNotFoundError(
                     f"{source} is not a file, not a folder and not a Hub id like 'user/model'"
                 )
-            folder = Path(
-                snapshot_download(
-                    str(source),
-                    revision=revision,
-                    cache_dir=cache_dir,
-                    local_files_only=local_files_only,
-                    allow_patterns=["*.safetensors"],
+            with absent_told(str(source), local_files_only):
+                folder = Path(
+                    snapshot_download(
+                        str(source),
+                        revision=revision,
+                        cache_dir=cache_dir,
+                        local_files_only=local_files_only,
+                        allow_patterns=["*.safetensors"],
+                    )
                 )
-            )
         groups: dict[str, list[Path]] = {}  # a network may lie in several parts
         for file in sorted(folder.glob("*.safetensors")):
             groups.setdefault(_PART.sub("", file.stem), []).append(file)
@@ -152,6 +151,17 @@ def load_networks(
     return found
 
 
+def _may_be_hub_id(source: str) -> bool:
+    """Not so a folder "networks/" that is not there, nor "./networks"."""
+    owner, _, name = source.partition("/")
+    return (
+        owner not in ("", ".", "..", "~")
+        and bool(name)
+        and "/" not in name
+        and not name.endswith(".safetensors")
+    )
+
+
 def _read(files: Sequence[Path]) -> dict[str, Tensor]:
     tensors: dict[str, Tensor] = {}
     for file in files:
@@ -161,7 +171,14 @@ def _read(files: Sequence[Path]) -> dict[str, Tensor]:
             raise ValueError(
                 f"{file} is not a whole safetensors file ({error}); download it again"
             ) from error
+        if damage := unusable(_weights(tensors)):
+            raise ValueError(f"{file}: tensors {damage}; download it again")
     return tensors
+
+
+def _weights(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Without the counters of batch normalisation, which are whole numbers."""
+    return {n: x for n, x in tensors.items() if not n.endswith("num_batches_tracked")}
 
 
 def _take(found: Networks, tensors: Mapping[str, Tensor], source: str) -> bool:
@@ -185,8 +202,8 @@ def _take(found: Networks, tensors: Mapping[str, Tensor], source: str) -> bool:
         ):
             found.inception = network
         attempt = network.pooled if network.whole else network.style_features
-    elif (vgg := _vgg(tensors, source)) is not None:
-        network = vgg
+    elif vgg_kind(tensors) is not None:
+        network = vgg = Vgg(tensors, source)
         if found.vgg is None or VGG_KINDS.index(vgg.kind) <= VGG_KINDS.index(found.vgg.kind):
             found.vgg = vgg
         attempt, side = vgg.features, 16
@@ -194,7 +211,7 @@ def _take(found: Networks, tensors: Mapping[str, Tensor], source: str) -> bool:
         return False
     try:  # missing and misshaped tensors are found here, not after an hour
         with torch.inference_mode():
-            attempt(torch.zeros(1, 3, side, side))
+            attempt(torch.zeros(1, 3, side, side, dtype=torch.float32))
     except KeyError as error:
         raise ValueError(
             f"{source}: the tensor {error} is missing; download the file again"
@@ -263,24 +280,3 @@ def _tensorflow_name(name: str) -> str:
     tower -= block != "Mixed_7a"  # the first branch of the others is outside of towers
     path = "" if tower < 0 else f"_tower_{tower}" if tower else "_tower"
     return f"mixed{f'_{number}' if number else ''}{path}_conv{f'_{step}' if step else ''}"
-
-
-def _vgg(tensors: Mapping[str, Tensor], source: str) -> Vgg | None:
-    renamed: dict[str, Tensor] = {}
-    if "conv0.weight" in tensors and ("conv1_1.weight" in tensors or "conv11.weight" in tensors):
-        original = "conv1_1.weight" in tensors
-        kind = "normalised VGG-19" if original else "compressed VGG-19"
-        known = {f"conv{n if original else n.replace('_', '')}": f"conv{n}" for n in VGG_LAYERS}
-        known["conv0"] = "conv0"
-    else:
-        kind = "VGG-19"
-        known = {f"features.{i}": f"conv{n}" for i, n in zip(_VGG_INDICES, VGG_LAYERS, strict=True)}
-        given = {n.removesuffix(".weight") for n in tensors if n.startswith("features.")}
-        given = {n for n in given if not n.endswith(".bias")}
-        if "features.10" not in given or not given <= known.keys():
-            return None
-    for name, tensor in tensors.items():
-        layer, _, part = name.rpartition(".")
-        if layer in known:
-            renamed[f"{known[layer]}.{part}"] = tensor
-    return Vgg(renamed, source, kind)

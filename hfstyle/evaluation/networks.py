@@ -1,4 +1,4 @@
-"""Internal to `hfstyle.evaluate`: the frozen networks whose features are compared.
+"""Internal to `hfstyle.evaluation.evaluate`: the frozen networks whose features are compared.
 
 Each prepares pictures (B, 3, H, W) in [0, 1] as it was trained. Files of weights are read by `_network_files`.
 
@@ -19,12 +19,9 @@ __all__ = [
     "LAST_BLOCK",
     "LPIPS_LAYERS",
     "STEM",
-    "VGG_KINDS",
-    "VGG_LAYERS",
     "FeatureNetwork",
     "Inception",
     "SqueezeNet",
-    "Vgg",
 ]
 
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's
@@ -203,47 +200,3 @@ class Inception(FeatureNetwork):
 
     def _average(self, x: Tensor) -> Tensor:
         return F.avg_pool2d(x, 3, 1, 1, count_include_pad=self.padded_average)
-
-
-class Vgg(FeatureNetwork):
-    """VGG-19 (Simonyan and Zisserman, 2015), up to relu4_1 or, if it ends before, relu3_1.
-
-    Args:
-        tensors: conv1_1, conv1_2, conv2_1 ... and, if it prepares the picture, conv0.
-        kind: "VGG-19", "normalised VGG-19" or "compressed VGG-19".
-    """
-
-    def __init__(self, tensors: Mapping[str, Tensor], source: str, kind: str) -> None:
-        super().__init__(tensors, source)
-        self.kind, self.original = kind, kind == VGG_KINDS[0]
-        self.deepest = "relu4_1" if self.has("conv4_1") else "relu3_1"
-
-    def features(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """relu3_1 and the deepest of relu3_1 and relu4_1 there is, each (B, C, h, w); image from 8 px."""
-        inside = self.has("conv0")
-        if inside:
-            weight, bias = self.tensors["conv0.weight"], self.tensors["conv0.bias"]
-            x = F.conv2d(image, weight, bias)
-        else:
-            x = self.normalise(image)
-        structure = x
-        for name in VGG_LAYERS:
-            if name in ("2_1", "3_1", "4_1"):
-                x = F.max_pool2d(x, 2)
-            if inside:  # the rescaled and the compressed one pad by reflection
-                x = self.conv(F.pad(x, (1, 1, 1, 1), mode="reflect"), f"conv{name}")
-            else:
-                x = self.conv(x, f"conv{name}", padding=1)
-            if name == "3_1":
-                structure = x
-                if self.deepest == "relu3_1":
-                    break
-            if name == "4_1":
-                break
-        return structure, x
-
-
-VGG_LAYERS: Final = tuple(
-    f"{stage}_{i}" for stage, depth in enumerate((2, 2, 4, 4, 4), 1) for i in range(1, depth + 1)
-)
-VGG_KINDS: Final = ("VGG-19", "normalised VGG-19", "compressed VGG-19")  # the best first

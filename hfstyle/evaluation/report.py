@@ -1,87 +1,19 @@
-"""Internal to `hfstyle.evaluate`: what the measures are called, and reports as a table and as a page."""
+"""Internal to `hfstyle.evaluation.evaluate`: what the measures are called, and reports as a table and as a page."""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
 from html import escape
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
-from hfstyle._terminal import table
+from hfstyle.evaluation.measures import METRICS
+from hfstyle.messages import table
 
 if TYPE_CHECKING:
-    from hfstyle.evaluate import Evaluation
+    from hfstyle.evaluation.evaluate import Evaluation
 
-__all__ = ["METRICS", "Metric", "format_report", "write_html"]
-
-
-class Metric(NamedTuple):
-    """label: in tables; better: "lower" or "higher"; about: one sentence."""
-
-    label: str
-    better: str
-    about: str
-
-
-METRICS: Final[Mapping[str, Metric]] = {
-    "lpips": Metric(
-        "LPIPS (squeeze)",
-        "lower",
-        "perceptual distance from the content, LPIPS 0.1 with SqueezeNet",
-    ),
-    "ssim": Metric("SSIM", "higher", "structural similarity of luminance to the content"),
-    "psnr": Metric("PSNR, dB", "higher", "against the content; none where pictures are equal"),
-    "content_distance": Metric(
-        "content distance",
-        "lower",
-        "relative difference of VGG-19 features from the content's, at relu4_1, or relu3_1 where the network ends",
-    ),
-    "cfsd": Metric(
-        "CFSD",
-        "lower",
-        "content feature structural distance (Chung et al., 2024), of squares; with another VGG-19 than the original not "
-        "comparable with published ones",
-    ),
-    "style_distance": Metric(
-        "style distance",
-        "lower",
-        "of means and deviations of Inception-v3 features from the style's; 1 is the content's distance",
-    ),
-    "palette": Metric(
-        "palette",
-        "lower",
-        "sliced Wasserstein distance from the style's colours; 1 is the content's distance",
-    ),
-    "fid": Metric(
-        "FID", "lower", "Frechet distance from the styles at pool3 of FID's Inception-v3"
-    ),
-    "frechet_pool3": Metric(
-        "Frechet distance, pool3",
-        "lower",
-        "as FID, but with another Inception-v3: not comparable with published FIDs",
-    ),
-    "frechet_mixed_8": Metric(
-        "Frechet distance, mixed_8",
-        "lower",
-        "as FID, but at an earlier layer, four crops of each picture: not comparable with published FIDs",
-    ),
-    "frechet_relative": Metric(
-        "Frechet distance, relative",
-        "lower",
-        "from the styles at mixed_8, in 64 leading directions; 1 is the contents' distance",
-    ),
-    "artfid": Metric(
-        "ArtFID",
-        "lower",
-        "(1 + LPIPS)(1 + FID); published ones use an Inception trained on paintings and AlexNet's LPIPS",
-    ),
-    "artfid_pool3": Metric(
-        "(1 + LPIPS)(1 + Frechet, pool3)", "lower", "as ArtFID, but with another Inception-v3"
-    ),
-    "artfid_mixed_8": Metric(
-        "(1 + LPIPS)(1 + Frechet, mixed_8)", "lower", "as ArtFID, but at an earlier layer"
-    ),
-}
+__all__ = ["format_report", "write_html"]
 
 _STYLE: Final = """
 :root { color-scheme: light dark; }
@@ -98,9 +30,9 @@ figcaption { font-size: .8rem; overflow-wrap: anywhere; }
 
 
 def format_report(report: Mapping[str, Any]) -> str:
-    """The means as a table, a column for each strength, and what is absent and why."""
+    """The means as a table, a column for each method, and what is absent and why."""
     results = report["results"]
-    heads = [_level(r["strength"]) for r in results]
+    heads = [r["method"] for r in results]
     rows = [["MEASURE", "BETTER", *heads]]
     for key, label in report["labels"].items():
         values = [_number(r["metrics"].get(key)) for r in results]
@@ -141,13 +73,12 @@ def write_html(evaluation: Evaluation) -> str:
         names = "".join(f"<li>{escape(name)}</li>" for name in report["missing"])
         parts.append(f"<h2>Outputs that were not found</h2><ul>{names}</ul>")
     for result in report["results"]:
-        title = "Pictures" if result["strength"] is None else f"Strength {result['strength']:g}"
-        parts.append(f"<h2>{title}</h2>{_pictures(evaluation, result)}")
+        parts.append(f"<h2>{escape(result['method'])}</h2>{_pictures(evaluation, result)}")
     return "\n".join([*parts, "</body></html>\n"])
 
 
 def _means(report: Mapping[str, Any]) -> str:
-    heads = "".join(f"<th>{_level(r['strength'])}</th>" for r in report["results"])
+    heads = "".join(f"<th>{escape(r['method'])}</th>" for r in report["results"])
     rows = []
     for key, label in report["labels"].items():
         numbers = "".join(
@@ -162,12 +93,12 @@ def _means(report: Mapping[str, Any]) -> str:
 
 
 def _pictures(evaluation: Evaluation, result: Mapping[str, Any]) -> str:
-    shots, strength = evaluation.thumbnails, result["strength"]
+    shots, method = evaluation.thumbnails, result["method"]
     groups: dict[str, list[str]] = {}
     left = 0
     for pair in result["pairs"]:
         content, style = pair["content"], pair["style"]
-        shot = shots.get(("output", content, style, strength))
+        shot = shots.get(("output", content, style, method))
         if shot is None:
             left += 1
             continue
@@ -193,10 +124,6 @@ def _pictures(evaluation: Evaluation, result: Mapping[str, Any]) -> str:
 def _image(jpeg: bytes, alt: str, kind: str = "picture") -> str:
     data = base64.b64encode(jpeg).decode("ascii")
     return f'<img class="{kind}" alt="{escape(alt)}" src="data:image/jpeg;base64,{data}">'
-
-
-def _level(strength: float | None) -> str:
-    return "MEAN" if strength is None else f"strength {strength:g}"
 
 
 def _number(value: float | None) -> str:

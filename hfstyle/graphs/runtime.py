@@ -5,27 +5,23 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any, Self, cast
+from types import SimpleNamespace
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from hfstyle._presets import Presets
-from hfstyle.models.generator import StyleGenerator
-from hfstyle.models.layers import InstanceStatistics
+from hfstyle.graphs.files import CONFIG_FILE, ENCODER_FILE, FACES_FILE, GENERATOR_FILE
 from hfstyle.models.style_encoder import Condition
-from hfstyle.onnx_export import CONFIG_FILE, ENCODER_FILE, GENERATOR_FILE
-from hfstyle.pipeline import StyleTransferPipeline
-from hfstyle.tiling import UNTILED_PIXELS, TileSize, tile_side
 
-__all__ = ["OnnxPipeline"]
+__all__ = ["GraphNetwork"]
 
 
-class OnnxPipeline(StyleTransferPipeline):
-    """As `StyleTransferPipeline`, with the networks in onnxruntime: float32 on the CPU, in one pass.
+class GraphNetwork:
+    """The two graphs, called as `StyleGenerator` is: float32 on the CPU, in one pass.
 
     Args:
-        folder: written by `hfstyle.onnx_export.export_onnx`.
+        folder: written by `hfstyle.graphs.export.export_onnx`.
         threads: of each network, from 1; None is torch's number.
 
     Raises:
@@ -35,68 +31,15 @@ class OnnxPipeline(StyleTransferPipeline):
     """
 
     def __init__(self, folder: str | os.PathLike[str], threads: int | None = None) -> None:
-        source = Path(folder)
-        network = _Network(source, threads)
-        # Of a StyleGenerator, the pipeline needs what `_Network` has.
-        self._start(cast(StyleGenerator, network), Presets(source, network.encoder_fingerprint()))
-
-    @property
-    def device(self) -> torch.device:
-        return torch.device("cpu")
-
-    @property
-    def dtype(self) -> torch.dtype:
-        return torch.float32
-
-    def to(
-        self,
-        device: torch.device | str | torch.dtype | None = None,
-        dtype: torch.dtype | None = None,
-    ) -> Self:
-        """Checks that this is where and what the graphs are.
-
-        Raises:
-            ValueError: another device than the CPU, another dtype than float32.
-        """
-        if isinstance(device, torch.dtype):
-            device, dtype = None, device
-        if torch.device(device or "cpu").type != "cpu" or dtype not in (None, torch.float32):
-            raise ValueError(
-                f"an ONNX model runs in float32 on the CPU, not in {dtype or torch.float32} on "
-                f"{device or 'cpu'}; load the model itself with from_pretrained"
-            )
-        return self
-
-    def save_pretrained(self, save_directory: str | os.PathLike[str]) -> None:
-        """Not possible: ValueError."""
-        raise ValueError("an ONNX model cannot be saved as weights; copy its folder")
-
-    def _tile_side(self, tile_size: TileSize, height: int, width: int) -> int | None:
-        if isinstance(tile_size, int) and max(height, width) > tile_size:
-            raise ValueError(
-                f"tile_size is {tile_size}: the graphs have no tiles; give tile_size=None and a "
-                "processing_resolution, or load the model itself with from_pretrained"
-            )
-        if tile_size == "auto" and tile_side(tile_size, height, width) is not None:
-            raise ValueError(
-                f"{width} x {height} px are more than the {UNTILED_PIXELS:,} (2048 x 2048) that fit into one pass, and "
-                "the graphs have no tiles; give a processing_resolution, or load the model itself with "
-                "from_pretrained; tile_size=None takes one pass all the same, if there is the memory for it"
-            )
-        return None
-
-
-class _Network:
-    """The two graphs, called as `StyleGenerator` is."""
-
-    def __init__(self, folder: Path, threads: int | None) -> None:
+        folder = Path(folder)
+        self._folder, self._threads = folder, threads
         try:
             import onnxruntime
         except ModuleNotFoundError as error:
             raise ModuleNotFoundError(
                 "ONNX models need the package onnxruntime: pip install 'hfstyle[onnx]'"
             ) from error
-        for name in (CONFIG_FILE, ENCODER_FILE, GENERATOR_FILE):
+        for name in (CONFIG_FILE, ENCODER_FILE, FACES_FILE, GENERATOR_FILE):
             if not (folder / name).is_file():
                 raise FileNotFoundError(
                     f"{folder} holds no {name}; `hfstyle export-onnx -o {folder}` writes it"
@@ -106,6 +49,10 @@ class _Network:
             self.size_multiple = int(facts["size_multiple"])
             self.minimum_size = int(facts["minimum_size"])
             self._fingerprint = str(facts["encoder"])
+            # What a space of styles is fitted with, where the model came without one.
+            self.encoder = SimpleNamespace(
+                parts=tuple(map(int, facts.get("vector_parts", ()))), tokens_shape=None
+            )
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(
                 f"{folder / CONFIG_FILE} is damaged ({error}); write it again with `hfstyle export-onnx`"
@@ -116,7 +63,7 @@ class _Network:
         options.enable_mem_pattern = False  # plans memory for one size, and ours changes
         options.log_severity_level = 3
         self._sessions: dict[str, Any] = {}
-        for name in (ENCODER_FILE, GENERATOR_FILE):
+        for name in (ENCODER_FILE, GENERATOR_FILE, FACES_FILE):
             try:
                 self._sessions[name] = onnxruntime.InferenceSession(
                     str(folder / name), options, providers=["CPUExecutionProvider"]
@@ -125,6 +72,14 @@ class _Network:
                 raise ValueError(
                     f"{folder / name} cannot be run: {' '.join(str(error).split())}"
                 ) from error
+
+        shapes = {value.name: value.shape for value in self._sessions[GENERATOR_FILE].get_inputs()}
+        if all(isinstance(size, int) for size in shapes.get("tokens", [None])):
+            self.encoder.tokens_shape = tuple(shapes["tokens"][1:])
+
+    def __reduce__(self) -> tuple[type[GraphNetwork], tuple[Path, int | None]]:
+        """Sessions belong to a process: another one opens the files again."""
+        return GraphNetwork, (self._folder, self._threads)
 
     def encoder_fingerprint(self) -> str:
         return self._fingerprint
@@ -139,15 +94,42 @@ class _Network:
         content: Tensor,
         condition: Condition,
         strength: Tensor,
-        statistics: InstanceStatistics | None = None,
+        *,
+        spared: Tensor | None = None,
     ) -> Tensor:
-        """content (1, 3, H, W), condition of one style, strength (1,) -> (1, 3, H, W)."""
-        assert statistics is None
+        """content (1, 3, H, W), condition of one style, strength (1,), spared (1, 1, H, W) -> (1, 3, H, W)."""
+        spared = torch.zeros_like(content[:, :1]) if spared is None else spared
         vector, tokens = condition
         (painted,) = self._run(
-            GENERATOR_FILE, content=content, vector=vector, tokens=tokens, strength=strength
+            GENERATOR_FILE,
+            content=content,
+            vector=vector,
+            tokens=tokens,
+            strength=strength,
+            spared=spared,
         )
         return painted
+
+    def faces(self, picture: Tensor) -> Tensor:
+        """picture (1, 3, h, w), sides multiples of 32 -> where faces are, (1, 1, h/4, w/4)."""
+        (found,) = self._run(FACES_FILE, picture=picture)
+        return found
+
+    def to(self, device: torch.device | str | None, dtype: torch.dtype | None) -> None:
+        """Checks that this is where and what the graphs are.
+
+        Raises:
+            ValueError: another device than the CPU, another dtype than float32.
+        """
+        if torch.device(device or "cpu").type != "cpu" or dtype not in (None, torch.float32):
+            raise ValueError(
+                f"an ONNX model runs in float32 on the CPU, not in {dtype or torch.float32} on "
+                f"{device or 'cpu'}; load the model itself with from_pretrained"
+            )
+
+    def save_pretrained(self, save_directory: str | os.PathLike[str]) -> None:
+        """Not possible: ValueError."""
+        raise ValueError("an ONNX model cannot be saved as weights; copy its folder")
 
     def _run(self, name: str, **inputs: Tensor) -> list[Tensor]:
         arrays = {key: value.contiguous().float().numpy() for key, value in inputs.items()}

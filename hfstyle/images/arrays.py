@@ -10,8 +10,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from hfstyle._decode import ImageError
-from hfstyle._pixels import Strip, float_pixels, strip_bounds
+from hfstyle.images.decode import ImageError
+from hfstyle.images.pixels import Strip, float_pixels, strip_bounds
+from hfstyle.images.unscaled import Largest
 
 
 def as_float(levels: Tensor) -> Tensor:
@@ -69,9 +70,10 @@ def channels_last(source: np.ndarray | Tensor, name: str) -> np.ndarray:
     return array
 
 
-def array_strips(pixels: np.ndarray, name: str) -> Iterator[Strip]:
+def array_strips(pixels: np.ndarray, name: str, largest: Largest) -> Iterator[Strip]:
     """(H, W, C) of uint8, uint16 or float."""
     colors = 1 if pixels.shape[2] <= 2 else 3
+    color_factor, alpha_factor = largest.factors
     for top, bottom in strip_bounds(*pixels.shape[:2]):
         part = pixels[top:bottom]
         if part.dtype.kind == "f":
@@ -79,6 +81,8 @@ def array_strips(pixels: np.ndarray, name: str) -> Iterator[Strip]:
         elif part.dtype == np.uint8:
             values = part
         else:
-            values = part.astype(np.float32) / np.float32(np.iinfo(part.dtype).max)
+            values = part.astype(np.float32)
+            values[:, :, :colors] /= np.float32(65535 // color_factor)
+            values[:, :, colors:] /= np.float32(65535 // alpha_factor)
         alpha = values[:, :, colors:] if pixels.shape[2] > colors else None
         yield Strip(top, values[:, :, :colors], alpha)

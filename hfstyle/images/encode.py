@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,9 +11,12 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from PIL import Image, features
 
-from hfstyle._decode import ImageError
-from hfstyle._pixels import strip_bounds
-from hfstyle._row_writers import row_writer
+from hfstyle.files import whole_file
+from hfstyle.images.decode import ImageError
+from hfstyle.images.exif import Resolution, with_resolution
+from hfstyle.images.pixels import strip_bounds
+from hfstyle.images.provenance import png_info
+from hfstyle.images.write_bands import row_writer
 
 WRITE_FORMATS = {
     ".png": "PNG",
@@ -25,8 +27,6 @@ WRITE_FORMATS = {
     ".tiff": "TIFF",
 } | ({".avif": "AVIF"} if features.check("avif") else {})
 _LONGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383, "AVIF": 65_535}
-_TEMPORARY = ".{}.tmp"
-_TEMPORARY_LENGTH = len(_TEMPORARY.format(uuid.uuid4().hex))
 
 
 class Encoding(NamedTuple):
@@ -34,6 +34,7 @@ class Encoding(NamedTuple):
 
     format_name: str
     options: dict[str, Any]
+    resolution: Resolution | None = None
 
     def write(self, image: Image.Image, stream: IO[bytes]) -> None:
         """image: grey, RGB or RGBA of 8 bits."""
@@ -42,7 +43,15 @@ class Encoding(NamedTuple):
             return
         # Pillow's compressed TIFFs take no EXIF data of when and where.
         channels = len(image.getbands())
-        writer = row_writer(stream, ".tif", image.size, channels, self.options.get("exif"))
+        writer = row_writer(
+            stream,
+            ".tif",
+            image.size,
+            channels,
+            self.options.get("exif"),
+            self.resolution,
+            self.options.get("xmp"),
+        )
         for top, bottom in strip_bounds(image.height, image.width):
             rows = np.asarray(image.crop((0, top, image.width, bottom)))
             writer.add(rows.reshape(bottom - top, image.width, channels))
@@ -50,7 +59,13 @@ class Encoding(NamedTuple):
 
 
 def encoding_for(
-    name: str, suffix: str, size: tuple[int, int], quality: int, exif: bytes | None
+    name: str,
+    suffix: str,
+    size: tuple[int, int],
+    quality: int,
+    exif: bytes | None,
+    resolution: Resolution | None,
+    xmp: bytes | None = None,
 ) -> Encoding:
     """How a picture of `size` (W, H) is written under a suffix. ImageError if it cannot be."""
     format_name = WRITE_FORMATS.get(suffix.lower())
@@ -70,9 +85,17 @@ def encoding_for(
     options: dict[str, Any] = {} if format_name in ("PNG", "TIFF") else {"quality": quality}
     if format_name in ("JPEG", "AVIF"):
         options["subsampling"] = "4:4:4" if quality >= 90 else "4:2:0"
+    if resolution is not None and format_name in ("PNG", "JPEG"):
+        options["dpi"] = resolution  # a JPEG's are whole numbers
+    elif resolution is not None and format_name != "TIFF":
+        exif = with_resolution(exif, resolution)
     if exif is not None:
         options["exif"] = exif
-    return Encoding(format_name, options)
+    if xmp is not None and format_name == "PNG":
+        options["pnginfo"] = png_info(xmp)
+    elif xmp is not None:
+        options["xmp"] = xmp
+    return Encoding(format_name, options, resolution)
 
 
 def check_target(target: Path, overwrite: bool) -> None:
@@ -101,26 +124,19 @@ def write_atomically(
 
 @contextmanager
 def whole_or_nothing(target: Path, *, overwrite: bool) -> Iterator[IO[bytes]]:
-    """A file beside the target, which takes its name at the end.
+    """As `hfstyle.files.whole_file`, with errors that say what to do.
 
     Raises:
         ImageError: the target exists (without `overwrite`) or cannot be written; OSErrors inside count as that.
     """
-    final = Path(os.path.realpath(target))  # through a link, not in its place
-    temporary = final.with_name(_TEMPORARY.format(uuid.uuid4().hex))
     try:
-        try:
-            with open(temporary, "xb+") as stream:
-                yield stream
-            if final.exists():
-                os.chmod(temporary, final.stat().st_mode & 0o777)
-            (os.replace if overwrite else _rename_to_new)(temporary, final)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with whole_file(target, overwrite=overwrite) as stream:
+            yield stream
     except FileExistsError as error:
         raise ImageError(f"{target} exists already; choose another name") from error
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise ImageError(f"{target}: there is no folder {final.parent}; create it") from error
+        folder = Path(os.path.realpath(target)).parent
+        raise ImageError(f"{target}: there is no folder {folder}; create it") from error
     except OSError as error:
         raise _cannot_be_written(target, error) from error
 
@@ -128,20 +144,3 @@ def whole_or_nothing(target: Path, *, overwrite: bool) -> Iterator[IO[bytes]]:
 def _cannot_be_written(target: Path, error: Exception) -> ImageError:
     reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return ImageError(f"{target} cannot be written: {reason}; check rights and space")
-
-
-def is_unfinished(path: Path) -> bool:
-    """Whether a killed process left this file of `write_atomically` behind."""
-    name = path.name
-    return len(name) == _TEMPORARY_LENGTH and name.startswith(".") and name.endswith(".tmp")
-
-
-def _rename_to_new(temporary: Path, final: Path) -> None:
-    try:
-        os.link(temporary, final)  # unlike a rename, fails if `final` has come to exist
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without hard links
-        if final.exists():
-            raise FileExistsError(final) from None
-        os.replace(temporary, final)

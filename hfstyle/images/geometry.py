@@ -6,10 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hfstyle._arrays import as_float
-from hfstyle._decode import MAX_IMAGE_PIXELS, ImageError, check_size
-from hfstyle._pixel_file import Pixels
-from hfstyle._pixels import strip_bounds
+from hfstyle.images.arrays import as_float
+from hfstyle.images.decode import MAX_IMAGE_PIXELS, ImageError, check_size
+from hfstyle.images.pixel_file import Pixels
+from hfstyle.images.pixels import strip_bounds
 
 
 def resize(rgb: Tensor, size: int | tuple[int, int], *, mode: str = "bicubic") -> Tensor:
@@ -43,12 +43,18 @@ def resize(rgb: Tensor, size: int | tuple[int, int], *, mode: str = "bicubic") -
 
 def resize_by_rows(pixels: Pixels, size: tuple[int, int], mode: str = "bicubic") -> Tensor:
     """pixels (B, C, H, W), uint8 or float -> (B, C, h, w) float32, without a float of the size H x W."""
-    strips = (as_float(pixels[..., a:b, :]) for a, b in strip_bounds(*pixels.shape[2:]))
-    rows = [
-        F.interpolate(strip, (strip.shape[-2], size[1]), mode=mode, antialias=True)
-        for strip in strips
-    ]
-    return F.interpolate(torch.cat(rows, dim=-2), size, mode=mode, antialias=True).clamp_(0, 1)
+    *batch, height, width = pixels.shape
+    # One block for all: pieces that outlive a strip would lie between the strips, and the heap would grow with each.
+    narrow = None
+    for top, bottom in strip_bounds(height, width):
+        strip = as_float(pixels[..., top:bottom, :])
+        if narrow is None:
+            narrow = strip.new_empty(*batch, height, size[1])
+        narrow[..., top:bottom, :] = F.interpolate(
+            strip, (bottom - top, size[1]), mode=mode, antialias=True
+        )
+    assert narrow is not None
+    return F.interpolate(narrow, size, mode=mode, antialias=True).clamp_(0, 1)
 
 
 def short_side(height: int, width: int, side: int) -> tuple[int, int]:

@@ -22,6 +22,8 @@ class PixelFile:
     Read like a tensor of shape (1, C, H, W), by its last two axes: `pixels[..., 100:200, :]` is a new tensor
     (1, C, 100, W). Memory is needed for what is read alone.
 
+    It is no np.memmap: on a full disk that ends the process by a signal (SIGBUS) where this raises an OSError.
+
     Args:
         height, width, channels: H, W and C.
         dtype: torch.uint8 for 256 levels, or torch.float32.

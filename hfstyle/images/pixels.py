@@ -7,16 +7,23 @@ few megabytes are ever in use, whatever the mode of the picture.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 from PIL import ExifTags, Image
 
-from hfstyle._color import ColorTransform, color_transform
-from hfstyle._decode import Decoded, ImageError, short_reason
+from hfstyle.images.decode import Decoded, ImageError
+from hfstyle.images.primaries import NumberedColors
+from hfstyle.images.profiles import ColorTransform, color_transform
+from hfstyle.images.unscaled import Largest
+from hfstyle.messages import short_reason
+
+Transform: TypeAlias = ColorTransform | NumberedColors
 
 _STRIP_PIXELS = 1 << 20
 _DEEP_MODES: Final = frozenset({"I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
+_SAMPLE_FORMAT: Final = 339
+_SIGNED: Final = 2
 _FLOAT_SLACK: Final = 1e-4  # rounding in the caller's arithmetic, not a range of its own
 
 
@@ -55,18 +62,21 @@ def has_8_bits(decoded: Decoded) -> bool:
     return image.mode not in _DEEP_MODES and (decoded.low is None or image.mode == "CMYK")
 
 
-def pil_strips(decoded: Decoded, name: str) -> Iterator[Strip]:
-    """The pixels of a decoded picture of any mode, in the rows it stores, converted to sRGB."""
+def pil_strips(decoded: Decoded, name: str, largest: Largest) -> Iterator[Strip]:
+    """The pixels of a decoded picture of any mode, in the rows it stores, converted to sRGB.
+
+    largest: of the whole picture, if this is a part of one.
+    """
     image = decoded.image
-    transform = color_transform(image, name)
-    deep = _deep_scale(image) if image.mode in _DEEP_MODES else None
+    transform = color_transform(image, name, decoded.colors)
+    deep = _deep_scale(image, largest) if image.mode in _DEEP_MODES else None
     for top, bottom in strip_bounds(image.height, image.width):
         box = (0, top, image.width, bottom)
         try:
             part = image.crop(box)
             if decoded.low is not None:
                 low = decoded.low.crop(box)
-                yield Strip(top, *_sixteen_bits(part, low, decoded.grey, transform))
+                yield Strip(top, *_sixteen_bits(part, low, decoded.grey, transform, largest))
             elif deep is None:
                 yield Strip(top, *_shallow(part, transform))
             else:
@@ -94,7 +104,7 @@ def float_pixels(values: np.ndarray, name: str) -> np.ndarray:
 
 
 def _shallow(
-    part: Image.Image, transform: ColorTransform | None
+    part: Image.Image, transform: Transform | None
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Colour and alpha of a strip of 8 bits per channel or less."""
     alpha = None
@@ -109,7 +119,11 @@ def _shallow(
 
 
 def _sixteen_bits(
-    high: Image.Image, low: Image.Image, grey: bool, transform: ColorTransform | None
+    high: Image.Image,
+    low: Image.Image,
+    grey: bool,
+    transform: Transform | None,
+    largest: Largest,
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Colour and alpha of a strip of 16-bit colours, given by their higher and lower bytes (see `Decoded`)."""
     if grey:
@@ -118,15 +132,21 @@ def _sixteen_bits(
     else:
         values = np.asarray(high).astype(np.uint16) << 8 | np.asarray(low)  # (h, W, C)
     alpha, key = None, low.info.get("transparency")
+    color_factor, alpha_factor = largest.factors
     if high.mode == "RGBA":
-        alpha = values[:, :, -1:] / np.float32(65535)
+        alpha = values[:, :, -1:] / np.float32(65535 // alpha_factor)
     elif isinstance(key, tuple):
         alpha = (values != np.array(key)).any(-1, keepdims=True).astype(np.float32)
+    if color_factor > 1:
+        colors = values.shape[2] - (high.mode == "RGBA")
+        values = values[:, :, :colors] * np.uint16(color_factor)
     if grey:
         one = values[:, :, 0] / np.float32(65535)
         return (transform.apply_grey(one) if transform else one[:, :, None]), alpha
     if transform is None and high.mode != "CMYK":
         return values[:, :, :3] / np.float32(65535), alpha
+    if isinstance(transform, NumberedColors):
+        return transform.convert(values[:, :, :3] / np.float32(65535)), alpha
     # Profiles and inks are converted in 8 bits.
     mode = "CMYK" if high.mode == "CMYK" else "RGB"
     levels = ((values[:, :, : len(mode)].astype(np.uint32) + 128) // 257).astype(np.uint8)
@@ -135,7 +155,7 @@ def _sixteen_bits(
 
 
 def _deep(
-    part: Image.Image, transform: ColorTransform | None, scale: _DeepScale, name: str
+    part: Image.Image, transform: Transform | None, scale: _DeepScale, name: str
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Colour and alpha of a strip of 16-bit, 32-bit or floating point grey."""
     values = np.asarray(part)
@@ -158,13 +178,19 @@ def _deep(
     return (transform.apply_grey(grey) if transform else grey[:, :, None]), alpha
 
 
-def _deep_scale(image: Image.Image) -> _DeepScale:
+def _deep_scale(image: Image.Image, largest: Largest) -> _DeepScale:
     tags = getattr(image, "tag_v2", None) or {}  # only a TIFF has them
     bits = tags.get(ExifTags.Base.BitsPerSample)
-    return _DeepScale(
-        white=4095 if bits in (12, (12,)) else 65535,
-        inverted=tags.get(ExifTags.Base.PhotometricInterpretation) == 0,
-    )
+    bits = bits[0] if isinstance(bits, tuple) else bits
+    signed = set(_as_tuple(tags.get(_SAMPLE_FORMAT))) == {_SIGNED}
+    white = 4095 if bits == 12 else 32767 if signed and bits == 16 else 65535
+    if largest.unscaled:
+        white = 255
+    return _DeepScale(white=white, inverted=tags.get(ExifTags.Base.PhotometricInterpretation) == 0)
+
+
+def _as_tuple(value: object) -> tuple[object, ...]:
+    return value if isinstance(value, tuple) else (value,)
 
 
 def flattened(

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageCms
 
+from hfstyle.images.chunks import ColorNumbers
+from hfstyle.images.primaries import NumberedColors, numbered_colors
+
 _log = logging.getLogger(__name__)
 
 _GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
@@ -40,18 +43,25 @@ class ColorTransform:
         return np.stack(channels, axis=-1)
 
 
-def color_transform(image: Image.Image, name: str) -> ColorTransform | None:
+def color_transform(
+    image: Image.Image, name: str, numbers: ColorNumbers
+) -> ColorTransform | NumberedColors | None:
     """How the colours of `image` become sRGB; None if Pillow's plain conversion to RGB will do.
 
-    A profile that is broken or meant for other modes is ignored with a warning in the log.
+    An ICC profile comes first, but in a PNG the numbers of its chunk cICP. A profile that is broken or meant for other
+    modes is ignored with a warning in the log.
     """
     data = image.info.get("icc_profile")
+    if numbers.coded is not None and image.format == "PNG":
+        return numbered_colors(image, numbers, name)
     try:
         if isinstance(data, bytes) and data:
             transform = _from_profile(image.mode, ImageCms.ImageCmsProfile(io.BytesIO(data)))
             return None if transform is None or _changes_nothing(transform) else transform
     except Exception as error:  # littlecms raises several kinds
         _log.warning("%s: its ICC profile cannot be used and is ignored (%s)", name, error)
+    if image.mode not in ("LAB", "CMYK"):
+        return numbered_colors(image, numbers, name)
     if image.mode == "LAB":
         return _build("LAB", ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")))
     return None

@@ -21,22 +21,23 @@ from typing import IO, Final, Literal
 import numpy as np
 from PIL import Image, TiffImagePlugin, TiffTags
 
-from hfstyle._decode import Decoded, ImageError, check_size, decode_file, identify, short_reason
-from hfstyle._pixels import strip_bounds
+from hfstyle.images.decode import Decoded, ImageError, check_size, decode_file, identify
+from hfstyle.images.pixels import strip_bounds
+from hfstyle.messages import short_reason
 
 __all__ = ["Bands", "open_bands"]
 
 _SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _PNG_CHANNELS: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by its colour type
-_PNG_COLORS: Final = frozenset({b"PLTE", b"tRNS", b"iCCP", b"sRGB", b"gAMA", b"cHRM"})
-_PNG_NOTES: Final = frozenset({b"eXIf", b"tEXt", b"zTXt", b"iTXt"})
+_PNG_COLORS: Final = frozenset({b"PLTE", b"tRNS", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"cICP"})
+_PNG_NOTES: Final = frozenset({b"eXIf", b"pHYs", b"tEXt", b"zTXt", b"iTXt"})
 _LARGEST_NOTE: Final = 1 << 24
 _READ: Final = 1 << 16
 
 # What the pixels of a TIFF depend on, beside its size and where its strips or tiles are.
 _TIFF_PIXELS: Final = (
     *(258, 259, 262, 266, 277, 284, 292, 293, 317, 320, 322, 323, 338, 339, 347),
-    *(529, 530, 531, 532, TiffImagePlugin.ICCPROFILE),
+    *(301, 318, 319, 339, 529, 530, 531, 532, TiffImagePlugin.ICCPROFILE),
 )
 _OLD_JPEG: Final = "tiff_jpeg"
 _APART: Final = 2
@@ -244,7 +245,7 @@ def _cropped(decoded: Decoded, rows: int) -> Decoded:
 def _has_bands(head: TiffImagePlugin.TiffImageFile) -> bool:
     tags = head.tag_v2
     apart = tags.get(TiffImagePlugin.PLANAR_CONFIGURATION) == _APART
-    if apart or head.info.get("compression") == _OLD_JPEG or head.mode == "1":
+    if apart or head.info.get("compression") == _OLD_JPEG or head.mode in ("1", "I"):
         return False
     places = TiffImagePlugin.TILEOFFSETS if _is_tiled(head) else TiffImagePlugin.STRIPOFFSETS
     return places in tags and _lengths_tag(head) in tags

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import glob
+import os
 from collections import Counter
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
-from hfstyle.images import list_images
+from hfstyle.files import as_utf8, folded, web_address
+from hfstyle.images.load import list_images
+from hfstyle.images.parquet import Place, RowGroups, check_column, encoded
 
-__all__ = ["Source", "open_source"]
+__all__ = ["Source", "is_below", "open_source"]
+
+_REMEDY: Final = "give --image-column"
+_PATIENCE: Final = 10.0  # s, for the Hub's first answer
 
 
 class Source(Protocol):
@@ -34,16 +40,32 @@ class Source(Protocol):
         ...
 
 
-def open_source(dataset: str, *, split: str, image_column: str, revision: str | None) -> Source:
+def open_source(
+    dataset: str,
+    *,
+    split: str,
+    image_column: str,
+    revision: str | None,
+    leave_out: Path | None = None,
+) -> Source:
     """A folder of pictures or of Parquet files, Parquet files by name or pattern, or else a Hub id.
+
+    leave_out: the folder of the results; if it lies in that of the pictures, what is in it is none of them.
 
     Raises:
         ValueError: nothing there, or no such column; the message says what is.
     """
     path = Path(dataset)
+    if address := web_address(dataset):
+        raise ValueError(
+            f"{address} is a web address; download it, or give a data set of the Hub by its id, user/data-set"
+        )
     if path.is_dir():
         tables = sorted(path.rglob("*.parquet"))
         pictures = list_images(path, recursive=True)
+        if leave_out is not None and is_below(leave_out, path):
+            tables = [file for file in tables if not is_below(file, leave_out)]
+            pictures = [file for file in pictures if not is_below(file, leave_out)]
         if tables and pictures:
             raise ValueError(
                 f"{dataset} holds {len(tables)} Parquet files and {len(pictures)} pictures; name "
@@ -59,7 +81,12 @@ def open_source(dataset: str, *, split: str, image_column: str, revision: str | 
         if not tables:
             raise ValueError(f"{dataset}: there is no such Parquet file")
         return _ParquetSource(tables, image_column)
-    if path.exists() or dataset.count("/") > 1 or dataset.startswith((".", "/")):
+    if (
+        path.exists()
+        or dataset.count("/") > 1
+        or dataset.startswith((".", "/"))
+        or dataset.endswith("/")
+    ):
         raise ValueError(
             f"{dataset} is no folder, no Parquet file (*.parquet) and no Hub id (user/data-set)"
         )
@@ -70,8 +97,8 @@ class _FolderSource:
     def __init__(self, folder: Path, files: list[Path]) -> None:
         self._folder, self._files = folder, files
         names = [file.relative_to(folder) for file in files]
-        self._names = {_folded(name) for name in names}
-        self._stems = Counter(_folded(name.with_suffix("")) for name in names)
+        self._names = {folded(name.as_posix()) for name in names}
+        self._stems = Counter(folded(name.with_suffix("").as_posix()) for name in names)
 
     def __len__(self) -> int:
         return len(self._files)
@@ -84,78 +111,59 @@ class _FolderSource:
 
     def stem(self, index: int) -> str:
         name = self._files[index].relative_to(self._folder)
-        stem = name.with_suffix("")
-        alone = self._stems[_folded(stem)] == 1 and _folded(stem) not in self._names
-        return (stem if alone else name).as_posix()  # a.jpg and a.png must not both become a.png
+        stem = name.with_suffix("").as_posix()
+        alone = self._stems[folded(stem)] == 1 and folded(stem) not in self._names
+        return stem if alone else name.as_posix()  # a.jpg and a.png must not both become a.png
 
     def columns(self, index: int) -> Any:
         import pyarrow as pa
 
-        return pa.table({"path": [self._files[index].relative_to(self._folder).as_posix()]})
+        name = self._files[index].relative_to(self._folder).as_posix()
+        return pa.table({"path": [as_utf8(name)]})
 
 
 class _ParquetSource:
     """Files with a column of pictures: {bytes, path}, bytes, or paths beside the file."""
 
     def __init__(self, files: list[Path], image_column: str) -> None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
         self._column = image_column
-        self._groups: list[tuple[Path, int, int, int]] = []  # file, group, first row, rows before
+        self._groups = RowGroups(files, image_column, _REMEDY)
         self._read: tuple[int, Any] = (-1, None)  # one group at a time is in memory
-        total = 0
-        for file in files:
-            try:
-                parquet = pq.ParquetFile(file)
-            except (pa.ArrowException, OSError) as error:
-                raise ValueError(f"{file} cannot be read as Parquet: {error}") from error
-            _check_column(image_column, parquet.schema_arrow.names, str(file))
-            row = 0
-            for group in range(parquet.num_row_groups):
-                self._groups.append((file, group, row, total))
-                row += parquet.metadata.row_group(group).num_rows
-                total += parquet.metadata.row_group(group).num_rows
-        self._length = total
 
     def __len__(self) -> int:
-        return self._length
+        return len(self._groups)
 
-    def _row(self, index: int) -> tuple[Path, int, Any]:
-        """Its file, its place there, and a table of one row."""
-        import pyarrow.parquet as pq
-
-        number = max(i for i, group in enumerate(self._groups) if group[3] <= index)
-        file, group, first, before = self._groups[number]
-        if self._read[0] != number:
-            self._read = (number, pq.ParquetFile(file).read_row_group(group))
-        return file, first + index - before, self._read[1].slice(index - before, 1)
+    def _row(self, place: Place) -> Any:
+        """A table of one row."""
+        if self._read[0] != place.group:
+            self._read = (place.group, self._groups.read(place.group))
+        return self._read[1].slice(place.within, 1)
 
     def name(self, index: int) -> str:
-        number = max(i for i, group in enumerate(self._groups) if group[3] <= index)
-        file, _, first, before = self._groups[number]
-        return f"{file.name} row {first + index - before}"
+        place = self._groups.place(index)
+        return f"{place.file.name} row {place.row}"
 
     def read(self, index: int) -> bytes | Path:
-        file, _, row = self._row(index)
-        return _encoded(row[self._column][0].as_py(), file.parent)
+        place = self._groups.place(index)
+        return _encoded(self._row(place)[self._column][0].as_py(), place.file.parent)
 
     def stem(self, index: int) -> str:
         return f"{index:09d}"
 
     def columns(self, index: int) -> Any:
-        return self._row(index)[2].drop_columns([self._column])
+        return self._row(self._groups.place(index)).drop_columns([self._column])
 
 
 class _HubSource:
     def __init__(self, name: str, split: str, image_column: str, revision: str | None) -> None:
         import datasets
 
+        _check_reachable(name)
         try:
             dataset: Any = datasets.load_dataset(name, split=split, revision=revision)
         except datasets.exceptions.DatasetNotFoundError as error:
             raise ValueError(f"{name} is no folder, and no data set of the Hub: {error}") from error
-        _check_column(image_column, dataset.column_names, name)
+        check_column(image_column, dataset.column_names, name, _REMEDY)
         # One picture that cannot be decoded would end the iteration.
         self._dataset = dataset.cast_column(image_column, datasets.Image(decode=False))
         self._table = self._dataset.with_format("arrow")
@@ -177,22 +185,33 @@ class _HubSource:
         return self._table[index].drop_columns([self._column])
 
 
-def _check_column(column: str, columns: list[str], where: str) -> None:
-    if column not in columns:
-        raise ValueError(
-            f"{where} has no column {column!r}, but {', '.join(columns)}; give --image-column"
-        )
+def _check_reachable(name: str) -> None:
+    """Raises ValueError at once if nobody answers and nothing of the data set was downloaded; `datasets` tries for half a minute."""
+    import datasets
+    from huggingface_hub import constants, get_session
+
+    from hfstyle.models.hub import transport_error
+
+    if constants.HF_HUB_OFFLINE:
+        return
+    try:
+        get_session().head(f"{constants.ENDPOINT}/api/datasets/{name}", timeout=_PATIENCE)
+    except (OSError, transport_error) as error:
+        if not (Path(datasets.config.HF_DATASETS_CACHE) / name.replace("/", "___")).is_dir():
+            raise ValueError(
+                f"{name} is no folder, and as a data set of the Hub it could not be reached ({error}); check the path, "
+                "or the network"
+            ) from None
 
 
 def _encoded(value: Any, folder: Path) -> bytes | Path:
-    if isinstance(value, dict):
-        value = value.get("bytes") or value.get("path")
-    if isinstance(value, bytes):
-        return value
-    if isinstance(value, str):
-        return folder / value
-    raise ValueError("there is no picture in this row")
+    found = encoded(value, folder)
+    if found is None:
+        raise ValueError("there is no picture in this row")
+    return found
 
 
-def _folded(path: Path) -> str:
-    return path.as_posix().casefold()
+def is_below(path: Path, folder: Path) -> bool:
+    """Whether a path, links followed, lies in a folder and is not that itself."""
+    place, top = (Path(os.path.realpath(p)) for p in (path, folder))
+    return place != top and place.is_relative_to(top)

@@ -12,6 +12,8 @@ from typing import IO, Final, Protocol
 import numpy as np
 from PIL import Image, TiffImagePlugin, TiffTags
 
+from hfstyle.images.exif import Resolution, as_it_was, writable
+
 __all__ = ["ROW_FORMATS", "RowWriter", "row_writer"]
 
 ROW_FORMATS: Final = frozenset({".png", ".tif", ".tiff"})
@@ -20,7 +22,10 @@ ROW_FORMATS: Final = frozenset({".png", ".tif", ".tiff"})
 _LEVEL: Final = 6  # zlib's and Pillow's default
 _STRIP_BYTES: Final = 1 << 18
 _CHUNK_BYTES: Final = 1 << 16
+_METRE: Final = 0.0254  # in inches' length: pixels per inch over this are pixels per metre
 _EXIF_PREFIX: Final = b"Exif\0\0"
+_XMP_IN_PNG: Final = b"XML:com.adobe.xmp\0\0\0\0\0"  # not compressed, of no language
+_XMP_IN_TIFF: Final = 700
 
 
 class RowWriter(Protocol):
@@ -36,7 +41,13 @@ class RowWriter(Protocol):
 
 
 def row_writer(
-    stream: IO[bytes], suffix: str, size: tuple[int, int], channels: int, exif: bytes | None
+    stream: IO[bytes],
+    suffix: str,
+    size: tuple[int, int],
+    channels: int,
+    exif: bytes | None,
+    resolution: Resolution | None = None,
+    xmp: bytes | None = None,
 ) -> RowWriter:
     """The writer for a suffix among `ROW_FORMATS`.
 
@@ -45,17 +56,25 @@ def row_writer(
         size: (W, H) of the picture.
         channels: 3 for RGB, 4 for RGBA, in sRGB; in TIFF files also 1 for grey.
         exif: metadata to embed, as in `Picture.exif`; None for none.
+        resolution: in pixels per inch, across and down; None says none.
+        xmp: a packet to embed.
     """
     if suffix.lower() == ".png":
-        return _PngWriter(stream, size, channels, exif)
-    return _TiffWriter(stream, size, channels, exif)
+        return _PngWriter(stream, size, channels, exif, resolution, xmp)
+    return _TiffWriter(stream, size, channels, exif, resolution, xmp)
 
 
 class _PngWriter:
     """8 bits for each channel; the filter of each row is the one that leaves the smallest differences."""
 
     def __init__(
-        self, stream: IO[bytes], size: tuple[int, int], channels: int, exif: bytes | None
+        self,
+        stream: IO[bytes],
+        size: tuple[int, int],
+        channels: int,
+        exif: bytes | None,
+        resolution: Resolution | None,
+        xmp: bytes | None,
     ) -> None:
         self._stream, self._channels = stream, channels
         width, height = size
@@ -65,8 +84,13 @@ class _PngWriter:
         stream.write(b"\x89PNG\r\n\x1a\n")
         kind = {3: 2, 4: 6}[channels]
         self._chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, kind, 0, 0, 0))
+        if resolution is not None:
+            across, down = (round(number / _METRE) for number in resolution)
+            self._chunk(b"pHYs", struct.pack(">IIB", across, down, 1))
         if exif is not None:
             self._chunk(b"eXIf", exif.removeprefix(_EXIF_PREFIX))
+        if xmp is not None:
+            self._chunk(b"iTXt", _XMP_IN_PNG + xmp)
 
     def add(self, rows: np.ndarray) -> None:
         raw = np.ascontiguousarray(rows).reshape(len(rows), -1)  # (h, W * C)
@@ -114,7 +138,13 @@ class _TiffWriter:
     """Strips of about a quarter of a megabyte, compressed by deflate on their own."""
 
     def __init__(
-        self, stream: IO[bytes], size: tuple[int, int], channels: int, exif: bytes | None
+        self,
+        stream: IO[bytes],
+        size: tuple[int, int],
+        channels: int,
+        exif: bytes | None,
+        resolution: Resolution | None,
+        xmp: bytes | None,
     ) -> None:
         self._stream = stream
         width, height = size
@@ -123,7 +153,7 @@ class _TiffWriter:
         self._count = 0
         self._offsets: list[int] = []  # after the directory
         self._lengths: list[int] = []
-        self._directory = _directory(size, channels, self._rows_per_strip, exif)
+        self._directory = _directory(size, channels, self._rows_per_strip, exif, resolution, xmp)
         self._strips = -(-height // self._rows_per_strip)
         self._write_directory([0] * self._strips, [0] * self._strips)
 
@@ -159,7 +189,12 @@ class _TiffWriter:
 
 
 def _directory(
-    size: tuple[int, int], channels: int, rows_per_strip: int, exif: bytes | None
+    size: tuple[int, int],
+    channels: int,
+    rows_per_strip: int,
+    exif: bytes | None,
+    resolution: Resolution | None,
+    xmp: bytes | None,
 ) -> TiffImagePlugin.ImageFileDirectory_v2:
     """What a TIFF file says of itself, but where its strips are."""
     entries = TiffImagePlugin.ImageFileDirectory_v2(b"II*\0\x08\0\0\0")
@@ -168,7 +203,14 @@ def _directory(
         metadata.load(exif)
         for tag in metadata:
             inner = tag in TiffTags.TAGS_V2_GROUPS
-            entries[tag] = metadata.get_ifd(tag) if inner else metadata[tag]
+            values = metadata.get_ifd(tag) if inner else {tag: metadata[tag]}
+            entries[tag] = writable(values, tag) if inner else as_it_was(values[tag])
+    if resolution is not None:
+        entries[TiffImagePlugin.X_RESOLUTION], entries[TiffImagePlugin.Y_RESOLUTION] = resolution
+        entries[TiffImagePlugin.RESOLUTION_UNIT] = 2  # inch
+    if xmp is not None:
+        entries.tagtype[_XMP_IN_TIFF] = TiffTags.BYTE
+        entries[_XMP_IN_TIFF] = xmp
     entries[TiffImagePlugin.IMAGEWIDTH], entries[TiffImagePlugin.IMAGELENGTH] = size
     entries[TiffImagePlugin.BITSPERSAMPLE] = (8,) * channels
     entries[TiffImagePlugin.COMPRESSION] = TiffImagePlugin.COMPRESSION_INFO_REV[

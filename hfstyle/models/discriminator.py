@@ -13,8 +13,9 @@ import torch.nn.functional as F
 from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
-from hfstyle.models.layers import activate, luminance
-from hfstyle.models.loading import MODEL_CARD_TEMPLATE, absent_told, load_strictly
+from hfstyle.models.color import luminance
+from hfstyle.models.hub import MODEL_CARD_TEMPLATE, absent_told, load_strictly, write_weights
+from hfstyle.models.layers import activate
 
 __all__ = ["StyleDiscriminator", "content_view"]
 
@@ -119,6 +120,9 @@ class StyleDiscriminator(
     @classmethod
     def _from_pretrained(cls, **kwargs: Any) -> StyleDiscriminator:
         return load_strictly(cls, **kwargs)
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        write_weights(self, save_directory)
 
 
 def _project(features: Tensor, style: Tensor) -> Tensor:

@@ -148,7 +148,7 @@ def scale_and_shift(x: Tensor, scale: Tensor, shift: Tensor, out: Tensor | None 
 
     Where types differ, other functions convert whole maps first.
     """
-    zero, one = torch.zeros(x.shape[1]), torch.ones(x.shape[1])
+    zero, one = torch.zeros_like(scale.flatten()), torch.ones_like(scale.flatten())
     result = F.batch_norm(x, zero, one, scale.flatten(), shift.flatten(), eps=0.0)
     return result if out is None else out.copy_(result)
 

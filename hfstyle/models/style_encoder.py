@@ -13,16 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hfstyle.models.layers import (
-    ColorTransfer,
-    ResidualBlock,
-    activate,
-    blur_pool,
-    conv3x3,
-    halve,
-    moments,
-    standardise,
-)
+from hfstyle.models import graph
+from hfstyle.models.color import ColorTransfer, standardise
+from hfstyle.models.layers import ResidualBlock, activate, conv3x3
+from hfstyle.models.resample import halve
+from hfstyle.models.statistics import moments
 
 __all__ = ["Condition", "StyleEncoder"]
 
@@ -43,10 +38,9 @@ class Trunk(nn.Module):
     Every reduction averages first, so that neither noise nor the position of the grid passes into the coarser scale.
     """
 
-    def __init__(self, widths: tuple[int, int, int, int], steady: bool = False) -> None:
+    def __init__(self, widths: tuple[int, int, int, int]) -> None:
         super().__init__()
         fine, low, mid, high = widths
-        self.reduce = blur_pool if steady else halve
         self.stem = conv3x3(12, fine)
         self.down0 = conv3x3(fine, low)
         self.block = ResidualBlock(low)
@@ -60,13 +54,17 @@ class Trunk(nn.Module):
         """
         batch, channels, height, width = x.shape
         quarters = (batch, 4 * channels, height // 2, width // 2)
-        fine = activate(self.stem.of(partial(_unshuffled, x), quarters, x))
-        low = self.block(activate(self.down0(self.reduce(fine))))
+        fine = activate(
+            graph.convolve_unshuffled(x, self.stem.weight, self.stem.bias)
+            if graph.wanted()
+            else self.stem.of(partial(_unshuffled, x), quarters, x)
+        )
+        low = self.block(activate(self.down0(halve(fine))))
         features = [fine, low]
         if stages > 2:
-            features.append(activate(self.down1(self.reduce(low))))
+            features.append(activate(self.down1(halve(low))))
         if stages > 3:
-            features.append(activate(self.down2(self.reduce(features[2]))))
+            features.append(activate(self.down2(halve(features[2]))))
         return features
 
 
@@ -92,7 +90,6 @@ class StyleEncoder(nn.Module):
         style_width: length of the learned part of the vector.
         token_width: E, length of a token.
         token_grid: side of the token grid; T = token_grid ** 2.
-        steady: True averages by a binomial filter where the trunk halves the resolution, not over four places.
     """
 
     def __init__(
@@ -101,14 +98,15 @@ class StyleEncoder(nn.Module):
         style_width: int = 256,
         token_width: int = 128,
         token_grid: int = 8,
-        steady: bool = False,
     ) -> None:
         super().__init__()
         self.token_grid = token_grid
-        self.trunk = Trunk(widths, steady)
+        self.trunk = Trunk(widths)
         self.block = ResidualBlock(widths[3])
         self.parts = (style_width, *(2 * width for width in widths), ColorTransfer.WIDTH)
         """Lengths of the parts of the vector."""
+        self.tokens_shape = (token_grid**2, token_width)
+        """T and E."""
         self.vector_width = sum(self.parts)
         """D, length of the vector."""
         statistics = self.vector_width - style_width + 2 * widths[3]
@@ -130,7 +128,9 @@ class StyleEncoder(nn.Module):
         statistics = torch.cat((*measured, _looks(deep)), dim=1).to(self.linear.weight.dtype)
         learned = self.linear(statistics) + self.mlp2(activate(self.mlp1(statistics)))
         vector = torch.cat((learned.float(), *measured), dim=1)  # (B, D)
-        grid = F.adaptive_avg_pool2d(self.token(deep), self.token_grid)  # (B, E, 8, 8)
+        sides = (self.token_grid, self.token_grid)
+        pool = graph.pooled if graph.wanted() else F.adaptive_avg_pool2d
+        grid = pool(self.token(deep), sides)  # (B, E, 8, 8)
         return Condition(vector, grid.flatten(2).transpose(1, 2).float())
 
     def fingerprint(self) -> str:

@@ -1,19 +1,21 @@
 """Frozen perceptual networks: pictures -> features at several depths, recognised from the tensors of a weight file.
 
-Known architectures, each with its own preprocessing:
+Training looks through them, and `hfstyle evaluate` judges by them. Known layouts, each with its own preprocessing:
 
-- ``vgg19``: torchvision / timm VGG-19 (``features.0.weight`` ...), ImageNet mean and deviation, zero padding.
-- ``vgg19-normalised``: the rescaled VGG-19 of AdaIN, WCT and SANet (``conv0``, ``conv1_1`` ...), possibly cut after a
+- ``VGG-19``: torchvision / timm VGG-19 (``features.0.weight`` ...), ImageNet mean and deviation, zero padding.
+- ``normalised VGG-19``: the rescaled VGG-19 of AdaIN, WCT and SANet (``conv0``, ``conv1_1`` ...), possibly cut after a
   deep layer; preprocessing inside ``conv0``, reflection padding.
-- ``vgg19-compact``: VGG-19 compressed 16 times by Collaborative Distillation (Wang et al., CVPR 2020; ``conv11`` ...).
+- ``compressed VGG-19``: 16 times smaller by Collaborative Distillation (Wang et al., CVPR 2020; ``conv11`` ...).
 
 B batch · C channels · H, W image size
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 import torch
 import torch.nn.functional as F
@@ -21,18 +23,29 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from hfstyle.models.compact_vgg import COMPACT_VGG, compact_vgg
+from hfstyle.models.hub import unusable
+from hfstyle.models.hub_file import hub_file
+
 __all__ = [
+    "DEFAULT_PERCEPTUAL",
+    "VGG_KINDS",
     "PerceptualNetwork",
-    "SeveralNetworks",
-    "in_all",
     "load_perceptual",
-    "load_perceptuals",
-    "weights_in_all",
+    "recognise",
+    "vgg_kind",
 ]
 
-_VGG19 = (2, 2, 4, 4, 1)  # convolutions in each of the five stages, up to relu5_1
-_WIDTHS = (64, 128, 256, 512, 512)
-_COMPACT_WIDTHS = (16, 32, 64, 128, 128)
+DEFAULT_PERCEPTUAL: Final = COMPACT_VGG
+"""The compact VGG-19, 3.9 MB, MIT licence: the bundled weights were trained with it. The whole one is timm/vgg19.tv_in1k of
+the Hub, 575 MB, BSD-3-Clause; its classifier is most of it.
+"""
+
+VGG_KINDS: Final = ("VGG-19", "normalised VGG-19", "compressed VGG-19")
+"""The known layouts, as a report calls them; the original first."""
+
+_VGG19 = (2, 2, 4, 4, 4)  # convolutions in each of the five stages
+_DEEPEST = (5, 1)  # the last one that is used
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -79,6 +92,7 @@ class PerceptualNetwork(nn.Module):
                 x = F.max_pool2d(x, 2)
             assert isinstance(stage, nn.ModuleList)
             for j, conv in enumerate(stage, 1):
+                assert isinstance(conv, nn.Conv2d)
                 if self.reflect:
                     x = F.relu(conv(F.pad(x, (1, 1, 1, 1), mode="reflect")), inplace=True)
                 else:
@@ -90,126 +104,109 @@ class PerceptualNetwork(nn.Module):
         raise ValueError(f"unknown layers {sorted(layers - features.keys())}; known: {self.layers}")
 
 
-class SeveralNetworks(nn.Module):
-    """Several perceptual networks at once: what one of them overlooks, a painting cannot hide from all.
-
-    Layers of the first are called as ever, those of the second ``2/relu1_1`` and so on.
-    """
-
-    def __init__(self, networks: Sequence[PerceptualNetwork]) -> None:
-        super().__init__()
-        self.networks = nn.ModuleList(networks)
-        self.layers = tuple(
-            _prefix(i) + name for i, network in enumerate(networks) for name in network.layers
-        )
-
-    def forward(self, image: Tensor, layers: frozenset[str]) -> dict[str, Tensor]:
-        """Features of `image` (B, 3, H, W) in [0, 1] after the named layers, each (B, C, h, w)."""
-        features: dict[str, Tensor] = {}
-        for i, network in enumerate(self.networks):
-            prefix = _prefix(i)
-            own = {prefix + name: name for name in network.layers if prefix + name in layers}  # type: ignore[union-attr]
-            if own:
-                seen = network(image, frozenset(own.values()))
-                features |= {long: seen[name] for long, name in own.items()}
-        return features
-
-
-def _prefix(number: int) -> str:
-    return "" if number == 0 else f"{number + 1}/"
-
-
-def in_all(layers: Sequence[str], known: Sequence[str]) -> list[str]:
-    """The layers, and those of the same names in further networks as far as `known` (a network's `layers`) has them."""
-    return [*layers, *(name for name in known if "/" in name and name.split("/")[1] in layers)]
-
-
-def weights_in_all(weights: Mapping[str, float], known: Sequence[str]) -> dict[str, float]:
-    """Weights by layer for `in_all` of these layers."""
-    return {name: weights[name.split("/")[-1]] for name in in_all([*weights], known)}
-
-
-def load_perceptuals(
-    models: Sequence[str], *, cache_dir: str | None = None
-) -> PerceptualNetwork | SeveralNetworks:
-    """`load_perceptual` of each, with zero padding; several become one. Raises what that raises."""
-    networks = [load_perceptual(model, cache_dir=cache_dir, reflect=False) for model in models]
-    return networks[0] if len(networks) == 1 else SeveralNetworks(networks)
-
-
 def load_perceptual(
     model: str,
     *,
     revision: str | None = None,
     cache_dir: str | None = None,
     reflect: bool | None = None,
+    option: str = "--perceptual_model",
 ) -> PerceptualNetwork:
     """Load a perceptual network, recognised from its tensors.
 
     Args:
-        model: a local safetensors file, or a Hub id whose repository holds ``model.safetensors``
+        model: a local safetensors file; ``compact-vgg19``; or a Hub id whose repository holds ``model.safetensors``
             (for instance ``timm/vgg19.tv_in1k``).
         revision: branch, tag or commit on the Hub.
         cache_dir: where downloads are kept.
         reflect: override the padding the network was trained with; False is a fifth faster on a CPU and, since
             content, style and output are treated alike, as good for a loss.
+        option: what a user gave the model by, for messages.
 
     Raises:
-        FileNotFoundError: neither such a file nor such a repository.
+        FileNotFoundError: neither such a file nor such a repository, or the Hub cannot be reached; said at once.
         ValueError: the file is truncated, or its tensors are of no known architecture.
     """
     path = Path(model)
-    if not path.is_file():
-        if path.suffix == ".safetensors" or path.exists():
-            raise FileNotFoundError(f"no safetensors file at {model}")
-        from huggingface_hub import hf_hub_download
-
-        path = Path(
-            hf_hub_download(model, "model.safetensors", revision=revision, cache_dir=cache_dir)
-        )
-    try:
-        state = load_file(path)
-    except SafetensorError as error:
-        raise ValueError(
-            f"{path} is not a whole safetensors file ({error}); download it again"
-        ) from error
+    if model == COMPACT_VGG and not path.is_file():
+        state = compact_vgg(cache_dir, option=option)
+    else:
+        state = _read(path, model, revision, cache_dir, option)
     network = recognise(state, source=str(model))
     if reflect is not None:
         network.reflect = reflect
     return network
 
 
-def recognise(state: dict[str, Tensor], source: str = "these tensors") -> PerceptualNetwork:
-    """Build the network that `state` belongs to and fill it; see the module's docstring for the known ones."""
-    convs = [(i, j) for i, depth in enumerate(_VGG19, 1) for j in range(1, depth + 1)]
-    if "features.0.weight" in state:
-        positions, index = [], 0
-        for i, depth in enumerate((2, 2, 4, 4, 4), 1):
-            for j in range(1, depth + 1):
-                positions.append((i, j, f"features.{index}"))
-                index += 2
-            index += 1
-        names = {(i, j): name for i, j, name in positions if (i, j) in convs}
-        network_kind = (_WIDTHS, "imagenet", False)
-    elif "conv1_1.weight" in state and "conv0.weight" in state:
-        names = {(i, j): f"conv{i}_{j}" for i, j in convs}
-        network_kind = (_WIDTHS, "conv0", True)
-    elif "conv11.weight" in state and "conv0.weight" in state:
-        names = {(i, j): f"conv{i}{j}" for i, j in convs}
-        network_kind = (_COMPACT_WIDTHS, "conv0", True)
-    else:
+def _read(
+    path: Path, model: str, revision: str | None, cache_dir: str | None, option: str
+) -> dict[str, Tensor]:
+    """The tensors of a file, here or on the Hub."""
+    if not path.is_file():
+        if path.suffix == ".safetensors" or path.exists():
+            raise FileNotFoundError(
+                f"there is no safetensors file {model}; check the path, or give {COMPACT_VGG}, or the Hub id timm/vgg19.tv_in1k"
+            )
+        path = hub_file(
+            model,
+            "model.safetensors",
+            what="the perceptual network",
+            remedy=f"give {option} a safetensors file of VGG-19",
+            revision=revision,
+            cache_dir=cache_dir,
+        )
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise ValueError(
+            f"{path} is not a whole safetensors file ({error}); download it again"
+        ) from error
+
+
+def vgg_kind(state: Mapping[str, Tensor]) -> str | None:
+    """Which of `VGG_KINDS` the tensors of a file are; None for another network."""
+    if "conv0.weight" in state:
+        given = {kind for kind in VGG_KINDS[1:] if f"{_names(kind)[1, 1]}.weight" in state}
+        return min(given, key=VGG_KINDS.index, default=None)
+    convolutions = {
+        n for n, x in state.items() if re.fullmatch(r"features\.\d+\.weight", n) and x.ndim == 4
+    }
+    known = {f"{name}.weight" for name in _names(VGG_KINDS[0]).values()}
+    return VGG_KINDS[0] if "features.0.weight" in convolutions <= known else None
+
+
+def _names(kind: str) -> dict[tuple[int, int], str]:
+    """The names in a file of the convolutions (stage, number), in their order."""
+    convolutions = [(i, j) for i, depth in enumerate(_VGG19, 1) for j in range(1, depth + 1)]
+    if kind == VGG_KINDS[0]:
+        # A convolution and its ReLU take two numbers each, the pooling between stages takes one.
+        return {(i, j): f"features.{2 * n + i - 1}" for n, (i, j) in enumerate(convolutions)}
+    between = "_" if kind == VGG_KINDS[1] else ""
+    return {(i, j): f"conv{i}{between}{j}" for i, j in convolutions}
+
+
+def recognise(state: Mapping[str, Tensor], source: str = "these tensors") -> PerceptualNetwork:
+    """Build the network that `state` belongs to and fill it; see the module's docstring for the known ones.
+
+    Raises ValueError for another network, or a tensor that is absent, misshaped or no number; it is named.
+    """
+    kind = vgg_kind(state)
+    if kind is None:
         raise ValueError(
             f"{source} is no known perceptual network (first tensors: {sorted(state)[:4]}); known are VGG-19 of "
             "torchvision or timm, the normalised VGG-19 of AdaIN, and the compact VGG-19 of Collaborative Distillation"
         )
-    present = [at for at in convs if f"{names[at]}.weight" in state]
-    if present != convs[: len(present)]:
-        raise ValueError(f"{source} lacks a convolution between the first and {names[present[-1]]}")
-    widths, preprocess, reflect = network_kind
+    names = {at: name for at, name in _names(kind).items() if at <= _DEEPEST}
+    present = [at for at in names if f"{names[at]}.weight" in state]
+    if present != list(names)[: len(present)]:
+        absent = next(name for at, name in names.items() if at not in present)
+        raise ValueError(f"{source} lacks the convolution {absent!r}; download the file again")
     depths = tuple(sum(i == stage for i, _ in present) for stage in range(1, present[-1][0] + 1))
-    network = PerceptualNetwork(widths, depths, preprocess, reflect)
+    widths = tuple(state[f"{names[i, 1]}.weight"].shape[0] for i in range(1, len(depths) + 1))
+    learned = kind != VGG_KINDS[0]
+    network = PerceptualNetwork(widths, depths, "conv0" if learned else "imagenet", learned)
     wanted = {f"stages.{i - 1}.{j - 1}": names[i, j] for i, j in present}
-    if preprocess == "conv0":
+    if learned:
         wanted["conv0"] = "conv0"
     own = {}
     for key, tensor in network.state_dict().items():
@@ -218,6 +215,8 @@ def recognise(state: dict[str, Tensor], source: str = "these tensors") -> Percep
         if name not in state or state[name].shape != tensor.shape:
             found = tuple(state[name].shape) if name in state else "absent"
             raise ValueError(f"{source}: {name} is {found}, expected {tuple(tensor.shape)}")
+        if damage := unusable({name: state[name]}):
+            raise ValueError(f"{source}: tensors {damage}; download the file again")
         own[key] = state[name].float()
     network.load_state_dict(own)
     return network.eval().requires_grad_(False)

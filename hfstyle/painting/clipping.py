@@ -1,4 +1,4 @@
-"""Internal to `hfstyle._recolor`: an affine map of colours whose result, clipped to [0, 1], has a wanted mean and covariance.
+"""Internal to `hfstyle.painting.recolor`: an affine map of colours whose result, clipped to [0, 1], has a wanted mean and covariance.
 
 Clipping pulls colours inwards, so a map that has the moments before it misses them after it. With colours y of a pixel and
 A = [T | s], the clipped result is c = min(max(T y + s, 0), 1). Its three means and six covariances are piecewise smooth in

@@ -12,9 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hfstyle._arrays import as_float
-from hfstyle._pixel_file import Pixels
-from hfstyle._pixels import strip_bounds
+from hfstyle.images.arrays import as_float
+from hfstyle.images.pixel_file import Pixels
+from hfstyle.images.pixels import strip_bounds
+from hfstyle.models.color import LUMA
 
 _GUIDE_RADIUS: Final = 4
 _GUIDE_EPS: Final = 1e-3
@@ -56,7 +57,7 @@ def restore_detail(
     planes = torch.cat((painted - (1 - thickness) * reduced, guide, thickness * slope), dim=1)
     low = planes.shape[2]
     wide = F.interpolate(planes, (low, width), mode="bicubic", antialias=True)[0]  # (5, h, W)
-    unit = torch.eye(low, device=wide.device)[None, None]
+    unit = torch.eye(low, dtype=wide.dtype, device=wide.device)[None, None]
     weights = F.interpolate(unit, (height, low), mode="bicubic", antialias=True)[0, 0]  # (H, h)
     for top, bottom in strip_bounds(height, width):
         rows = weights[top:bottom]
@@ -81,4 +82,4 @@ def _box(x: Tensor) -> Tensor:
 def _luminance(rgb: Tensor) -> Tensor:
     """(1, 3, H, W) -> (1, 1, H, W), Rec. 601."""
     red, green, blue = rgb.split(1, dim=1)
-    return (0.299 * red).add_(green, alpha=0.587).add_(blue, alpha=0.114)
+    return (LUMA[0] * red).add_(green, alpha=LUMA[1]).add_(blue, alpha=LUMA[2])

@@ -11,35 +11,27 @@ L layers: the styles · B batch · C channels · H, W size of a picture
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from hfstyle._composition import Layer
-from hfstyle._content_memory import ContentMemory
-from hfstyle._geometry import crop_back, pad_to_multiple, resize
-from hfstyle.models.attention import TokenAttention
+from hfstyle.images.geometry import crop_back, pad_to_multiple, resize
 from hfstyle.models.fast import channels_last
-from hfstyle.models.generator import StyleGenerator, thickness
-from hfstyle.models.layers import (
-    ColorSpread,
-    ColorTransfer,
-    FeatureTransfer,
-    InstanceStatistics,
-    Modulation,
-)
+from hfstyle.models.generator import StyleGenerator
+from hfstyle.models.grid import moved_by
+from hfstyle.models.levels import Instructions
+from hfstyle.models.statistics import InstanceStatistics
 from hfstyle.models.style_encoder import Condition
+from hfstyle.painting.layers import Layer
 
-__all__ = ["MOST_PIXELS", "paint_layers", "shared_generator"]
+__all__ = ["MOST_PIXELS", "paint_layers"]
 
 MOST_PIXELS: Final = 4 * 2048 * 2048
 """Of all layers together, that are composed in features; more memory than that is better spent pass by pass."""
 
-_STYLED = (ColorSpread, ColorTransfer, FeatureTransfer, Modulation, TokenAttention)
 _LEAST: Final = 1e-4  # share of all layers that paint
 
 
@@ -48,7 +40,7 @@ def paint_layers(
     content: Tensor,
     layers: Sequence[Layer],
     weights: Tensor,
-    contents: ContentMemory,
+    spared: Tensor | None = None,
 ) -> Tensor:
     """A picture in the styles of all layers that paint, each in its place, before strength blends it with the content.
 
@@ -57,7 +49,7 @@ def paint_layers(
         content: (1, 3, h, w) float32 in [0, 1], on the generator's device, any size.
         layers: L, of which at least one paints.
         weights: (L, H, W) float32 of any size, summing to 1; where nothing paints, any style may be shown.
-        contents: what the generator has seen of contents before.
+        spared: (1, 1, H', W') in [0, 1], how far places are spared, of the padded content; None is nowhere.
 
     Returns:
         (1, 3, h, w) float32.
@@ -74,102 +66,54 @@ def paint_layers(
         layer.code.to_condition(1, content.device, dtype) for layer in painting if layer.code
     ]
     condition = Condition(*(torch.cat(parts) for parts in zip(*conditions, strict=True)))
-    strength = torch.tensor([layer.strength for layer in painting], device=content.device)
-    twin = shared_generator(generator, padded)
+    strength = torch.tensor(
+        [layer.strength for layer in painting], dtype=torch.float32, device=content.device
+    )
     content = channels_last(content)
-    features = contents.look(generator, content)
     passes = []
     for own, amount in zip(conditions, strength.split(1), strict=True):
         passes.append(InstanceStatistics())
-        generator(content, own, amount, passes[-1], features=features)
-    given = [torch.cat(each, dim=1) for each in zip(*(own.taken for own in passes), strict=True)]
-    # (L, 3, H, W): with the content at each strength
-    blended = twin(content, condition, strength, InstanceStatistics(given), features=features)
-    most = int(strength.argmax())
-    painted = content + (blended[most : most + 1].float() - content) / thickness(strength[most])
-    return crop_back(painted, size)
+        generator(content, own, amount, passes[-1], spared=spared)
+    given = {
+        name: torch.cat([own.taken[name] for own in passes], dim=1) for name in passes[0].taken
+    }
+    origin = generator.origin(content)
+    shared = _Shared(given, moved_by(padded, origin.expand(len(padded), 2)))
+    how = Instructions(condition, strength, spared=spared)
+    change = generator.paint_coarse(content, how, shared, origin).change
+    painted = generator.paint_over(content, change, how, shared, origin)
+    return crop_back(painted.float(), size)
 
 
-def shared_generator(generator: StyleGenerator, shares: Tensor) -> StyleGenerator:
-    """A generator with the same weights that takes conditions and statistics of L styles for one picture (B = 1).
-
-    The copy is of the modules' shells, so that other threads may paint with the original meanwhile.
+class _Shared(InstanceStatistics):
+    """Given statistics of L styles for one picture, and the share that each has of each place.
 
     Args:
-        shares: (L, 1, H, W) of each style at each place of the padded content, summing to 1.
+        given: (2, L, C, 1, 1) by name.
+        shares: (L, 1, H, W), summing to 1.
     """
-    twin = _copied(generator, _Pyramid(shares))
-    assert isinstance(twin, StyleGenerator)
-    twin.in_bands = False  # shares are those of whole maps
-    return twin
 
+    several = True
 
-def _copied(module: nn.Module, pyramid: _Pyramid) -> nn.Module:
-    if isinstance(module, _STYLED):
-        return _Shared(module, pyramid)
-    if not any(isinstance(part, _STYLED) for part in module.modules()):
-        return module
-    twin = copy.copy(module)
-    twin.__dict__["_modules"] = {
-        name: None if child is None else _copied(child, pyramid)
-        for name, child in module._modules.items()
-    }
-    return twin
+    def __init__(self, given: Mapping[str, Tensor], shares: Tensor) -> None:
+        super().__init__(given)
+        self._shares = {tuple(shares.shape[2:]): shares}
+        self._whole = shares
 
-
-class _Pyramid:
-    """The shares (L, 1, H, W) at any lower resolution."""
-
-    def __init__(self, shares: Tensor) -> None:
-        self._at = {tuple(shares.shape[2:]): shares}
-        self._shares = shares
-
-    def at(self, x: Tensor) -> Tensor:
+    def blend(self, x: Tensor) -> Tensor:
+        """A map (L, C, h, w) or a number (L,) of each style -> (1, C, h, w) or (1,)."""
+        if len(x) != len(self._whole):  # the same for all
+            return x
+        if x.dim() == 1:
+            return (x * self._whole.mean((1, 2, 3)).to(x.dtype)).sum(0, keepdim=True)
         size = (x.shape[2], x.shape[3])
-        if size not in self._at:
-            self._at[size] = F.adaptive_avg_pool2d(self._shares, size)
-        return self._at[size]
-
-
-class _Shared(nn.Module):
-    """A part of the network that applies a style, for L styles: its outputs blended by their shares."""
-
-    def __init__(self, part: nn.Module, pyramid: _Pyramid) -> None:
-        super().__init__()
-        self.part, self.pyramid = part, pyramid
-
-    def forward(
-        self, x: Tensor, *arguments: Tensor | InstanceStatistics, out: Tensor | None = None
-    ) -> Any:
-        """What the part returns, blended.
-
-        Args:
-            x: (1, C, H, W).
-            arguments: of the part; styles and given statistics have L rows.
-            out: takes the one map of a part that returns one.
-        """
-        blended: list[Tensor] = []
-        many = False
-        for index, share in enumerate(self.pyramid.at(x)):
-            own = [
-                argument[index : index + 1] if isinstance(argument, Tensor) else argument.row(index)
-                for argument in arguments
-            ]
-            found = self.part(x, *own)
-            many = isinstance(found, tuple)
-            for number, value in enumerate(found if many else (found,)):
-                # Maps (1, C, H, W) take the share of each place, numbers (1,) that of the picture.
-                weight = (share if value.dim() == 4 else share.mean()).to(value.dtype)
-                if index == 0:
-                    blended.append(value * weight)
-                else:
-                    blended[number].addcmul_(value, weight)
-        for given, replayed in zip(arguments, own, strict=True):
-            if isinstance(given, InstanceStatistics) and isinstance(replayed, InstanceStatistics):
-                given.skip(len(replayed.taken))
-        if many:
-            return tuple(blended)
-        return blended[0] if out is None else out.copy_(blended[0])
+        if size not in self._shares:
+            self._shares[size] = F.adaptive_avg_pool2d(self._whole, size)
+        blended: Tensor | None = None
+        for own, share in zip(x.split(1), self._shares[size].to(x.dtype).split(1), strict=True):
+            blended = own * share if blended is None else blended.addcmul_(own, share)
+        assert blended is not None
+        return blended
 
 
 def _shares(layers: Sequence[Layer], weights: Tensor) -> tuple[Tensor, list[Layer]]:

@@ -9,48 +9,50 @@ H, W size of the picture · h rows of a band
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from hfstyle._arguments import (
-    DEFAULT_STYLE_SIZE,
-    as_list,
+from hfstyle.images.cutout import fill_hidden
+from hfstyle.images.decode import ImageError, open_file, seekable, size_of
+from hfstyle.images.encode import check_target, whole_or_nothing
+from hfstyle.images.exif import Resolution, as_stored, orientation_of, portable_exif, resolution_of
+from hfstyle.images.load import WHITE
+from hfstyle.images.pixel_file import PixelFile
+from hfstyle.images.pixels import (
+    flattened,
+    has_8_bits,
+    has_alpha,
+    pil_strips,
+    strip_bounds,
+)
+from hfstyle.images.provenance import Mark, packet, portable_xmp
+from hfstyle.images.read_bands import open_bands
+from hfstyle.images.unscaled import Largest, largest_in, tell_unscaled
+from hfstyle.images.write_bands import ROW_FORMATS, row_writer
+from hfstyle.limits import (
+    UNTILED_PIXELS,
+    TileSize,
     as_share,
     check_resolution,
-    check_sides,
-    check_style_size,
     check_tile_size,
+    working_size,
 )
-from hfstyle._decode import (
-    MAX_IMAGE_PIXELS,
-    ImageError,
-    open_file,
-    seekable,
-    short_reason,
-    size_of,
-)
-from hfstyle._encode import check_target, whole_or_nothing
-from hfstyle._file_bands import open_bands
-from hfstyle._metadata import as_stored, orientation_of, portable_exif
-from hfstyle._pixel_file import PixelFile
-from hfstyle._pixels import flattened, has_8_bits, has_alpha, pil_strips, strip_bounds
-from hfstyle._progress import Progress, Run
-from hfstyle._recolor import recolor_bands
-from hfstyle._row_writers import ROW_FORMATS, row_writer
-from hfstyle._style_codes import StyleCodes, StyleInput
-from hfstyle.images import WHITE
-from hfstyle.style import StyleCode, normalise_weights
-from hfstyle.tiling import UNTILED_PIXELS, TileSize
+from hfstyle.messages import short_reason
+from hfstyle.painting.finite import named
+from hfstyle.painting.painter import Painter, check_sides
+from hfstyle.painting.recolor import recolor_bands
+from hfstyle.painting.run import Progress, Run
+from hfstyle.styles.code import StyleCode
 
-__all__ = ["FilePainter", "better_by_rows"]
+__all__ = ["better_by_rows", "paint_file"]
 
 _UPSIDE_DOWN: Final = (3, 4, 6, 7)  # orientations whose first stored row is the last row or column
 
@@ -67,112 +69,88 @@ def better_by_rows(source: Path, target: Path, name: str) -> bool:
     return width * height > UNTILED_PIXELS
 
 
-class FilePainter(StyleCodes):
-    """What `StyleTransferPipeline` does with files too large for memory."""
+@torch.inference_mode()
+def paint_file(
+    painter: Painter,
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    code: StyleCode,
+    strength: float,
+    *,
+    color: float,
+    faces: float,
+    processing_resolution: int | Literal["auto", "full"] | None,
+    tile_size: TileSize,
+    keep_alpha: bool,
+    keep_exif: bool,
+    keep_gps: bool,
+    overwrite: bool,
+    max_pixels: int | None,
+    mark: Mark | None,
+    progress_callback: Callable[[int, int], None] | None,
+) -> Path:
+    """As `StyleTransferPipeline.paint_file`, in a style that is ready; `mark`: what is said to have painted it."""
+    photo, final = Path(source), Path(target)
+    if final.suffix.lower() not in ROW_FORMATS:
+        raise ImageError(
+            f"{final} has the suffix {final.suffix!r}; row by row, pictures are written as "
+            f"{', '.join(sorted(ROW_FORMATS))}; for others call the pipeline and save its result"
+        )
+    check_target(final, overwrite)
+    amount, share = as_share("strength", strength), as_share("color", color)
+    wanted, tile_size = check_resolution(processing_resolution), check_tile_size(tile_size)
+    kept = as_share("faces", faces)
+    run = Run(tile_size, torch.uint8, Progress(progress_callback, 1), kept)
+    with ExitStack() as files:
+        folder = Path(os.path.realpath(final)).parent
+        pixels = _Pixels.of(photo, folder, keep_alpha, keep_gps, max_pixels, files)
+        height, width = pixels.rgb.shape[2:]
+        check_sides(str(photo), height, width)
+        if pixels.alpha is not None and amount > 0:
+            fill_hidden(pixels.rgb, pixels.alpha)
+        resolution = working_size(wanted, min(height, width))
+        bands = _painted(painter, pixels.rgb, code, amount, resolution, run)
+        if amount > 0 and share < 1:
+            bands = _recolored(bands, pixels, share, folder, files)
+        stream = files.enter_context(whole_or_nothing(final, overwrite=overwrite))
+        channels = 3 if pixels.alpha is None else 4
+        keeps = keep_exif or keep_gps
+        exif, xmp = (pixels.exif, pixels.xmp) if keeps else (None, None)
+        made_by = mark if amount > 0 else None
+        writer = row_writer(
+            stream,
+            final.suffix,
+            (width, height),
+            channels,
+            exif,
+            pixels.resolution,
+            None if made_by is None and xmp is None else packet(made_by, xmp),
+        )
+        bottom = 0
+        files.enter_context(named(str(photo)))
+        for band in bands:
+            top, bottom = bottom, bottom + band.shape[1]
+            planes = [band] if pixels.alpha is None else [band, pixels.alpha[..., top:bottom, :][0]]
+            rows = torch.cat([_levels(plane) for plane in planes])  # (C, h, W)
+            writer.add(rows.permute(1, 2, 0).numpy())
+        writer.finish()
+    run.progress.picture_done()
+    return final
 
-    def paint_file(
-        self,
-        source: str | os.PathLike[str],
-        target: str | os.PathLike[str],
-        style: StyleInput | Sequence[StyleInput],
-        strength: float = 1.0,
-        *,
-        color: float = 1.0,
-        style_weights: Sequence[float] | None = None,
-        style_size: int = DEFAULT_STYLE_SIZE,
-        processing_resolution: int | None = None,
-        tile_size: TileSize = "auto",
-        keep_alpha: bool = False,
-        keep_exif: bool = False,
-        keep_gps: bool = False,
-        overwrite: bool = True,
-        max_pixels: int | None = MAX_IMAGE_PIXELS,
-        progress_callback: Callable[[int, int], None] | None = None,
-    ) -> Path:
-        """Paint a picture file into another, row by row: memory is bounded by a tile, whatever the size of the picture.
 
-        The pixels are those of `pipe(source, style, ...)`. PNGs that are not interlaced, of 8 or 16 bits, and TIFFs in
-        strips or tiles are decoded in bands; other files are decoded whole first, 4 bytes for each pixel, and then laid
-        aside. The pixels lie in an unnamed file in the target's folder meanwhile: 3 bytes for each, 12 if they have more
-        than 8 bits, 3 more with a `color` below 1. With a `processing_resolution` of r, memory is also needed for about
-        9 r max(H, W) numbers.
-
-        Args:
-            source: path of the photo.
-            target: path of the result, .png, .tif or .tiff; it is there when it is whole, and not before.
-            style: a style, or with `style_weights` a list whose mixture is the style.
-            strength, color, style_size, processing_resolution, tile_size: as in a call of the pipeline.
-            keep_alpha: keep the photo's transparency instead of laying it over white.
-            keep_exif: keep date, camera and author.
-            keep_gps: keep these and the place.
-            overwrite: replace an existing target.
-            max_pixels: limit of H * W, checked before decoding; None for none.
-            progress_callback: called as `progress_callback(done, total)` after each tile and at the end; what it raises
-                ends the work, and no target is written.
-
-        Returns:
-            The target.
-
-        Raises:
-            ImageError: a photo that cannot be used, a target that cannot be written.
-            StyleCodeError: a style code of another encoder, or a damaged file.
-            ValueError: an argument out of range.
-        """
-        photo, final = Path(source), Path(target)
-        if final.suffix.lower() not in ROW_FORMATS:
-            raise ImageError(
-                f"{final} has the suffix {final.suffix!r}; row by row, pictures are written as "
-                f"{', '.join(sorted(ROW_FORMATS))}; for others call the pipeline and save its result"
-            )
-        check_target(final, overwrite)
-        amount, share = as_share("strength", strength), as_share("color", color)
-        resolution, tile_size = check_resolution(processing_resolution), check_tile_size(tile_size)
-        code = self._mixed(style, style_weights, check_style_size(style_size))
-        run = Run(tile_size, torch.uint8, Progress(progress_callback, 1))
-        with ExitStack() as files, torch.inference_mode():
-            folder = Path(os.path.realpath(final)).parent
-            pixels = _Pixels.of(photo, folder, keep_alpha, keep_gps, max_pixels, files)
-            height, width = pixels.rgb.shape[2:]
-            check_sides(str(photo), height, width)
-            bands = self._painted(pixels.rgb, code, amount, resolution, run)
-            if amount > 0 and share < 1:
-                bands = _recolored(bands, pixels.rgb, share, folder, files)
-            stream = files.enter_context(whole_or_nothing(final, overwrite=overwrite))
-            channels = 3 if pixels.alpha is None else 4
-            exif = pixels.exif if keep_exif or keep_gps else None
-            writer = row_writer(stream, final.suffix, (width, height), channels, exif)
-            bottom = 0
-            for band in bands:
-                top, bottom = bottom, bottom + band.shape[1]
-                planes = (
-                    [band] if pixels.alpha is None else [band, pixels.alpha[..., top:bottom, :][0]]
-                )
-                rows = torch.cat([_levels(plane) for plane in planes])  # (C, h, W)
-                writer.add(rows.permute(1, 2, 0).numpy())
-            writer.finish()
-        run.progress.picture_done()
-        return final
-
-    def _mixed(
-        self, style: StyleInput | Sequence[StyleInput], weights: Sequence[float] | None, size: int
-    ) -> StyleCode:
-        styles = as_list(style, "style")
-        if weights is None and len(styles) != 1:
-            raise ValueError(
-                f"{len(styles)} styles for one picture; give one, or style_weights for a mixture"
-            )
-        shares = None if weights is None else normalise_weights(weights, len(styles))
-        codes = self._encode_all(styles, size)
-        return codes[0] if shares is None else StyleCode.mix(codes, shares)
-
-    def _painted(
-        self, content: PixelFile, code: StyleCode, strength: float, resolution: int | None, run: Run
-    ) -> Iterator[Tensor]:
-        """content (1, 3, H, W) -> (3, h, W) on the CPU, uint8 or float32."""
-        if strength > 0:
-            return self._bands(content, code, strength, resolution, run)
-        bounds = strip_bounds(*content.shape[2:])
-        return (content[..., top:bottom, :][0] for top, bottom in bounds)
+def _painted(
+    painter: Painter,
+    content: PixelFile,
+    code: StyleCode,
+    strength: float,
+    resolution: int | None,
+    run: Run,
+) -> Iterator[Tensor]:
+    """content (1, 3, H, W) -> (3, h, W) on the CPU, uint8 or float32."""
+    if strength > 0:
+        return painter.bands(content, code, strength, resolution, run)
+    bounds = strip_bounds(*content.shape[2:])
+    return (content[..., top:bottom, :][0] for top, bottom in bounds)
 
 
 @dataclass(frozen=True)
@@ -182,6 +160,8 @@ class _Pixels:
     rgb: PixelFile
     alpha: PixelFile | None
     exif: bytes | None
+    resolution: Resolution | None
+    xmp: bytes | None
 
     @classmethod
     def of(
@@ -192,14 +172,19 @@ class _Pixels:
         keep_gps: bool,
         max_pixels: int | None,
         files: ExitStack,
+        largest: Largest | None = None,
     ) -> _Pixels:
-        """Decode a photo into `folder`; `files` closes what is opened."""
+        """Decode a photo into `folder`; `files` closes what is opened.
+
+        largest: of the photo; None is not known yet, so that it may take a second time.
+        """
         name = str(photo)
         with open_file(photo, name) as file:
             bands = open_bands(seekable(file, name), name, max_pixels)
             first = next(bands.parts)
             orientation = orientation_of(bands.head)
             compact, alpha = has_8_bits(first), None
+            seen, given = Largest(), largest or Largest(color=65535, alpha=65535)
             width, height = bands.size
             size = (width, height) if orientation >= 5 else (height, width)
             dtype = torch.uint8 if compact else torch.float32
@@ -209,7 +194,8 @@ class _Pixels:
                     alpha = files.enter_context(PixelFile(*size, 1, dtype, folder))
                 top, over = 0, np.asarray(WHITE, np.float32)
                 for decoded in chain([first], bands.parts):
-                    for strip in pil_strips(decoded, name):
+                    seen = seen.and_of(largest_in(decoded))
+                    for strip in pil_strips(decoded, name, given):
                         color, opacity = flattened(strip, alpha is not None, over, compact)
                         start = top + strip.top
                         _lay_down(rgb, color, start, height, orientation)
@@ -222,7 +208,11 @@ class _Pixels:
                     f"{name}: its pixels cannot be laid aside in {folder}, which takes {room:.1f} GB there: "
                     f"{short_reason(error)}; make room"
                 ) from error
-            return cls(rgb, alpha, portable_exif(bands.head, keep_gps))
+            if largest is None and seen.unscaled:
+                tell_unscaled(name, seen)
+                return cls.of(photo, folder, keep_alpha, keep_gps, max_pixels, files, seen)
+            exif, xmp = portable_exif(bands.head, keep_gps), portable_xmp(bands.head)
+            return cls(rgb, alpha, exif, resolution_of(bands.head), xmp)
 
 
 def _lay_down(
@@ -241,19 +231,19 @@ def _lay_down(
 
 
 def _recolored(
-    bands: Iterator[Tensor], content: PixelFile, color: float, folder: Path, files: ExitStack
+    bands: Iterator[Tensor], photo: _Pixels, color: float, folder: Path, files: ExitStack
 ) -> Iterator[Tensor]:
     """Bands (3, h, W) moved toward the palette of the content, which is known when all are there."""
     painted: PixelFile | None = None
     bottom = 0
     for band in bands:
         if painted is None:
-            height, width = content.shape[2:]
+            height, width = photo.rgb.shape[2:]
             painted = files.enter_context(PixelFile(height, width, 3, band.dtype, folder))
         painted.write(bottom, 0, band.permute(1, 2, 0).numpy())
         bottom += band.shape[1]
     assert painted is not None
-    for _, recolored in recolor_bands(painted, content, color):
+    for _, recolored in recolor_bands(painted, photo.rgb, color, seen=photo.alpha):
         yield recolored
 
 

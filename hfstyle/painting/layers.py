@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from hfstyle._arrays import as_float
-from hfstyle._geometry import resize
-from hfstyle._recolor import recolor
-from hfstyle.models.generator import thickness
-from hfstyle.style import StyleCode
+from hfstyle.images.arrays import as_float
+from hfstyle.images.geometry import resize
+from hfstyle.models.detail import ask
+from hfstyle.painting.recolor import recolor
+from hfstyle.styles.code import StyleCode
 
 __all__ = ["Layer", "compose", "lay_over", "recolor_layers", "with_contents"]
 
@@ -72,7 +72,10 @@ def lay_over(layers: Sequence[Layer], weights: Tensor, content: Tensor, painted:
         painted: (3, H, W) float32.
     """
     content = as_float(content)
-    amounts = torch.tensor([thickness(layer.strength) if layer.paints else 0.0 for layer in layers])
+    amounts = torch.tensor(
+        [float(ask(layer.strength).paint) if layer.paints else 0.0 for layer in layers],
+        dtype=torch.float32,
+    )
     amount = torch.einsum("l,lhw->hw", amounts, weights)
     out = torch.lerp(content, painted, amount.clamp(0, 1)).clamp_(0, 1)
     return torch.where(amount == 0, content, out)
@@ -88,7 +91,7 @@ def with_contents(content: Tensor, layers: Sequence[Layer], weights: Tensor) -> 
     """
     if all(layer.content is None for layer in layers):
         return content
-    out = torch.zeros(content.shape)
+    out = torch.zeros(content.shape, dtype=torch.float32)
     for layer, weight in zip(layers, weights, strict=True):
         own = content if layer.content is None else layer.content
         out.addcmul_(_covering(own, (content.shape[1], content.shape[2])), weight[None])
@@ -108,7 +111,11 @@ def _covering(picture: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def recolor_layers(
-    layers: Sequence[Layer], weights: Tensor | None, painted: Tensor, content: Tensor
+    layers: Sequence[Layer],
+    weights: Tensor | None,
+    painted: Tensor,
+    content: Tensor,
+    seen: Tensor | None = None,
 ) -> Tensor:
     """Each layer's part of the painted picture moved toward the palette that the photo has there, as its `color` says.
 
@@ -117,14 +124,15 @@ def recolor_layers(
         weights: (L, H, W) float32, summing to 1, or None.
         painted: (3, H, W) float in [0, 1] or uint8.
         content: (3, H, W), the photo, float32 in [0, 1] or uint8.
+        seen: (1, H, W), its transparency, 1 or 255 for opaque: how much each pixel counts; None for all alike.
     """
     if weights is None:
         (layer,) = layers
-        return recolor(painted, content, layer.color) if layer.paints else painted
+        return recolor(painted, content, layer.color, seen=seen) if layer.paints else painted
     out = painted
     for layer, weight in zip(layers, weights, strict=True):
         if layer.paints and layer.color < 1 and bool((weight > 0).any()):
-            moved = recolor(painted, content, layer.color, weight[None])
+            moved = recolor(painted, content, layer.color, weight[None], seen)
             out = out + (moved - painted)
     return out.clamp(0, 1)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from hfstyle.tiling import TileSize
+from hfstyle.limits import TileSize, check_callback
 
 __all__ = ["Progress", "Run"]
 
@@ -16,6 +16,7 @@ class Progress:
     """Pictures and tiles done, told to a callback. Tiles are counted from when they are begun."""
 
     def __init__(self, callback: Callable[[int, int], None] | None, pictures: int) -> None:
+        check_callback(callback)
         self._callback = callback
         self._done, self._total = 0, pictures
 
@@ -42,8 +43,9 @@ class Progress:
 
 @dataclass(frozen=True)
 class Run:
-    """How the network runs: in which tiles, and the type in which these are put together."""
+    """How the network runs: in which tiles, the type in which these are put together, and how much of faces is kept."""
 
     tile_size: TileSize
     dtype: torch.dtype
     progress: Progress
+    faces: float

@@ -1,4 +1,4 @@
-"""Internal to `hfstyle.regions`: masks that need no picture. Free of torch, for the command line's help."""
+"""Internal to `hfstyle.regions`: masks that have names. Free of torch, for the command line's help."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["INSIDE", "SHAPES"]
+__all__ = ["FOUND", "INSIDE", "SHAPES"]
 
 _Inside: TypeAlias = "Callable[[Tensor, Tensor], Tensor]"
 
@@ -31,3 +31,6 @@ INSIDE: Final[Mapping[str, _Inside]] = {
 
 SHAPES: Final = tuple(INSIDE)
 """Names that are masks for photos of any size: halves, thirds, an ellipse in the middle, and all around it."""
+
+FOUND: Final = ("faces", "subject", "background")
+"""Names of masks that are found in each photo: the faces of people, the subject, and all but the subject."""

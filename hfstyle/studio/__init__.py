@@ -5,6 +5,10 @@ what is kept between two moves of a slider is kept by the upload's own random or
 bounded size, so that thousands of visitors need no more than one.
 """
 
-from hfstyle.studio.demo import create_app, launch_options, load_model
+from hfstyle.studio.internals import check_gradio
+
+check_gradio()  # before anything below is built on it
+
+from hfstyle.studio.app import create_app, launch_options, load_model  # noqa: E402
 
 __all__ = ["create_app", "launch_options", "load_model"]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 import textwrap
 import threading
+import time
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -17,20 +18,34 @@ from PIL import Image
 from torch import Tensor
 
 from hfstyle import Region, StyleCode, StyleTransferPipeline, __version__
-from hfstyle._arrays import as_float
-from hfstyle._recolor import recolor
-from hfstyle.examples import EXAMPLE_PHOTOS, example_photo_path
 from hfstyle.explain import Explanation, explain
-from hfstyle.images import Picture, resize, to_pil
+from hfstyle.images import Picture, load_image, resize, to_pil
+from hfstyle.images.arrays import as_float
+from hfstyle.images.provenance import put_mark
+from hfstyle.painting.recolor import recolor
+from hfstyle.studio.drawing import canvas, with_palette
 from hfstyle.studio.gpu import on_gpu
-from hfstyle.studio.jobs import mark
+from hfstyle.studio.jobs import mark, mark_layers, taken
 from hfstyle.studio.memory import Memory
-from hfstyle.studio.refusals import display_name, refusal
-from hfstyle.studio.results import full_name, new_file, result_name, slug, write_png
+from hfstyle.studio.photos import PAINTED_PIXELS, example_paths, painting_side, size_of
+from hfstyle.studio.refusals import display_name, one_line, refusal
+from hfstyle.studio.results import (
+    LOOK_QUALITY,
+    PNG,
+    SHEETS,
+    FileFormat,
+    full_name,
+    new_file,
+    print_resolution,
+    result_name,
+    slug,
+    write_png,
+    write_result,
+    write_webp,
+)
 from hfstyle.studio.settings import Settings
+from hfstyle.studio.timing import Expected
 from hfstyle.studio.uploads import open_picture
-
-_log = logging.getLogger(__name__)
 
 _FIRST_PHOTO: Final = "astronaut"  # painted until the visitor has chosen one
 _FIRST_STYLES: Final = (
@@ -38,10 +53,11 @@ _FIRST_STYLES: Final = (
     *("shipwreck_turner", "woman_with_hat_matisse", "song_landscape", "gustav_klimt"),
 )
 """Presets of works that many know; they lead the gallery."""
-_PAINTED_PIXELS: Final = 2_500_000  # at which the network runs at most: panoramas have a long side
 _ROUNDED: Final = 1.05  # a side of whole pixels may give a few more than asked for
-_PHOTOS_KEPT: Final = 4  # of which the network need not look again
 _LONGEST_TITLE: Final = 32  # letters, below a thumbnail
+_MOST_METADATA: Final = 16  # entries of a style file's
+_LONGEST_METADATA: Final = 200  # letters of each
+_SMALL_QUALITY: Final = 78  # of WebP, for pictures of a few centimetres
 SWATCH: Final = 256
 """Short side in pixels of thumbnails and of style pictures beside a result."""
 
@@ -65,9 +81,11 @@ class Studio:
         """The same in two short lines, for below a thumbnail."""
         self.first_photo = example_paths().get(_FIRST_PHOTO)
         """What the pages show until the visitor has chosen a photo; None without example photos."""
+        self.expected = Expected()
+        """How long full-size pictures take."""
         self._memory = Memory()
-        pipe.remember_photos(_PHOTOS_KEPT)  # while visitors move sliders
         self._alone = threading.Lock()
+        mark_layers(pipe.generator)
 
         def encode(picture: Picture, style_size: int) -> StyleCode:
             return pipe.encode_style(picture, style_size=style_size)
@@ -84,7 +102,7 @@ class Studio:
                 picture,
                 code,
                 settings.strength,
-                color=settings.color,
+                **settings.numbers(),
                 regions=regions,
                 processing_resolution=resolution,
                 output_type=output_type,
@@ -104,11 +122,14 @@ class Studio:
         """Whatever asks: what was stopped ends in the background."""
 
         def waiting(*arguments: Any) -> Any:
-            with self._alone:
-                mark()
+            with taken(self._alone):
                 return function(*arguments)
 
         return waiting
+
+    def turn(self) -> AbstractContextManager[None]:
+        """The network, for a frame of a film or of a camera; between two of them, others get their turn."""
+        return taken(self._alone)
 
     def first_styles(self, count: int) -> list[str]:
         """Presets with which the pages begin."""
@@ -136,10 +157,12 @@ class Studio:
         if style_file:
             if not style_file.endswith(".safetensors"):
                 raise refusal("A style file is named *.safetensors; this page can save one.")
-            return StyleCode.load(style_file, self.pipe.generator.encoder_fingerprint())
+            return _within_bounds(
+                StyleCode.load(style_file, self.pipe.generator.encoder_fingerprint())
+            )
         return self.pipe.preset(preset) if preset else None
 
-    def preview(self, content: str, resolution: int, most_pixels: int = _PAINTED_PIXELS) -> Picture:
+    def preview(self, content: str, resolution: int, most_pixels: int = PAINTED_PIXELS) -> Picture:
         """The photo as it is painted for the screen: reduced to the resolution, never enlarged."""
         key = ("content", content, resolution, most_pixels)
         picture: Picture | None = self._memory.get(key)
@@ -166,7 +189,7 @@ class Studio:
             )
         return picture
 
-    # Results, each the path of a PNG
+    # Results, each the path of a file
 
     def painted_preview(
         self,
@@ -175,6 +198,8 @@ class Studio:
         style_key: Hashable,
         settings: Settings,
         regions: Sequence[Region] | None = None,
+        *,
+        lossless: bool = False,
     ) -> str:
         """The reduced photo, painted; the same question again gets the same file.
 
@@ -186,6 +211,7 @@ class Studio:
             style_key: what tells this style, and these regions, from others.
             settings: strength, colour, resolution.
             regions: parts with styles of their own.
+            lossless: whether as PNG, for a result, instead of WebP, for a look.
         """
 
         def make() -> Image.Image:
@@ -194,15 +220,39 @@ class Studio:
                 painted: Image.Image = self.paint(picture, code, settings, None, regions)
                 return painted
             rgb = self._painted(content, code, style_key, settings)
-            return to_pil(recolor(rgb, picture.rgb, settings.color))
+            return self._marked(recolor(rgb, picture.rgb, settings.color), settings)
 
-        key = ("painted", content, style_key, settings)
-        return self._file(key, make, result_name(content, code, settings))
+        key = ("painted", content, style_key, settings, lossless)
+        return self._file(key, make, result_name(content, code, settings), lossless=lossless)
+
+    def small_painted_preview(
+        self, content: str, code: StyleCode, style_key: Hashable, settings: Settings
+    ) -> str:
+        """The same, reduced: one of many that are seen side by side."""
+
+        def make() -> Image.Image:
+            rgb = self._painted(content, code, style_key, settings)
+            rgb = recolor(rgb, self.preview(content, settings.resolution).rgb, settings.color)
+            small = resize(rgb, min(SWATCH, *rgb.shape[1:])).clamp(0, 1)
+            return self._marked(small, settings)
+
+        key = ("small", content, style_key, settings)
+        return self._file(key, make, result_name(content, code, settings), quality=_SMALL_QUALITY)
+
+    def _marked(self, rgb: Tensor, settings: Settings) -> Image.Image:
+        """A picture whose file says how it was made, if it was painted at all."""
+        image = to_pil(rgb)
+        if settings.strength > 0:
+            put_mark(image, self.pipe.mark)
+        return image
 
     def remembers(self, content: str, style_key: Hashable, settings: Settings) -> bool:
         """Whether `painted_preview` has the answer already."""
-        path = self._memory.get(("painted", content, style_key, settings))
-        return path is not None and os.path.isfile(path)
+        paths = (
+            self._memory.get(("painted", content, style_key, settings, lossless))
+            for lossless in (False, True)
+        )
+        return any(path is not None and os.path.isfile(path) for path in paths)
 
     def _painted(
         self, content: str, code: StyleCode, style_key: Hashable, settings: Settings
@@ -232,14 +282,27 @@ class Studio:
 
         return self._file(("swatch", style), reduce, "style")
 
+    def drawing(self, code: StyleCode, style_key: Hashable) -> str:
+        """Palette and strokes of a style: our own drawing, painted from its code."""
+
+        def make() -> Image.Image:
+            painted = self.paint(Picture(canvas(), None, "drawing"), code, Settings(faces=0), None)
+            return with_palette(painted)
+
+        key = ("drawing", style_key)
+        return self._file(key, make, f"style_{slug(code.name)}", quality=_SMALL_QUALITY)
+
     def full_size(
         self,
         content: str,
         code: StyleCode | None,
         settings: Settings,
         regions: Sequence[Region] | None = None,
+        *,
+        ending: FileFormat = PNG,
     ) -> str:
-        """The photo painted at its own size, with the settings in the file's name and metadata."""
+        """The photo painted at its own size, with the settings in the file's name and, as PNG, in its metadata."""
+        started = time.perf_counter()
         mark(0.1, "Reading the photo")
         picture = open_picture(content, "photo")
         side = painting_side(picture.size, settings.resolution)
@@ -263,7 +326,38 @@ class Studio:
                 }
                 for region in regions
             ]
-        return write_png(painted, full_name(content, code, settings), told)
+        path = write_result(painted, full_name(content, code, settings), told, ending)
+        self.expected.took(math.prod(picture.size), time.perf_counter() - started)
+        return path
+
+    def look(self, path: str) -> str:
+        """A small copy of a result."""
+        rgb = load_image(path, max_pixels=None, compact=True).rgb
+        small = resize(rgb, min(SWATCH, *rgb.shape[1:])).clamp(0, 1)
+        return write_webp(to_pil(small), Path(path).stem)
+
+    def full_pixels(self, content: str) -> int:
+        """How many the header of a photo announces, 0 if it cannot be read."""
+        return math.prod(size_of(content) or (0, 0))
+
+    def told_full_size(self, content: str) -> str:
+        """How large the full-size picture will be, and about how long it takes: for the visitor, before it is asked for."""
+        size = size_of(content)
+        if size is None:
+            return ""
+        width, height = size
+        seconds = self.expected.seconds(width * height)
+        return f"At full size {width} × {height} px, in about {max(1, round(seconds))} s"
+
+    def told_print(self, content: str | None, sheet: str) -> str:
+        """How large the full-size picture prints on a sheet, and how finely."""
+        size = size_of(content) if content else None
+        if size is None or sheet not in SHEETS:
+            return ""
+        per_inch = print_resolution(size, sheet)
+        width, height = (side / per_inch * 2.54 for side in size)
+        coarse = "; from 150 on it looks sharp" if per_inch < 150 else ""
+        return f"{width:.1f} × {height:.1f} cm on {sheet}, {per_inch:.0f} pixels per inch{coarse}"
 
     def save_style(self, code: StyleCode) -> str:
         """A style file."""
@@ -271,7 +365,15 @@ class Studio:
         code.save(path)
         return str(path)
 
-    def _file(self, key: Hashable, make: Callable[[], Image.Image], name: str) -> str:
+    def _file(
+        self,
+        key: Hashable,
+        make: Callable[[], Image.Image],
+        name: str,
+        *,
+        lossless: bool = False,
+        quality: int = LOOK_QUALITY,
+    ) -> str:
         path: str | None = self._memory.get(key)
         if path is not None:
             try:
@@ -279,28 +381,21 @@ class Studio:
                 return path
             except FileNotFoundError:
                 pass
-        path = write_png(make(), name, {}, fast=True)
+        image = make()
+        path = (
+            write_png(image, name, {}, fast=True)
+            if lossless
+            else write_webp(image, name, quality=quality)
+        )
         self._memory.put(key, path, 1000)
         return path
 
 
-def example_paths() -> dict[str, str]:
-    """The example photos that are installed, by name."""
-    try:
-        return {name: str(example_photo_path(name)) for name in EXAMPLE_PHOTOS}
-    except (ModuleNotFoundError, FileNotFoundError) as error:
-        _log.warning("no example photos: %s", error)
-        return {}
-
-
-def painting_side(
-    size: tuple[int, int], resolution: int, most_pixels: int = _PAINTED_PIXELS
-) -> int | None:
-    """Short side at which the network runs, None for the picture's own."""
-    short, long = sorted(size)
-    side = min(resolution, short, int(math.sqrt(most_pixels * short / long)))
-    side = max(side, min(64, short))
-    return None if side == short else side
+def _within_bounds(code: StyleCode) -> StyleCode:
+    """The code of a style file with its texts cut to a length that a page has room for."""
+    told = list(code.metadata.items())[:_MOST_METADATA]
+    metadata = {one_line(key): one_line(value, _LONGEST_METADATA) for key, value in told}
+    return replace(code, name=one_line(code.name), metadata=metadata)
 
 
 def preset_label(name: str, code: StyleCode) -> str:

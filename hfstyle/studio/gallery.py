@@ -5,18 +5,20 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from hfstyle.examples import example_photo
 from hfstyle.images import Picture, load_image, resize
-from hfstyle.studio.painting import SWATCH, Studio
-from hfstyle.studio.results import slug, write_png
+from hfstyle.studio.engine import Studio
+from hfstyle.studio.results import slug, write_webp
 from hfstyle.studio.settings import Settings
 
 _log = logging.getLogger(__name__)
 
 _DELAY: Final = 5.0
+_SIDE: Final = 192  # short side in pixels of a thumbnail
+_QUALITY: Final = 75  # of its WebP
 
 
 class Thumbnails:
@@ -40,10 +42,10 @@ class Thumbnails:
         studio = self._studio
         try:
             photo = load_image(example_photo("chelsea"))
-            cat = Picture(resize(photo.rgb, SWATCH).clamp(0, 1), None, "chelsea")
+            cat = Picture(resize(photo.rgb, _SIDE).clamp(0, 1), None, "chelsea")
             for name in studio.labels:
                 painted = studio.paint_at_home(cat, studio.pipe.preset(name), Settings(), None)
-                path = write_png(painted, slug(name), {}, keep=True)
+                path = write_webp(painted, slug(name), quality=_QUALITY, keep=True)
                 self.kept.add(path)
                 self._paths.append(path)
                 time.sleep(0.02)  # lets a visitor's request go first
@@ -52,9 +54,12 @@ class Thumbnails:
         finally:
             self._done.set()
 
-    def shown(self) -> list[tuple[str, str]]:
-        """(path, caption) of those painted so far."""
-        return list(zip(list(self._paths), self._studio.captions.values(), strict=False))
+    def shown(self, names: Sequence[str] | None = None) -> list[tuple[str, str]]:
+        """(path, caption) of those painted so far, of all presets or of these."""
+        captions = self._studio.captions
+        painted = dict(zip(captions, list(self._paths), strict=False))
+        wanted = captions if names is None else names
+        return [(painted[name], captions[name]) for name in wanted if name in painted]
 
     def growing(self) -> Iterator[list[tuple[str, str]]]:
         """`shown`, again and again until all are there."""
@@ -63,8 +68,3 @@ class Thumbnails:
             yield self.shown()
             if done:
                 return
-
-    def of(self, preset: str) -> str | None:
-        """Path of the thumbnail of a preset, if it is there."""
-        index = list(self._studio.labels).index(preset)
-        return self._paths[index] if index < len(self._paths) else None

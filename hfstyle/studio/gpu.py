@@ -38,6 +38,19 @@ def home_device() -> str:
     return "cuda" if torch.cuda.is_available() and not is_lent() else "cpu"
 
 
+def on_cpu_here(doing: str) -> str:
+    """For pages whose work no lent GPU does: a sentence that says so, empty where GPUs are not lent.
+
+    Args:
+        doing: such as "films are painted".
+    """
+    return (
+        f" On this Space a GPU is lent for single pictures; {doing} on its CPU."
+        if is_lent()
+        else ""
+    )
+
+
 def on_gpu(function: Callable[..., Any], pipe: StyleTransferPipeline) -> Callable[..., Any]:
     """The function, on a lent GPU where GPUs are lent.
 

@@ -4,27 +4,58 @@ from __future__ import annotations
 
 import contextvars
 import threading
-from collections.abc import Callable, Generator
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import gradio as gr
+from torch import nn
 
-__all__ = ["PROGRESS", "Stopped", "job", "mark"]
+from hfstyle.studio.refusals import refusal
+
+__all__ = [
+    "MOST_SECONDS",
+    "PROGRESS",
+    "UNATTENDED_SECONDS",
+    "Stopped",
+    "job",
+    "mark",
+    "mark_layers",
+    "taken",
+    "until",
+]
 
 PROGRESS: Final = gr.Progress()
 """As the default of a handler's parameter it tells Gradio to show how far the handler is."""
 
+MOST_SECONDS: Final = 240.0
+"""Of one job; a full-size picture of 40 megapixels takes a fifth of that on two cores."""
+
+UNATTENDED_SECONDS: Final = 10.0
+"""For which nobody asks how far a job is, until it ends: of a request that is cancelled at once, Gradio may keep the generator
+instead of closing it."""
+
 _TICK: Final = 0.1  # seconds between two looks at a job
 
 
-class Stopped(Exception):
-    """Raised by `mark` in a job that nobody waits for any more."""
+class Stopped(BaseException):
+    """Raised by `mark` in a job that nobody waits for any more.
+
+    Not an `Exception`: what reads a damaged picture catches those.
+    """
+
+
+class _TooLong(Stopped):
+    """Raised by `mark` in a job that has used its time."""
 
 
 class _Job:
     def __init__(self) -> None:
         self.stopped = threading.Event()
         self.done = threading.Event()
+        self.until = time.monotonic() + MOST_SECONDS
+        self.asked = time.monotonic()
         self.share, self.doing = 0.0, ""
         self.result: Any = None
         self.error: BaseException | None = None
@@ -48,8 +79,43 @@ def mark(share: float | None = None, doing: str | None = None) -> None:
         return
     current.share = current.share if share is None else share
     current.doing = current.doing if doing is None else doing
-    if current.stopped.is_set():
+    now = time.monotonic()
+    if current.stopped.is_set() or now > current.asked + UNATTENDED_SECONDS:
         raise Stopped
+    if now > current.until:
+        raise _TooLong
+
+
+@contextmanager
+def taken(lock: threading.Lock | threading.Semaphore) -> Iterator[None]:
+    """The lock, waited for as long as somebody waits for the present job."""
+    while not lock.acquire(timeout=_TICK):
+        mark()
+    try:
+        mark()
+        yield
+    finally:
+        lock.release()
+
+
+def mark_layers(network: nn.Module) -> None:
+    """Let jobs end before every layer of a network, not only between pictures and tiles."""
+    for module in network.modules():
+        module.register_forward_pre_hook(lambda *_: mark())
+
+
+def until(
+    stopped: Callable[[], bool], steps: Generator[Any, None, Any]
+) -> Generator[Any, None, Any]:
+    """The steps of a `job` and its result; or None once it is stopped, which ends the work."""
+    while not stopped():
+        try:
+            step = next(steps)
+        except StopIteration as end:
+            return end.value
+        yield step
+    steps.close()
+    return None
 
 
 def job(
@@ -59,11 +125,13 @@ def job(
 ) -> Generator[Any, None, Any]:
     """Do the work in a thread, yield `waiting` again and again until it is done, and return its result.
 
-    For handlers: ``yield (yield from job(work, gr.skip()))``. A generator that is closed, as Gradio does when a visitor presses Stop or leaves, stops the work at its next `mark`.
+    For handlers: ``yield (yield from job(work, gr.skip()))``. A generator that is closed, as Gradio does when a visitor presses Stop or leaves, or that
+    is not asked any more, stops the work at its next `mark`.
 
     Args:
         work: returns the result; its exceptions are raised here.
-        waiting: what a handler yields when there is nothing new, such as `gr.skip()`.
+        waiting: what a handler yields when there is nothing new, such as `gr.skip()`; or what makes that of the words
+            given to `mark`.
         tell: called as `tell(share, desc=...)` when that has changed, such as a `gr.Progress`.
     """
     this = _Job()
@@ -72,8 +140,15 @@ def job(
         _current.set(this)
         try:
             this.result = work()
+        except _TooLong:
+            this.error = refusal(
+                f"This took more than {MOST_SECONDS:.0f} seconds and was ended. Please give a smaller picture, or less "
+                "detail."
+            )
         except Stopped:
-            pass
+            this.error = refusal(
+                "Nobody waited for this any more, so it was ended. Please ask again."
+            )
         except BaseException as error:
             this.error = error
         finally:
@@ -88,7 +163,8 @@ def job(
             if tell is not None and now != told and this.doing:
                 tell(this.share, desc=this.doing)
                 told = now
-            yield waiting
+            yield waiting(this.doing) if callable(waiting) else waiting
+            this.asked = time.monotonic()
         if this.error is not None:
             raise this.error
         return this.result

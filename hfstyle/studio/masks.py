@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from typing import Any, Final
@@ -12,10 +13,18 @@ from gradio.components.base import server
 from gradio.components.image_editor import EditorDataBlobs
 from PIL import Image
 
-from hfstyle._arrays import as_float
 from hfstyle.images import ImageError, Picture, load_image, to_pil
+from hfstyle.images.arrays import as_float
 from hfstyle.studio.refusals import refusal
-from hfstyle.studio.uploads import NoWebAddresses, checked_upload, no_stub_files, open_picture
+from hfstyle.studio.results import new_file
+from hfstyle.studio.uploads import (
+    MAX_UPLOAD_BYTES,
+    NoWebAddresses,
+    checked_upload,
+    no_stub_files,
+    open_picture,
+    still_here,
+)
 
 REGION_COLORS: Final = {"red": "#e11d48", "green": "#16a34a", "blue": "#2563eb"}
 """Names and values of the brushes, one for each region."""
@@ -123,6 +132,30 @@ def drawn_masks(layers: Sequence[bytes]) -> dict[str, np.ndarray]:
         return _labelled(pixels, "drawing")
     nearest = np.stack([_distance(pixels, color) for color in REGION_COLORS.values()]).argmin(0)
     return _used({name: nearest == i for i, name in enumerate(REGION_COLORS)}, pixels[..., 3])
+
+
+def note_of_drawing(photo: str, layers: Sequence[bytes] | None) -> str:
+    """Where what was drawn over a photo is kept, as a label map, for as long as an upload; empty for nothing."""
+    masks = drawn_masks(layers or [])
+    if not masks:
+        return ""
+    labels = np.zeros((*next(iter(masks.values())).shape, 4), np.uint8)
+    for name, mask in masks.items():
+        color = tuple(bytes.fromhex(REGION_COLORS[name][1:]))
+        labels[mask > 0] = [*color, 0]
+        labels[..., 3] = np.maximum(labels[..., 3], mask)
+    path = new_file("drawn_regions.png")
+    Image.fromarray(labels).save(path)
+    return json.dumps([photo, str(path)])
+
+
+def noted_drawing(photo: str, note: str | None) -> str | None:
+    """The label map that a note names, if that was drawn over this photo and is still here."""
+    try:
+        over, path = json.loads(note or "[null, null]")
+    except (TypeError, ValueError, RecursionError):
+        return None
+    return still_here(path, MAX_UPLOAD_BYTES) if over == photo else None
 
 
 def given_masks(path: str) -> dict[str, np.ndarray]:

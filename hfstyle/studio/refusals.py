@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
 import math
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import gradio as gr
 from gradio.utils import get_upload_folder
@@ -18,8 +19,27 @@ from hfstyle import ImageError, StyleCodeError
 _log = logging.getLogger(__name__)
 
 
+LONGEST_NAME: Final = 80
+"""Characters of a name that a visitor gives, or that comes in a file."""
+LONGEST_SENTENCE: Final = 500
+
+
+def one_line(text: str, longest: int = LONGEST_NAME) -> str:
+    """Text from outside in one line of bounded length, without characters that are not seen or turn others around."""
+    text = text[: 4 * longest]  # of a megabyte no more is looked at
+    seen = "".join(c if c.isprintable() else " " for c in text)
+    seen = " ".join(seen.split())
+    return seen if len(seen) <= longest else seen[: longest - 1].rstrip() + "…"
+
+
+def plain(text: str) -> str:
+    """Text that Markdown shows as it is: no pictures, links, headings or HTML come of it."""
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)
+
+
 def refusal(sentence: str) -> gr.Error:
     """A sentence for the visitor (Gradio shows it as HTML); nothing for the log."""
+    sentence = one_line(sentence, LONGEST_SENTENCE)
     plain = sentence.replace("&", "&amp;").replace("<", "&lt;")
     return gr.Error(plain, title="That did not work", print_exception=False)
 
@@ -31,11 +51,39 @@ def whole(value: float | None, what: str) -> int:
     return int(value)
 
 
+def within(value: float | None, what: str, least: int, most: int) -> int:
+    """A whole number in a range, or a refusal."""
+    number = whole(value, what)
+    if not least <= number <= most:
+        raise refusal(f"The {what} is {number}; give a whole number from {least} to {most}.")
+    return number
+
+
+def number(value: float | None, what: str, least: float, most: float) -> float:
+    """A number in a range, or a refusal."""
+    if value is None or not least <= value <= most:  # NaN as well
+        raise refusal(f"The {what} is {value}; give a number from {least:g} to {most:g}.")
+    return float(value)
+
+
 def needed(path: str | None, what: str) -> str:
     """The path of an upload, or a refusal that asks for it."""
     if not path:
         raise refusal(f"Choose a {what} first.")
     return path
+
+
+def _in_one_line_each(doc: str | None) -> str | None:
+    """A docstring whose arguments take one line each: Gradio and its tools for language models read no further."""
+    if doc is None:
+        return None
+    lines: list[str] = []
+    for line in inspect.cleandoc(doc).splitlines():
+        if line.startswith(8 * " ") and lines:
+            lines[-1] += " " + line.strip()
+        else:
+            lines.append(line)
+    return "\n".join(lines)
 
 
 def friendly(handler: Callable[..., Any]) -> Callable[..., Any]:
@@ -53,6 +101,7 @@ def friendly(handler: Callable[..., Any]) -> Callable[..., Any]:
             _log.exception("%s failed", handler.__name__)
             raise refusal("Something went wrong on our side; please try again.") from error
 
+    wrapped.__doc__ = _in_one_line_each(handler.__doc__)
     return wrapped
 
 
@@ -66,6 +115,7 @@ def friendly_steps(handler: Callable[..., Iterator[Any]]) -> Callable[..., Itera
         while (step := advance()) is not steps:
             yield step
 
+    wrapped.__doc__ = _in_one_line_each(handler.__doc__)
     return wrapped
 
 
@@ -76,4 +126,4 @@ def _sentence(error: Exception) -> str:
 
 
 def display_name(path: str) -> str:
-    return re.sub(r"[^\w .()+-]", "_", Path(path).name)[:80] or "picture"
+    return one_line(re.sub(r"[^\w .()+-]", "_", Path(path).name)) or "picture"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
-from hfstyle.pipeline import DEFAULT_STYLE_SIZE
+from hfstyle.limits import NUMBERS, OPTIONS, Numbers
 from hfstyle.studio.refusals import whole
 
-DEFAULT_RESOLUTION: Final = 512
+DEFAULT_RESOLUTION: Final[int] = OPTIONS["resolution"].default
+"""Not "auto", as elsewhere: a preview comes within a second, and the full-size picture has the strokes of its preview."""
 
 
 @dataclass(frozen=True)
@@ -20,19 +21,33 @@ class Settings:
         color: from 0, the photo's own colours, to 1, the style's.
         style_size: short side in pixels at which style pictures are looked at.
         resolution: short side in pixels at which the photo is painted.
+        faces: from 0, faces are painted like everything else, to 1, of faces as much as possible is kept.
     """
 
-    strength: float = 1.0
-    color: float = 1.0
-    style_size: int = DEFAULT_STYLE_SIZE
+    strength: float = OPTIONS["strength"].default
+    color: float = OPTIONS["color"].default
+    style_size: int = OPTIONS["style_size"].default
     resolution: int = DEFAULT_RESOLUTION
+    faces: float = OPTIONS["faces"].default
+
+    def numbers(self) -> Numbers:
+        """Those that a call of the pipeline takes as they are."""
+        return cast(Numbers, {name: getattr(self, name) for name in NUMBERS})
 
     @classmethod
-    def of(cls, strength: float, color: float, style_size: float, resolution: float) -> Settings:
+    def of(
+        cls,
+        strength: float,
+        color: float,
+        style_size: float,
+        resolution: float,
+        faces: float = OPTIONS["faces"].default,
+    ) -> Settings:
         """From sliders, whose whole numbers may come as floats."""
         return cls(
             float(strength),
             float(color),
             whole(style_size, "style size"),
             whole(resolution, "resolution"),
+            float(faces),
         )

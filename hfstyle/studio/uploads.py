@@ -2,32 +2,49 @@
 
 from __future__ import annotations
 
+import functools
+import io
 import math
 import os
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Final
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import gradio as gr
 from gradio import component_meta
 from gradio.route_utils import API_PREFIX
 from gradio.utils import get_upload_folder, is_in_or_equal
+from gradio_client import handle_file
 from gradio_client.utils import is_http_url_like
-from PIL import Image
+from PIL import Image, ImageFile
 
+from hfstyle.examples import example_photo
 from hfstyle.images import Picture, load_image
+from hfstyle.studio.jobs import mark, taken
 from hfstyle.studio.refusals import display_name, refusal
+from hfstyle.studio.results import write_webp
 
 MAX_UPLOAD_BYTES: Final = 25_000_000
 """Of one file, checked while it arrives and again before it is opened."""
 MAX_UPLOAD_PIXELS: Final = 40_000_000
 """Of one picture, checked from its header; a full-size painting of that many needs about 3 GB."""
+MAX_ASPECT: Final = 30
+"""Long side over short side of a picture, from its header: the network paints at least 64 pixels of the short one."""
 MAX_STYLE_FILE_BYTES: Final = 1_000_000
 MAX_PICTURES: Final = 24
 """Of a collection."""
+
+_DECODERS: Final = 2  # pictures that are decoded at a time, of all visitors
+_READ_BYTES: Final = 8192  # of a JPEG between two looks at whether anybody waits
+_decoding = threading.Semaphore(_DECODERS)
+
+_EXAMPLE: Final = "coffee"
 
 _SHOWN_AT: Final = f"{API_PREFIX}/file="
 
@@ -53,7 +70,7 @@ class NoWebAddresses:
         return moved
 
 
-class _FromUpload(NoWebAddresses):
+class FromUpload(NoWebAddresses):
     """Makes a component accept files that were uploaded to this app, and nothing else.
 
     Gradio opens pictures before the handler can refuse them. Here the handler gets the path of the uploaded file,
@@ -69,6 +86,53 @@ class _FromUpload(NoWebAddresses):
     def api_info(self) -> dict[str, Any]:
         info: dict[str, Any] = super().api_info()  # type: ignore[misc]
         return {**info, "description": self.described}
+
+    def example_payload(self) -> Any:
+        """For "Use via API": a photo of this app at its address here, which is not fetched but read from its file."""
+        path = self.example_file(get_upload_folder())
+        if path is None:
+            return None
+        self.keep_in_cache.add(path)  # type: ignore[attr-defined]
+        return handle_file(f"{_address()}{_SHOWN_AT.removeprefix('/')}{quote(path)}")
+
+    def example_file(self, folder: str) -> str | None:
+        """What `example_payload` shows, a file in the app's folder; None for nothing."""
+        return _example_upload(folder)
+
+    def example_value(self) -> Any:
+        return None
+
+
+@functools.cache
+def _example_upload(folder: str) -> str | None:
+    """An example photo in the app's folder, None without the package that has them."""
+    try:
+        return write_webp(example_photo(_EXAMPLE), _EXAMPLE, keep=True)
+    except (ModuleNotFoundError, FileNotFoundError):
+        return None
+
+
+_described: ContextVar[gr.Blocks | None] = ContextVar("_described", default=None)
+
+
+@contextmanager
+def described(demo: gr.Blocks) -> Iterator[None]:
+    """Within it, photos for "Use via API" are shown at the address of this app.
+
+    A component knows its app by its parents, but Gradio puts one without parents in its place when an event updates it.
+    """
+    token = _described.set(demo)
+    try:
+        yield
+    finally:
+        _described.reset(token)
+
+
+def _address() -> str:
+    """Where the app that is being described is reached from outside."""
+    if host := os.environ.get("SPACE_HOST"):
+        return f"https://{host}/"
+    return str(getattr(_described.get(), "local_url", None) or "http://127.0.0.1:7860/")
 
 
 def checked_upload(payload: Any, most_bytes: int) -> str:
@@ -90,6 +154,14 @@ def checked_upload(payload: Any, most_bytes: int) -> str:
     return str(path)
 
 
+def still_here(path: Any, most_bytes: int) -> str | None:
+    """The path of an upload that a browser's tab has noted; None if it was deleted since, or never uploaded here."""
+    try:
+        return checked_upload(SimpleNamespace(path=path), most_bytes)
+    except (gr.Error, TypeError, ValueError):
+        return None
+
+
 @contextmanager
 def no_stub_files() -> Iterator[None]:
     """Keeps Gradio from writing a .pyi file of the components that are defined meanwhile beside their source."""
@@ -103,7 +175,7 @@ def no_stub_files() -> Iterator[None]:
 
 with no_stub_files():
 
-    class PhotoUpload(_FromUpload, gr.Image):
+    class PhotoUpload(FromUpload, gr.Image):
         """`gr.Image` whose handler gets a path."""
 
         def get_block_name(self) -> str:
@@ -111,7 +183,7 @@ with no_stub_files():
 
         get_block_class = get_block_name
 
-    class StyleUpload(_FromUpload, gr.File):
+    class StyleUpload(FromUpload, gr.File):
         """`gr.File` for style codes."""
 
         most_bytes = MAX_STYLE_FILE_BYTES
@@ -121,20 +193,28 @@ with no_stub_files():
 
         get_block_class = get_block_name
 
-    class PicturesUpload(_FromUpload, gr.File):
+    class PicturesUpload(FromUpload, gr.File):
         """`gr.File` for several pictures; its handler gets a list of paths."""
 
-        described = f"a list of at most {MAX_PICTURES} uploaded files; gradio_client's handle_file(path) uploads"
+        most_pictures = MAX_PICTURES
+
+        @property
+        def described(self) -> str:  # type: ignore[override]
+            return f"a list of at most {self.most_pictures} uploaded files; gradio_client's handle_file(path) uploads"
 
         def get_block_name(self) -> str:
             return "file"
 
         get_block_class = get_block_name
 
+        def example_payload(self) -> Any:
+            file = super().example_payload()
+            return None if file is None else [file]
+
         def preprocess(self, payload: Any) -> list[str]:
             files = [] if payload is None else list(payload)
-            if len(files) > MAX_PICTURES:
-                raise refusal(f"{len(files)} pictures; the limit is {MAX_PICTURES}.")
+            if len(files) > self.most_pictures:
+                raise refusal(f"{len(files)} pictures; the limit is {self.most_pictures}.")
             return [checked_upload(file, self.most_bytes) for file in files]
 
         def api_info(self) -> dict[str, Any]:
@@ -142,6 +222,24 @@ with no_stub_files():
             info = super().api_info()
             name = info["items"]["$ref"].rpartition("/")[2]
             return {**info, "items": info["$defs"][name]}
+
+
+class _WatchedFile(io.FileIO):
+    """A file that is read as long as somebody waits for the picture in it.
+
+    JPEGs are read in small pieces: a few bytes of one can ask for another pass over all of its pixels.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self._is_jpeg = super().read(2) == b"\xff\xd8"
+        self.seek(0)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        mark()
+        if self._is_jpeg and size is not None and size >= ImageFile.MAXBLOCK:
+            size = _READ_BYTES
+        return super().read(-1 if size is None else size) or b""
 
 
 def open_picture(path: str, what: str, *, keep_alpha: bool = False) -> Picture:
@@ -153,8 +251,9 @@ def open_picture(path: str, what: str, *, keep_alpha: bool = False) -> Picture:
         keep_alpha: leave transparency beside the colours instead of laying them over white.
 
     Raises:
-        gr.Error: more than `MAX_UPLOAD_PIXELS`.
+        gr.Error: more than `MAX_UPLOAD_PIXELS`, or sides further apart than `MAX_ASPECT`.
         ImageError: not a usable picture.
+        Stopped: in a job that nobody waits for any more.
     """
     name = f"{what} {display_name(path)}"
     size: tuple[int, int] | None = None
@@ -172,10 +271,16 @@ def open_picture(path: str, what: str, *, keep_alpha: bool = False) -> Picture:
             f"The {name} is {size[0]} x {size[1]} px ({math.prod(size) / 1e6:.0f} megapixels); the limit is "
             f"{MAX_UPLOAD_PIXELS / 1e6:.0f} megapixels. Please make it smaller."
         )
-    return load_image(
-        path,
-        keep_alpha=keep_alpha,
-        max_pixels=MAX_UPLOAD_PIXELS,
-        name=f"the {name}",
-        compact=True,
-    )
+    if size is not None and max(size) > MAX_ASPECT * max(1, min(size)):
+        raise refusal(
+            f"The {name} is {size[0]} x {size[1]} px, which is too long and narrow; the long side may be {MAX_ASPECT} "
+            "times the short one. Please crop it."
+        )
+    with taken(_decoding), _WatchedFile(path) as file:
+        return load_image(
+            file,
+            keep_alpha=keep_alpha,
+            max_pixels=MAX_UPLOAD_PIXELS,
+            name=f"the {name}",
+            compact=True,
+        )

@@ -10,23 +10,24 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Final, TypeAlias
 
 import torch
 from torch import Tensor
 
-from hfstyle._style_files import (
+from hfstyle.images.load import ImageInput, Picture
+from hfstyle.models.style_encoder import Condition
+from hfstyle.styles.code_file import (
     StyleCodeError,
     find_style_file,
     read_style_file,
     write_style_file,
 )
-from hfstyle.models.style_encoder import Condition
 
-if TYPE_CHECKING:
-    from hfstyle.sampling import StyleSpace
+__all__ = ["StyleCode", "StyleInput", "normalise_weights"]
 
-__all__ = ["StyleCode", "StyleCodeError", "normalise_weights"]
+_LARGEST: Final = 1e4
+"""Of a code's numbers, which are below 10 in all bundled styles; half precision ends at 65504."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +45,8 @@ class StyleCode:
         metadata: about its source: title, artist, year, licence ...; text by text.
 
     Raises:
-        StyleCodeError: wrong number of dimensions, an empty tensor, values that are not finite, or no fingerprint.
+        StyleCodeError: wrong number of dimensions, an empty tensor, values that are not finite or far beyond those of any
+            style, or no fingerprint.
     """
 
     vector: Tensor
@@ -65,6 +67,11 @@ class StyleCode:
             if not bool(tensor.isfinite().all()):
                 raise StyleCodeError(
                     f"{what} of style code {self.name!r} has values that are not finite"
+                )
+            if tensor.numel() and (most := float(tensor.abs().max())) > _LARGEST:
+                raise StyleCodeError(
+                    f"{what} of style code {self.name!r} has values up to {most:.2g}; a style's lie within "
+                    f"{_LARGEST:g}: the file is damaged, or was made by something else"
                 )
             object.__setattr__(self, what, tensor)
         if not self.encoder:
@@ -148,6 +155,16 @@ class StyleCode:
         )
         return cls.load(file, encoder)
 
+    def check_shapes(self, width: int, tokens: tuple[int, int] | None, where: str = "") -> None:
+        """Raise StyleCodeError, prefixed by `where`, unless the vector has that width and the tokens that shape, if it is known."""
+        wanted = ((width,), tokens or tuple(self.tokens.shape))
+        found = (tuple(self.vector.shape), tuple(self.tokens.shape))
+        if found != wanted:
+            raise StyleCodeError(
+                f"{where}style code {self.name!r} has a vector of shape {found[0]} and tokens of {found[1]}, this model "
+                f"takes {wanted[0]} and {wanted[1]}; the file was changed: encode its picture again"
+            )
+
     def check_encoder(self, encoder: str, where: str = "") -> None:
         """Raise StyleCodeError, prefixed by `where`, unless the encoder with this fingerprint made the code."""
         if self.encoder != encoder:
@@ -221,18 +238,6 @@ class StyleCode:
             common,
         )
 
-    @staticmethod
-    def sample(
-        space: StyleSpace,
-        generator: torch.Generator | int | None = None,
-        temperature: float = 1.0,
-    ) -> StyleCode:
-        """A plausible new style, drawn from a space of styles (`StyleTransferPipeline.style_space`).
-
-        As `StyleSpace.sample`, which says how, and what is raised.
-        """
-        return space.sample(generator, temperature)
-
     def to_condition(
         self,
         batch_size: int = 1,
@@ -244,13 +249,21 @@ class StyleCode:
         return Condition(vector.expand(batch_size, -1), tokens.expand(batch_size, -1, -1))
 
 
+StyleInput: TypeAlias = ImageInput | Picture | StyleCode
+
+
 def normalise_weights(weights: Sequence[float], count: int) -> list[float]:
     """Divide `count` mixing weights by their sum.
 
     Raises:
-        ValueError: another number of weights, a negative one, one that is not finite, or all zero.
+        ValueError: no list of numbers, another number of weights, a negative one, one that is not finite, or all zero.
     """
-    values = [float(weight) for weight in weights]
+    try:
+        values = [float(weight) for weight in weights]
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"weights are {weights!r}; give a list of numbers, one for each style, as [0.7, 0.3]"
+        ) from None
     if len(values) != count:
         raise ValueError(f"{count} styles need {count} weights, got {len(values)}: {values}")
     for index, value in enumerate(values):

@@ -1,10 +1,9 @@
-"""Internal to `hfstyle.style`: the files of style codes, here and on the Hub."""
+"""Internal to `hfstyle.styles.code`: the files of style codes, here and on the Hub."""
 
 from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +11,8 @@ from typing import Any, Final
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
+
+from hfstyle.files import web_address, whole_file
 
 __all__ = ["StyleCodeError", "find_style_file", "read_style_file", "write_style_file"]
 
@@ -45,15 +46,8 @@ def write_style_file(
     # A copy of its own memory each: codes made from one batch may be views, which safetensors refuses.
     data = save({"vector": vector.clone(), "tokens": tokens.clone()}, header)
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with whole_file(target) as file:
+        file.write(data)
 
 
 def read_style_file(source: Path) -> dict[str, Any]:
@@ -62,6 +56,8 @@ def read_style_file(source: Path) -> dict[str, Any]:
     Raises:
         StyleCodeError: no such file, not a style code, damaged, or of a newer format.
     """
+    if address := web_address(source):
+        raise StyleCodeError(f"{address} is a web address; download the file and give its path")
     if not source.is_file():
         raise StyleCodeError(
             f"{source}: {'not a file' if source.exists() else 'no such style code file'}"
@@ -109,7 +105,7 @@ def find_style_file(
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
-    from hfstyle.models.loading import absent_told
+    from hfstyle.models.hub import absent_told
 
     if not name or name != os.path.basename(name) or name.startswith("."):
         raise StyleCodeError(f"{name!r} is no name of a style; give a file's name without suffix")
@@ -122,6 +118,7 @@ def find_style_file(
         raise StyleCodeError(
             f"{place} holds no style {name!r}; it holds {', '.join(known[:20]) or 'none'}"
         )
+    absent: LocalEntryNotFoundError | None = None
     for file in tried:
         try:
             with absent_told(place, local_files_only):
@@ -130,24 +127,20 @@ def find_style_file(
                     file,
                     revision=revision,
                     token=token,
-                    local_files_only=local_files_only,
+                    # Once the Hub was not reached, the cache is looked into: a name may be there.
+                    local_files_only=local_files_only or absent is not None,
                     cache_dir=None if cache_dir is None else Path(cache_dir),
                 )
-        except LocalEntryNotFoundError:
-            if file == tried[-1] or not local_files_only:
-                raise
+        except LocalEntryNotFoundError as error:
+            absent = absent or error
         except EntryNotFoundError:
             continue
         else:
             return Path(path)
+    if absent is not None:
+        raise absent
     raise StyleCodeError(f"{place} holds none of {', '.join(tried)}")
 
 
 def _style_name(path: Path) -> str:
     return path.name.removesuffix(".safetensors").removesuffix(".style")
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -7,19 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import torch
-from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from hfstyle.images import list_images
-from hfstyle.style import StyleCode
+from hfstyle.images.load import list_images
+from hfstyle.styles.code import StyleCode
 
-__all__ = ["cluster_codes", "contact_sheet", "pictures_of"]
+__all__ = ["cluster_codes", "pictures_of"]
 
 _ITERATIONS: Final = 50
 _STARTS: Final = 8
 _FARTHEST: Final = 2.0  # deviations
-_MARGIN: Final = 10
-_LINE: Final = 22
 
 
 def pictures_of(collection: Any) -> Iterable[Any]:
@@ -73,40 +70,6 @@ def cluster_codes(codes: Sequence[StyleCode], clusters: int) -> list[tuple[Style
     members = [(groups == k).nonzero().flatten().tolist() for k in range(clusters)]
     members = sorted((m for m in members if m), key=lambda m: (-len(m), m))
     return [(StyleCode.mix([codes[i] for i in group]), group) for group in members]
-
-
-def contact_sheet(
-    pictures: Sequence[Image.Image], titles: Sequence[str], columns: int = 4, side: int = 256
-) -> Image.Image:
-    """Pictures in rows with their titles below.
-
-    Args:
-        pictures: at least one.
-        titles: one for each.
-        columns: pictures in a row, from 1.
-        side: longest side of a picture in pixels.
-
-    Raises ValueError for no pictures, or another number of titles.
-    """
-    if not pictures or len(pictures) != len(titles):
-        raise ValueError(f"{len(pictures)} pictures and {len(titles)} titles; give as many of both")
-    columns = min(columns, len(pictures))
-    rows = -(-len(pictures) // columns)
-    tiles = [picture.convert("RGB") for picture in pictures]
-    for tile in tiles:
-        tile.thumbnail((side, side), Image.Resampling.LANCZOS)
-    high = max(tile.height for tile in tiles)
-    cell = (side + _MARGIN, high + _LINE + _MARGIN)
-    sheet = Image.new("RGB", (columns * cell[0] + _MARGIN, rows * cell[1] + _MARGIN), "white")
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
-    for index, (tile, title) in enumerate(zip(tiles, titles, strict=True)):
-        x = _MARGIN + index % columns * cell[0]
-        y = _MARGIN + index // columns * cell[1]
-        sheet.paste(tile, (x + (side - tile.width) // 2, y + (high - tile.height) // 2))
-        while title and draw.textlength(title, font=font) > side:
-            title = title[:-2] + "…" if len(title) > 2 else ""
-        draw.text((x, y + high + 3), title, "black", font)
-    return sheet
 
 
 def _scaled(tensors: Sequence[Tensor]) -> Tensor:

@@ -9,41 +9,110 @@ import hashlib
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Any, Final
 
 import torch
 from torch import Tensor
 
-from hfstyle._arguments import item_name
-from hfstyle._arrays import as_float
-from hfstyle._composition import Layer
-from hfstyle._controls import StyleControls
-from hfstyle._painting import Painter
-from hfstyle.images import WHITE, ImageError, ImageInput, Picture, load_image, resize
+from hfstyle.images.decode import ImageError
+from hfstyle.images.geometry import resize
+from hfstyle.images.load import load_input
+from hfstyle.limits import DEFAULT_STYLE_SIZE, as_list, check_style_size, item_name
+from hfstyle.models.devices import own_precision
 from hfstyle.models.fast import channels_last
-from hfstyle.regions import Region
-from hfstyle.style import StyleCode
+from hfstyle.models.network import Network, device_of
+from hfstyle.styles.code import StyleCode, StyleInput, normalise_weights
+from hfstyle.styles.collection import cluster_codes, pictures_of
+from hfstyle.styles.controls import StyleSearch
+from hfstyle.styles.presets import names_meant, similar_names
+from hfstyle.styles.words import WORDS_PREFIX
 
-__all__ = ["StyleCodes", "StyleInput", "load_input"]
-
-StyleInput: TypeAlias = ImageInput | Picture | StyleCode
+__all__ = ["StyleFinder"]
 
 _LONGEST_STYLE: Final = 4  # long side in short sides; of a hand scroll the middle is looked at
 _CACHED_STYLES: Final = 64
 
 
-class StyleCodes(StyleControls, Painter):
-    """What `StyleTransferPipeline` does with styles."""
+class StyleFinder:
+    """Finds the code of whatever names a style.
 
-    def _start_codes(self) -> None:
-        self._encoder = self.generator.encoder_fingerprint()
+    Args:
+        generator: whose encoder looks at pictures.
+        presets: codes by name.
+    """
+
+    def __init__(self, generator: Network, presets: Mapping[str, StyleCode]) -> None:
+        self.generator = generator
+        self.search = StyleSearch(presets, generator.encoder.parts)
+        self._encoder = generator.encoder_fingerprint()
         self._codes: OrderedDict[bytes, StyleCode] = OrderedDict()
         self._lock = threading.Lock()
 
-    def _encode_all(self, styles: Sequence[StyleInput], style_size: int) -> list[StyleCode]:
+    def preset(self, name: str) -> StyleCode:
+        """As `StyleTransferPipeline.preset`."""
+        presets = self.search.presets
+        if name not in presets:
+            close = similar_names(name, presets)
+            known = close or list(presets)
+            hint = f"{'did you mean' if close else 'there are'}: {', '.join(known)}"
+            raise ValueError(
+                f"no preset {name!r}; {hint if known else 'this model came without presets'}"
+            )
+        return presets[name]
+
+    def encode_style(
+        self,
+        style: StyleInput,
+        *,
+        style_size: int = DEFAULT_STYLE_SIZE,
+        name: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> StyleCode:
+        """As `StyleTransferPipeline.encode_style`."""
+        code = self._code_of(style, check_style_size(style_size), "style")
+        return replace(
+            code,
+            name=code.name if name is None else name,
+            metadata=code.metadata if metadata is None else metadata,
+        )
+
+    def encode_collection(
+        self, pictures: Any, *, clusters: int = 1, style_size: int | None = None, name: str = ""
+    ) -> list[StyleCode]:
+        """As `StyleTransferPipeline.encode_collection`."""
+        size = DEFAULT_STYLE_SIZE if style_size is None else style_size
+        codes = [self.encode_style(picture, style_size=size) for picture in pictures_of(pictures)]
+        if not codes:
+            raise ValueError("the collection holds no pictures; give at least one")
+        if not name and isinstance(pictures, (str, os.PathLike)):
+            name = Path(pictures).resolve().name
+        groups = cluster_codes(codes, clusters)
+        return [
+            replace(
+                code,
+                name=f"{name or 'collection'}{f' {number}' if len(groups) > 1 else ''}",
+                metadata={**code.metadata, "pictures": str(len(members))},
+            )
+            for number, (code, members) in enumerate(groups, start=1)
+        ]
+
+    def encode_mixture(
+        self, style: StyleInput | Sequence[StyleInput], weights: Sequence[float] | None, size: int
+    ) -> StyleCode:
+        """The code of one style, or of several with a weight for each."""
+        styles = as_list(style, "style")
+        if weights is None and len(styles) != 1:
+            raise ValueError(
+                f"{len(styles)} styles for one picture; give one, or style_weights for a mixture"
+            )
+        shares = None if weights is None else normalise_weights(weights, len(styles))
+        codes = self.encode_all(styles, size)
+        return codes[0] if shares is None else StyleCode.mix(codes, shares)
+
+    def encode_all(self, styles: Sequence[StyleInput], style_size: int) -> list[StyleCode]:
         """One code for each style; a style that occurs twice is decoded once."""
         known: dict[str | int, StyleCode] = {}
         codes = []
@@ -56,26 +125,15 @@ class StyleCodes(StyleControls, Painter):
             codes.append(known[key])
         return codes
 
-    def _layers(self, regions: Sequence[Region], style_size: int) -> list[Layer]:
-        """Regions with the codes of their styles."""
-        styles = [region.style for region in regions if region.style is not None]
-        codes = iter(self._encode_all(styles, style_size))
-        return [
-            Layer(
-                None if region.style is None else next(codes),
-                region.strength,
-                region.color,
-                None
-                if region.content is None
-                else load_input(
-                    region.content, f"content of regions[{index}]", keep_alpha=False
-                ).rgb,
-            )
-            for index, region in enumerate(regions)
-        ]
-
     def _code_of(self, style: StyleInput, style_size: int, where: str) -> StyleCode:
         """The code of a picture, or a ready one, checked; `where` names the argument in errors."""
+        code = self._unchecked(style, style_size, where)
+        parts, tokens = self.generator.encoder.parts, self.generator.encoder.tokens_shape
+        if parts:
+            code.check_shapes(sum(parts), tokens, f"{where}: ")
+        return code
+
+    def _unchecked(self, style: StyleInput, style_size: int, where: str) -> StyleCode:
         if isinstance(style, (str, os.PathLike)) and os.fspath(style).endswith(".safetensors"):
             return StyleCode.load(style, self._encoder)
         if isinstance(style, str) and (code := self._style_by_name(style)) is not None:
@@ -91,16 +149,21 @@ class StyleCodes(StyleControls, Painter):
     def _style_by_name(self, style: str) -> StyleCode | None:
         """The style that a text means which is no file: a preset, "words:TEXT", "random:SEED", several words.
 
-        Raises ImageError for one word that is neither a preset nor a file.
+        Raises ImageError for one word that is neither a preset nor a file, and for several that are nearly a preset.
         """
-        if style in self.presets:
-            return self.presets[style]
-        if (code := self._style_by_prefix(style)) is not None:
+        if style in self.search.presets:
+            return self.search.presets[style]
+        if (code := self.search.by_prefix(style)) is not None:
             return code
         if os.path.exists(style) or os.path.basename(style) != style or os.path.splitext(style)[1]:
             return None
         if len(style.split()) > 1:
-            return self.style_of_words(style)
+            if meant := names_meant(style, self.search.presets):
+                raise ImageError(
+                    f"{style!r} is not the name of a preset; did you mean: {', '.join(meant)}? A style by words is "
+                    f"'{WORDS_PREFIX}{style}'"
+                )
+            return self.search.style_of_words(style)
         try:
             return self.preset(style)
         except ValueError as error:
@@ -113,8 +176,8 @@ class StyleCodes(StyleControls, Painter):
             if key in self._codes:
                 self._codes.move_to_end(key)
                 return self._codes[key]
-        batch = channels_last(view[None].to(self.device))
-        with torch.inference_mode():
+        batch = channels_last(view[None].to(device_of(self.generator)))
+        with torch.inference_mode(), own_precision():
             condition = self.generator.encode(batch)
         # Clones are ordinary tensors, which their owner may change or differentiate.
         code = StyleCode(condition.vector[0].clone(), condition.tokens[0].clone(), self._encoder)
@@ -123,18 +186,6 @@ class StyleCodes(StyleControls, Painter):
             while len(self._codes) > _CACHED_STYLES:
                 self._codes.popitem(last=False)
         return code
-
-
-def load_input(source: ImageInput | Picture, name: str, keep_alpha: bool) -> Picture:
-    if not isinstance(source, Picture):
-        path = isinstance(source, (str, os.PathLike))
-        named = path or bool(getattr(source, "filename", "") or getattr(source, "name", ""))
-        return load_image(source, keep_alpha=keep_alpha, name=None if named else name, compact=True)
-    if source.alpha is None or keep_alpha:
-        return source
-    white = torch.tensor(WHITE)[:, None, None]
-    flat = torch.lerp(white, as_float(source.rgb), as_float(source.alpha))
-    return replace(source, rgb=flat, alpha=None)
 
 
 def _style_view(rgb: Tensor, size: int) -> Tensor:

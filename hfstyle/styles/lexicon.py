@@ -1,7 +1,7 @@
-"""Internal to `hfstyle.words`: what words about pictures have to do with each other.
+"""Internal to `hfstyle.styles.words`: what words about pictures have to do with each other.
 
 `TOPICS` says which words go with a label of training art or a movement of the gallery: its techniques, its usual subjects.
-`SAME` says which words are other names of words that labels, titles and `hfstyle._palette` use.
+`SAME` says which words are other names of words that labels, titles and `hfstyle.styles.palette` use.
 """
 
 from __future__ import annotations
@@ -102,6 +102,8 @@ _STOP: Final = """
 a an and as at by for from in into it its like looking made of on or over painted painting paintings picture
 style styled styles that the this to under very view with some work art image photo untitled unknown pic not
 his her les des del detected title c d
+my mine your yours our ours their we you he she they me us him them no yes be is are was were do does have has
+but if so than then there here just please want something anything
 """
 STOP: Final = frozenset(_STOP.split())
 

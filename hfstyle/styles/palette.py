@@ -1,4 +1,4 @@
-"""Internal to `hfstyle.words`: words for colours and texture, computed from a picture.
+"""Internal to `hfstyle.styles.words`: words for colours and texture, computed from a picture.
 
 Bounds were set so that each word is said of roughly a tenth to a third of the training art.
 """
@@ -10,7 +10,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from hfstyle.images import resize
+from hfstyle.images.geometry import resize
 
 __all__ = ["picture_words"]
 

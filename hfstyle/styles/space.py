@@ -2,7 +2,7 @@
 
 A code has thousands of numbers that vary together. The space keeps the mean of all codes and the R directions in which they
 vary most (principal components, of the vector and of the tokens), and for each of N paintings its coordinates there with a
-few words about it. From that come new styles (`StyleSpace.sample`, G(x, z)), the index of `hfstyle.words`, and distances
+few words about it. From that come new styles (`StyleSpace.sample`, G(x, z)), the index of `hfstyle.styles.words`, and distances
 between styles.
 
 Deviations vary by factors: of them the logarithms are kept, so that no style between or beyond the paintings has a negative
@@ -25,8 +25,10 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from hfstyle._space_file import read_space_file, write_space_file
-from hfstyle.style import StyleCode, StyleCodeError
+from hfstyle.models.devices import own_precision
+from hfstyle.styles.code import StyleCode
+from hfstyle.styles.code_file import StyleCodeError
+from hfstyle.styles.space_file import read_space_file, write_space_file
 
 __all__ = ["SPACE_FILE", "StyleSpace", "as_generator"]
 
@@ -77,6 +79,7 @@ class StyleSpace:
         return len(self.coordinates)
 
     @classmethod
+    @own_precision()
     def fit(
         cls,
         codes: Sequence[StyleCode],
@@ -128,7 +131,9 @@ class StyleSpace:
         ]
         directions = torch.block_diag(_principal(vectors, ranks[0]), _principal(tokens, ranks[1]))
         vectors = points[:, : shape[0]]
-        limits = torch.quantile(vectors, torch.tensor((_RARE, 1 - _RARE)), dim=0)
+        limits = torch.quantile(
+            vectors, torch.tensor((_RARE, 1 - _RARE), dtype=vectors.dtype), dim=0
+        )
         if len(parts) > 2:
             limits[0, _CONTRAST] = torch.quantile(vectors[:, _CONTRAST], _PALE)
         return cls(
@@ -147,6 +152,7 @@ class StyleSpace:
         """The same directions, with no paintings."""
         return replace(self, coordinates=self.coordinates[:0], about=[])
 
+    @own_precision()
     def coordinates_of(self, code: StyleCode) -> Tensor:
         """(R,) of any code of the encoder: its nearest point in the space.
 
@@ -156,6 +162,7 @@ class StyleSpace:
         point = torch.cat((_charted(code.vector, self.parts), code.tokens.flatten()))
         return self.directions @ (point / self._scale - self.mean)
 
+    @own_precision()
     def code(self, coordinates: Tensor, name: str = "", **metadata: str) -> StyleCode:
         """The code at coordinates (R,)."""
         return self._code(self.mean + coordinates @ self.directions, name, metadata)
@@ -178,6 +185,7 @@ class StyleSpace:
         """(D + T * E,), what each number of a point is divided by."""
         return _repeated(self.scales, (*self.parts, self._tokens))
 
+    @own_precision()
     def sample(
         self, generator: torch.Generator | int | None = None, temperature: float = 1.0
     ) -> StyleCode:
@@ -200,7 +208,7 @@ class StyleSpace:
             raise ValueError(f"temperature is {temperature}; it must lie in [0, {_HOTTEST:g}]")
         chance, seed = as_generator(generator)
         index = int(torch.randint(len(self), (1,), generator=chance))
-        deviate = torch.randn(len(self), generator=chance)
+        deviate = torch.randn(len(self), generator=chance, dtype=torch.float32)
         spread = (
             deviate @ self.coordinates / len(self) ** 0.5
         )  # their covariance, without a root of it
@@ -236,7 +244,7 @@ class StyleSpace:
         if encoder is not None and space.encoder != encoder:
             raise StyleCodeError(
                 f"{path} belongs to encoder {space.encoder}, this model has encoder {encoder}; "
-                "make it again with training/style_space.py"
+                "make it again with training/publish/style_space.py"
             )
         return space
 
@@ -262,13 +270,14 @@ def _charted(vectors: Tensor, parts: Sequence[int]) -> Tensor:
 
 
 def _repeated(values: Sequence[float], counts: Sequence[int]) -> Tensor:
-    return torch.tensor(values).repeat_interleave(torch.tensor(counts))
+    return torch.tensor(values, dtype=torch.float32).repeat_interleave(torch.tensor(counts))
 
 
 def _principal(points: Tensor, rank: int) -> Tensor:
     """Principal directions (R, C) of centred points (N, C), by subspace iteration (Halko et al. 2011, algorithm 4.4)."""
     width = min(rank + _SPARE, *points.shape)
-    start = torch.randn(points.shape[1], width, generator=torch.Generator().manual_seed(0))
+    chance = torch.Generator().manual_seed(0)
+    start = torch.randn(points.shape[1], width, generator=chance, dtype=points.dtype)
     basis = torch.linalg.qr(points @ start).Q  # (N, width)
     for _ in range(_ITERATIONS):
         basis = torch.linalg.qr(points @ torch.linalg.qr(points.T @ basis).Q).Q

@@ -1,4 +1,4 @@
-"""Internal to `hfstyle.sampling`: the file of a style space.
+"""Internal to `hfstyle.styles.space`: the file of a style space.
 
 A safetensors file with mean and limits as float16, the rows of directions and coordinates in 255 steps each, and texts
 packed by zlib.
@@ -17,10 +17,14 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 import torch.nn.functional as F
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
+from torch import Tensor
+
+from hfstyle.files import whole_file
+from hfstyle.models.hub import unusable
 
 if TYPE_CHECKING:
-    from hfstyle.sampling import StyleSpace
+    from hfstyle.styles.space import StyleSpace
 
 __all__ = ["read_space_file", "write_space_file"]
 
@@ -52,7 +56,9 @@ def write_space_file(path: Path, space: StyleSpace) -> None:
     packed = zlib.compress(text.encode(), 9)
     tensors["about"] = torch.frombuffer(bytearray(packed), dtype=torch.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, path, header)
+    data = save(tensors, header)
+    with whole_file(path) as file:
+        file.write(data)
 
 
 def read_space_file(path: Path) -> dict[str, Any]:
@@ -65,6 +71,7 @@ def read_space_file(path: Path) -> dict[str, Any]:
         if header.get("format") != _FORMAT:
             raise ValueError("it is another kind of safetensors file")
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    _check(tensors)
     rows = {
         name.removesuffix(".steps"): tensors[name.removesuffix(".steps")].float() * steps
         for name, steps in tensors.items()
@@ -88,6 +95,18 @@ def read_space_file(path: Path) -> dict[str, Any]:
         "encoder": header["encoder"],
         "about": _rows(about, len(tensors["coordinates"])),
     }
+
+
+def _check(tensors: Mapping[str, Tensor]) -> None:
+    """Raises ValueError for tensors of another type than they are written in, or with NaN or infinity."""
+    numbers = {name: x for name, x in tensors.items() if name != "about"}
+    stepped = [name.removesuffix(".steps") for name in numbers if name.endswith(".steps")]
+    for name in stepped:
+        found = numbers.pop(name, None)
+        if found is not None and found.dtype != torch.int8:
+            raise ValueError(f"tensors of another type than int8: {name} is {found.dtype}")
+    if damage := unusable(numbers):
+        raise ValueError(f"tensors {damage}")
 
 
 def _columns(about: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:

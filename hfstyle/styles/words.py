@@ -14,26 +14,23 @@ from __future__ import annotations
 import difflib
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 import torch
 from torch import Tensor
 
-from hfstyle._lexicon import SAME, STOP, label_words, words_of
-from hfstyle.sampling import StyleSpace
-from hfstyle.style import StyleCode
+from hfstyle.styles.code import StyleCode
+from hfstyle.styles.lexicon import SAME, STOP, label_words, words_of
+from hfstyle.styles.space import StyleSpace
+from hfstyle.styles.text_encoders import TextEncoder
 
-__all__ = ["WORDS_PREFIX", "StyleMatch", "TextEncoder", "WordIndex", "load_text_encoder"]
+__all__ = ["WORDS_PREFIX", "StyleMatch", "WordIndex"]
 
 WORDS_PREFIX: Final = "words:"
 """What a style begins with that is a text and not a file."""
-
-TextEncoder: TypeAlias = Callable[[Sequence[str]], Tensor]
-"""Texts -> (n, d) float, compared by their cosine."""
 
 _FACETS: Final = {
     "movement": 3.0,
@@ -204,12 +201,12 @@ class WordIndex:
                 f"none of the words of {text!r} is known; try movements, artists, techniques, colours or "
                 f"textures, as {', '.join(some)}"
             )
-        own = torch.zeros(len(self._entries))
+        own = torch.zeros(len(self._entries), dtype=torch.float32)
         most = 0.0
         for term, sureness in understood.values():
             weights = [terms.get(term, 0.0) for terms in self._terms]
             factor = sureness * self._rarity[term]
-            own += factor * torch.tensor(weights)
+            own += factor * torch.tensor(weights, dtype=torch.float32)
             most += factor * max(weights)
         own /= most or 1.0
         around = own[self._near].mean(1)  # (M,)
@@ -230,75 +227,6 @@ class WordIndex:
         about = {k: v for k, v in entry.items() if k in ("title", "artist", "movement", "licence")}
         code = self._space.code(self._points[index], name, **about)
         return StyleMatch(name, score, code, matched)
-
-
-def load_text_encoder(name: str = "auto") -> TextEncoder | None:
-    """A text encoder by name.
-
-    Args:
-        name: "letters" compares words by their letters, with a small list of other names; "wordllama" by the word vectors
-            inside the package of that name (`pip install 'hfstyle[words]'`, offline); "auto" is "wordllama" if it is
-            installed, else "letters"; anything else is a folder or the Hub id of a CLIP model, whose text tower is run
-            by the package transformers.
-
-    Raises:
-        ModuleNotFoundError: the package is not installed.
-        OSError: no such CLIP model, or a model of another kind.
-    """
-    if name == "letters":
-        return None
-    if name in ("auto", "wordllama"):
-        try:
-            return _wordllama()
-        except ModuleNotFoundError:
-            if name == "auto":
-                return None
-            raise ModuleNotFoundError(
-                "the text encoder 'wordllama' needs its package: pip install 'hfstyle[words]'"
-            ) from None
-    return _clip(name)
-
-
-def _wordllama() -> TextEncoder:
-    import wordllama
-
-    # Its wheel holds weights and tokenizer; told where, it does not look for a download.
-    model = wordllama.WordLlama.load(
-        cache_dir=Path(wordllama.__file__).parent, disable_download=True
-    )
-    return lambda texts: torch.from_numpy(model.embed(list(texts))).float()
-
-
-def _clip(name: str) -> TextEncoder:
-    try:
-        from transformers import AutoTokenizer, CLIPTextModelWithProjection
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError(
-            f"the text encoder {name!r} is taken for a CLIP model, which needs transformers: "
-            "pip install 'hfstyle[clip]'"
-        ) from None
-    load: Any = CLIPTextModelWithProjection.from_pretrained  # its declared type has no loading info
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(name)
-        model, told = load(name, output_loading_info=True)
-        if told["missing_keys"]:  # of another kind of model, which transformers fills up by chance
-            raise ValueError(f"it lacks {', '.join(sorted(told['missing_keys'])[:3])}, …")
-    except (OSError, ValueError) as error:
-        raise OSError(
-            f"{name!r} cannot be used as a CLIP text encoder: {' '.join(str(error).split())}"
-        ) from error
-    model.eval()
-
-    def encode(texts: Sequence[str]) -> Tensor:
-        parts = []
-        with torch.inference_mode():
-            for start in range(0, len(texts), 256):
-                batch = [f"a painting, {text}" for text in texts[start : start + 256]]
-                tokens = tokenizer(batch, padding=True, truncation=True, return_tensors="pt")
-                parts.append(model(**tokens).text_embeds.float())
-        return torch.cat(parts)
-
-    return encode
 
 
 def _terms(entry: Mapping[str, str]) -> dict[str, float]:

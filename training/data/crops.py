@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from training.sources import DataError
+from training.data.sources import DataError
 
 __all__ = ["Zoom", "check_crops", "draw_regions", "random_crops"]
 

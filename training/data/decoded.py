@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 
 import numpy as np
 
-from training.sources import DataError, PictureSource, decode_picture
+from training.data.sources import DataError, PictureSource, decode_picture
 
-__all__ = ["DecodedPictures", "log_skip"]
+__all__ = ["LARGEST", "DecodedPictures", "log_skip", "memory_for_pictures"]
+
+LARGEST = 576
+"""Short side in px at which pictures are kept, at most: faces and thin things are lost in smaller ones."""
 
 logger = logging.getLogger(__name__)
 
 _LOGGED_SKIPS = 20  # names of skipped pictures that are logged one by one
+
+
+def memory_for_pictures() -> int:
+    """Bytes of decoded pictures that one stream of one process keeps: 8 GiB, or less on a small machine.
+
+    A run has two streams; together they take at most a quarter of the memory, whatever the number of its processes there.
+    """
+    most = 8 * 2**30
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not on every system
+        return most // 4
+    return min(most, memory // 8 // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
 class DecodedPictures:

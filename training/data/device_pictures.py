@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.decoded import DecodedPictures
-from training.sources import DataError, PictureSource
+from training.data.decoded import LARGEST, DecodedPictures
+from training.data.sources import DataError, PictureSource
 
 __all__ = ["DevicePictures"]
 
@@ -31,7 +31,7 @@ class DevicePictures:
         source: PictureSource,
         device: torch.device | str = "cpu",
         *,
-        resolution_limit: int | None = 320,
+        resolution_limit: int | None = LARGEST,
         threads: int = 4,
     ) -> None:
         self.source, self.device, self.skipped = source, torch.device(device), 0

@@ -2,10 +2,10 @@
 
 Three layers, each usable alone:
 
-1. `training/sources.py`: :func:`open_pictures` finds encoded pictures (local Parquet, folders, Hub)
+1. `training/data/sources.py`: :func:`open_pictures` finds encoded pictures (local Parquet, folders, Hub)
    and :func:`decode_picture` decodes one.
-2. `training/streams.py`: :class:`PictureStream` decodes each picture once and cuts random crops
-   (`training/crops.py`); `training/device_pictures.py`: :class:`DevicePictures` holds all on a GPU.
+2. `training/data/streams.py`: :class:`PictureStream` decodes each picture once and cuts random crops
+   (`training/data/crops.py`); `training/data/device_pictures.py`: :class:`DevicePictures` holds all on a GPU.
 3. This file: :class:`BatchLoader` makes batches in background threads; :class:`DeviceLoader` makes
    them on the GPU that holds the pictures. Both count the batches consumed.
 
@@ -25,10 +25,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.crops import Zoom, check_crops, draw_regions
-from training.device_pictures import DevicePictures
-from training.sources import DataError, PictureSource, RawPicture, decode_picture, open_pictures
-from training.streams import CropStream, EpochOrder, PictureStream, StreamedPictures, make_stream
+from training.data.crops import Zoom, check_crops, draw_regions
+from training.data.device_pictures import DevicePictures
+from training.data.sources import (
+    DataError,
+    PictureSource,
+    RawPicture,
+    decode_picture,
+    open_pictures,
+)
+from training.data.streams import (
+    CropStream,
+    EpochOrder,
+    PictureStream,
+    StreamedPictures,
+    make_stream,
+)
 
 __all__ = [
     "BatchLoader",

@@ -10,34 +10,55 @@ from typing import Any
 
 import torch
 
-from training.data import BatchLoader, DeviceLoader, DevicePictures, make_stream, open_pictures
+from training.data.decoded import LARGEST
+from training.data.device_pictures import DevicePictures
+from training.data.held import hold_out
+from training.data.loaders import BatchLoader, DeviceLoader
+from training.data.sources import HubStream, PictureSource, open_pictures
+from training.data.streams import make_stream
 
 __all__ = ["open_crops", "open_loaders"]
 
 
 def open_loaders(
-    args: Any, device: torch.device, rank: int, world_size: int
+    args: Any,
+    device: torch.device,
+    rank: int,
+    world_size: int,
+    held: dict[str, PictureSource | None] | None = None,
+    whole: dict[str, PictureSource | HubStream] | None = None,
 ) -> dict[str, BatchLoader | DeviceLoader]:
-    """Batches of contents (B, 1, 3, S, S), photographs and now and then a painting, and of styles (B, 2, 3, S, S)."""
+    """Batches of contents (B, 1, 3, S, S), photographs and now and then a painting, and of styles (B, 2, 3, S, S).
+
+    held: gets, by kind, a few pictures that are in no batch (`hold_out`); None holds none out.
+    whole: gets, by kind, all pictures.
+    """
     streams = {}
     for kind in ("content", "style"):
         source = open_pictures(
             getattr(args, f"{kind}_dataset_name"),
             getattr(args, f"{kind}_data_dir"),
             config_name=getattr(args, f"{kind}_dataset_config_name"),
-            image_column=args.image_column,
+            image_column=getattr(args, f"{kind}_image_column") or args.image_column,
+            split=getattr(args, f"{kind}_split"),
+            revision=getattr(args, f"{kind}_revision"),
+            token=args.hub_token,
             streaming=args.streaming,
             cache_dir=args.cache_dir,
         )
+        if whole is not None:
+            whole[kind] = source
+        if held is not None:
+            source, held[kind] = hold_out(source)
         streams[kind] = (
-            DevicePictures(source, device=device, resolution_limit=max(320, args.resolution))
+            DevicePictures(source, device=device, resolution_limit=max(LARGEST, args.resolution))
             if args.data_on_device
             else make_stream(
                 source,
                 seed=args.seed + (kind == "style"),
                 rank=rank,
                 world_size=world_size,
-                resolution_limit=max(320, args.resolution),
+                resolution_limit=max(LARGEST, args.resolution),
             )
         )
     make_loader = DeviceLoader if args.data_on_device else BatchLoader

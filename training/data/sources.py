@@ -2,20 +2,27 @@
 
 Local Parquet (pyarrow only), folders of files, or data sets of the Hugging Face Hub, downloaded or
 streamed (`datasets`, imported only then). A picture that cannot be read raises DataError, so that
-the streams of `training/streams.py` can skip and count it.
+the streams of `training/data/streams.py` can skip and count it.
 """
 
 from __future__ import annotations
 
 import glob
-import io
+import threading
 import warnings
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from PIL import Image, ImageOps
+import torch
+from PIL import Image
+
+from hfstyle.files import web_address
+from hfstyle.images.load import READ_SUFFIXES, ImageError, load_image
+from hfstyle.images.parquet import RowGroups, check_column, encoded
+from hfstyle.images.save import to_pil
 
 __all__ = [
     "DataError",
@@ -29,8 +36,9 @@ __all__ = [
     "open_pictures",
 ]
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm")
 MINIMUM_SIDE = 16  # px; what is smaller says nothing about a style and is skipped
+_KEPT_BYTES = 512 * 2**20  # of encoded pictures of Parquet files, in each source
+_OTHER_COLUMN = "name the right one with --image_column, or that of one set with --content_image_column or --style_image_column"
 MAX_ENCODED_PIXELS = 178_000_000  # read from the header: a decompression bomb is skipped undecoded
 
 
@@ -71,43 +79,44 @@ class FolderSource:
 class ParquetSource:
     """Parquet files in the `datasets` Image format: a column of {bytes, path}, bytes or paths.
 
-    The encoded column is held in memory; other columns are not read. Raises DataError if a file is
-    not Parquet or has no such column.
+    Groups of rows are read when a picture of theirs is asked for, and the latest are kept, up to `_KEPT_BYTES`; other columns
+    are not read. Raises DataError if a file is not Parquet or has no such column. Several threads may ask.
     """
 
     def __init__(self, name: str, files: Sequence[Path], image_column: str = "image") -> None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        self.name, self.files = name, sorted(files)
-        self._batches: list[tuple[Path, int, Any]] = []  # file, its first row here, column
-        starts, total = [], 0
-        for file in self.files:
-            try:
-                parquet = pq.ParquetFile(file)
-                columns = parquet.schema_arrow.names
-                if image_column not in columns:
-                    raise DataError(
-                        f"{file} has no column {image_column!r}; its columns are "
-                        f"{', '.join(columns)}. Name the right one with --image_column."
-                    )
-                first_row = total
-                for batch in parquet.iter_batches(batch_size=256, columns=[image_column]):
-                    starts.append(total)
-                    self._batches.append((file, first_row, batch.column(0)))
-                    total += batch.num_rows
-            except (pa.ArrowException, OSError) as error:
-                raise DataError(f"{file} cannot be read as Parquet: {error}") from error
-        self._starts, self._length = np.array(starts, dtype=np.int64), total
+        self.name, self.files, self.image_column = name, sorted(files), image_column
+        self._held: OrderedDict[int, Any] = OrderedDict()  # columns by number of the group
+        self._lock = threading.Lock()
+        try:
+            self._groups = RowGroups(self.files, image_column, _OTHER_COLUMN)
+        except ValueError as error:
+            raise DataError(str(error)) from error
 
     def __len__(self) -> int:
-        return self._length
+        return len(self._groups)
 
     def __getitem__(self, index: int) -> RawPicture:
-        number = int(np.searchsorted(self._starts, index, side="right")) - 1
-        file, first_row, column = self._batches[number]
-        value = column[index - int(self._starts[number])].as_py()
-        return _raw_picture(value, f"{file.name} row {index - first_row}", file.parent)
+        place = self._groups.place(index)
+        value = self._column(place.group)[place.within].as_py()
+        return _raw_picture(value, f"{place.file.name} row {place.row}", place.file.parent)
+
+    def _column(self, group: int) -> Any:
+        with self._lock:
+            if group in self._held:
+                self._held.move_to_end(group)
+                return self._held[group]
+        column = self._groups.read(group, [self.image_column]).column(0)
+        with self._lock:
+            self._held[group] = column
+            while len(self._held) > 1 and sum(c.nbytes for c in self._held.values()) > _KEPT_BYTES:
+                self._held.popitem(last=False)
+        return column
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_lock": None, "_held": OrderedDict()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ |= state | {"_lock": threading.Lock()}
 
 
 class HubSource:
@@ -135,6 +144,12 @@ class HubStream:
 
     def iterate(self, seed: int, epoch: int, rank: int, world_size: int) -> Iterator[RawPicture]:
         """One pass over the part of process `rank`; `seed` and `epoch` shuffle the shards."""
+        return map(self.read, self.rows(seed, epoch, rank, world_size))
+
+    def rows(
+        self, seed: int, epoch: int, rank: int, world_size: int
+    ) -> Iterator[RawPicture | tuple[str, str]]:
+        """The same, before a picture file is fetched: its address and name, for `read`, which several threads may call."""
         from datasets.distributed import split_dataset_by_node
 
         # The reservoir of StreamedPictures shuffles the pictures; this shuffles the shards. All
@@ -145,9 +160,13 @@ class HubStream:
             value, name = example.get(self.image_column), f"{self.name} row {row}"
             url = value.get("path") if isinstance(value, dict) and not value.get("bytes") else None
             if url and "://" in url:  # a repository of picture files comes as addresses
-                yield self._read(url, f"{name} ({url})")
+                yield url, f"{name} ({url})"
             else:
                 yield _raw_picture(value, name, Path())
+
+    def read(self, row: RawPicture | tuple[str, str]) -> RawPicture:
+        """The encoded picture of one of `rows`; one that cannot be fetched is empty, and its name says why."""
+        return row if isinstance(row, RawPicture) else self._read(*row)
 
     def _read(self, url: str, name: str) -> RawPicture:
         import fsspec
@@ -164,15 +183,10 @@ class HubStream:
 
 def _raw_picture(value: Any, name: str, folder: Path) -> RawPicture:
     """A cell of an image column: {bytes, path}, bytes, or a path (relative to `folder`)."""
-    if isinstance(value, dict):
-        path = value.get("path")
-        name = f"{name} ({path})" if path else name
-        value = value.get("bytes") or path
-    if isinstance(value, bytes):
-        return RawPicture(name, value)
-    if isinstance(value, str) and value:
-        return RawPicture(name, folder / value)
-    return RawPicture(name, b"")  # decoding it reports "empty"
+    path = value.get("path") if isinstance(value, dict) else None
+    data = encoded(value, folder)
+    # Decoding what is absent reports "empty".
+    return RawPicture(f"{name} ({path})" if path else name, b"" if data is None else data)
 
 
 def open_pictures(
@@ -204,6 +218,10 @@ def open_pictures(
         DataError: neither or both places given, nothing found there, no such column, or the Hub
             dataset cannot be loaded.
     """
+    if address := web_address(dataset_name or data_dir or ""):
+        raise DataError(
+            f"{address} is a web address; download its pictures and give their folder, or give a dataset of the Hub by its id."
+        )
     if dataset_name is not None and data_dir is None and Path(dataset_name).exists():
         dataset_name, data_dir = None, dataset_name
     if (dataset_name is None) == (data_dir is None):
@@ -215,6 +233,11 @@ def open_pictures(
     if data_dir is not None:
         return _open_local(str(data_dir), image_column)
     assert dataset_name is not None
+    if dataset_name.endswith(("/", "\\")) or dataset_name.startswith((".", "/", "~")):
+        raise DataError(
+            f"there is no folder {dataset_name!r}, and it is no data set's name on the Hub: give local pictures by "
+            "--content_data_dir or --style_data_dir, and check the path."
+        )
     try:
         import datasets
     except ImportError as error:
@@ -235,19 +258,35 @@ def open_pictures(
     except Exception as error:  # the Hub client raises many types; each becomes one message
         raise DataError(
             f"the dataset {dataset_name!r} (split {split!r}, revision {revision!r}) cannot be "
-            f"loaded: {type(error).__name__}: {error}"
+            f"loaded: {type(error).__name__}: {' '.join(str(error).split())}{_hint(error, token)}"
         ) from error
     columns = getattr(dataset, "column_names", None)
-    if columns is not None and image_column not in columns:
-        raise DataError(
-            f"the dataset {dataset_name!r} has no column {image_column!r}; its columns are "
-            f"{', '.join(columns)}. Name the right one with --image_column."
-        )
+    if columns is not None:
+        try:
+            check_column(image_column, columns, f"the dataset {dataset_name!r}", _OTHER_COLUMN)
+        except ValueError as error:
+            raise DataError(str(error)) from error
     # Decoding here, not in `datasets`: there one corrupt picture ends the iterator.
-    dataset = dataset.cast_column(image_column, datasets.Image(decode=False))
     if streaming:
-        return HubStream(dataset_name, dataset, image_column, token)
+        # Where columns' types are known beforehand, as of picture files, `cast_column` comes after their decoding.
+        return HubStream(dataset_name, dataset.decode(False), image_column, token)
+    dataset = dataset.cast_column(image_column, datasets.Image(decode=False))
     return HubSource(dataset_name, dataset, image_column)
+
+
+def _hint(error: Exception, token: str | bool | None) -> str:
+    """What to do about a data set that the Hub does not show."""
+    if type(error).__name__ not in (
+        "DatasetNotFoundError",
+        "RepositoryNotFoundError",
+        "GatedRepoError",
+    ):
+        return ""
+    given = "with this --hub_token" if token else "without a token"
+    return (
+        f". Check the name; a private or gated data set looks absent {given}: log in with `hf auth login`, or give "
+        "--hub_token, and accept its terms on its page."
+    )
 
 
 def _open_local(place: str, image_column: str) -> PictureSource:
@@ -271,11 +310,11 @@ def _open_local(place: str, image_column: str) -> PictureSource:
             "or a glob pattern in quotes."
         )
     parquet = [file for file in files if file.suffix.lower() == ".parquet"]
-    pictures = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES]
+    pictures = [file for file in files if file.suffix.lower() in READ_SUFFIXES]
     if not parquet and not pictures:
         raise DataError(
             f"none of the {len(files)} files at {place!r} is Parquet or a picture "
-            f"({', '.join(IMAGE_SUFFIXES)})."
+            f"({', '.join(sorted(READ_SUFFIXES))})."
         )
     if not parquet:
         return FolderSource(place, pictures)
@@ -286,7 +325,7 @@ def _open_local(place: str, image_column: str) -> PictureSource:
 
 
 def decode_picture(raw: RawPicture, resolution_limit: int | None = None) -> np.ndarray:
-    """Decodes to (H, W, 3) uint8 RGB; EXIF orientation applied, transparency laid over white.
+    """Decodes to (H, W, 3) uint8 RGB, as `hfstyle.load_image` does: upright, in sRGB, transparency laid over white.
 
     The picture is shrunk (never enlarged) until its short side is at most `resolution_limit` px.
     Raises DataError naming the picture if it is empty, truncated, not a picture, or has a side
@@ -294,42 +333,28 @@ def decode_picture(raw: RawPicture, resolution_limit: int | None = None) -> np.n
     """
     try:
         if isinstance(raw.data, bytes) and not raw.data:
-            raise ValueError("empty")
+            raise ImageError(f"{raw.name} is empty")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            source = io.BytesIO(raw.data) if isinstance(raw.data, bytes) else raw.data
-            with Image.open(source) as opened:
-                if opened.width * opened.height > MAX_ENCODED_PIXELS:
-                    raise ValueError(f"{opened.width}x{opened.height} px is too large")
-                if resolution_limit is not None:  # JPEG: decode at 1/2, 1/4 or 1/8 where enough
-                    opened.draft("RGB", (resolution_limit, resolution_limit))
-                image = _to_rgb(ImageOps.exif_transpose(opened))
-        short = min(image.size)
-        if short < MINIMUM_SIDE:
-            raise ValueError(f"{image.width}x{image.height} px is under {MINIMUM_SIDE} px")
-        if resolution_limit is not None and short > resolution_limit:
-            scale = resolution_limit / short
-            size = (round(image.width * scale), round(image.height * scale))
-            image = image.resize(size, Image.Resampling.LANCZOS)
-        return np.array(image)  # (H, W, 3)
-    except MemoryError:
-        raise
-    except Exception as error:  # Pillow raises many types for broken files
-        raise DataError(f"{raw.name}: {type(error).__name__}: {error}") from error
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16 bits per pixel, some of them in a 32-bit mode
-        values = np.asarray(image).astype(np.float32)
-        if image.mode != "I" or values.max(initial=0) > 255:
-            values = values / np.float32(257)
-        image = Image.fromarray(values.clip(0, 255).round().astype(np.uint8))
-    elif image.mode == "F":
-        values = np.nan_to_num(np.asarray(image, dtype=np.float32))
-        values = values * np.float32(255) if values.max(initial=0) <= 1 else values
-        image = Image.fromarray(values.clip(0, 255).round().astype(np.uint8))
-    if image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info:
-        rgba = image.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
-        image = Image.alpha_composite(white, rgba)
-    return image.convert("RGB")
+            picture = load_image(
+                raw.data,
+                name=raw.name,
+                max_pixels=MAX_ENCODED_PIXELS,
+                compact=True,
+                least_side=resolution_limit,
+            )
+    except ImageError as error:
+        raise DataError(str(error)) from error
+    height, width = picture.size
+    short = min(height, width)
+    if short < MINIMUM_SIDE:
+        raise DataError(f"{raw.name} is {width} x {height} px, under {MINIMUM_SIDE} px")
+    rgb = picture.rgb
+    image = (
+        Image.fromarray(rgb.permute(1, 2, 0).numpy()) if rgb.dtype == torch.uint8 else to_pil(rgb)
+    )
+    if resolution_limit is not None and short > resolution_limit:
+        scale = resolution_limit / short
+        size = (round(width * scale), round(height * scale))
+        image = image.resize(size, Image.Resampling.LANCZOS)
+    return np.array(image)  # (H, W, 3)

@@ -18,9 +18,15 @@ import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
-from training.crops import Zoom, check_crops, random_crops
-from training.decoded import DecodedPictures, log_skip
-from training.sources import DataError, HubStream, PictureSource, decode_picture
+from training.data.crops import Zoom, check_crops, random_crops
+from training.data.decoded import LARGEST, DecodedPictures, log_skip, memory_for_pictures
+from training.data.sources import (
+    DataError,
+    HubStream,
+    PictureSource,
+    RawPicture,
+    decode_picture,
+)
 
 __all__ = ["CropStream", "EpochOrder", "PictureStream", "StreamedPictures", "make_stream"]
 
@@ -74,7 +80,7 @@ class PictureStream(IterableDataset):  # type: ignore[type-arg]
         seed: of order and crops. Item `k` depends on (seed, rank, world_size, k) alone.
         rank, world_size: of this process.
         resolution_limit: px; pictures are kept with a short side of at most this.
-        memory_limit: bytes of decoded pictures kept; those beyond it are decoded on each use.
+        memory_limit: bytes of decoded pictures kept; those beyond it are decoded on each use. None: `memory_for_pictures`.
         size, crops, zoom: of the crops that iterating yields; see :meth:`crops`.
     """
 
@@ -85,8 +91,8 @@ class PictureStream(IterableDataset):  # type: ignore[type-arg]
         seed: int = 0,
         rank: int = 0,
         world_size: int = 1,
-        resolution_limit: int | None = 320,
-        memory_limit: int = 8 * 2**30,
+        resolution_limit: int | None = LARGEST,
+        memory_limit: int | None = None,
         size: int = 256,
         crops: int = 1,
         zoom: Zoom = (1.0, None),
@@ -94,6 +100,7 @@ class PictureStream(IterableDataset):  # type: ignore[type-arg]
         if len(source) == 0:
             raise DataError(f"{source.name} holds no pictures.")
         self.source, self.seed, self.rank, self.world_size = source, seed, rank, world_size
+        memory_limit = memory_for_pictures() if memory_limit is None else memory_limit
         self.resolution_limit, self.memory_limit = resolution_limit, memory_limit
         self.size, self.number_of_crops, self.zoom = size, crops, zoom
         self.position = 0  # items that iterating has yielded
@@ -181,7 +188,7 @@ def make_stream(
     seed: int = 0,
     rank: int = 0,
     world_size: int = 1,
-    resolution_limit: int | None = 320,
+    resolution_limit: int | None = LARGEST,
 ) -> PictureStream | StreamedPictures:
     """The stream of crops that fits the source: in memory, or through a reservoir if streamed."""
     if isinstance(source, HubStream):
@@ -210,7 +217,7 @@ class StreamedPictures:
     not show the same pictures again. Other arguments are those of :class:`PictureStream`.
 
     Args:
-        buffer_size: decoded pictures in the reservoir, about 0.4 MB each at 320 px.
+        buffer_size: decoded pictures in the reservoir, about 1.4 MB each at 576 px.
     """
 
     def __init__(
@@ -220,7 +227,7 @@ class StreamedPictures:
         seed: int = 0,
         rank: int = 0,
         world_size: int = 1,
-        resolution_limit: int | None = 320,
+        resolution_limit: int | None = LARGEST,
         buffer_size: int = 512,
     ) -> None:
         self.source, self.seed, self.rank, self.world_size = source, seed, rank, world_size
@@ -230,7 +237,8 @@ class StreamedPictures:
         self.skipped = 0
         self._lock = threading.Lock()
         self._buffer: list[np.ndarray] = []
-        self._pictures = self._read_forever(epoch=0)
+        self._rows = self._rows_forever(epoch=0)
+        self._good = 1  # pictures of this pass and the one before
 
     def with_seed(self, seed: int) -> StreamedPictures:
         """Another stream of the same data set, in another order."""
@@ -246,39 +254,45 @@ class StreamedPictures:
     def restart(self, epoch: int) -> None:
         """Empties the reservoir and begins pass `epoch` (alike in all processes)."""
         with self._lock:
-            self._buffer, self._pictures = [], self._read_forever(epoch)
+            self._buffer, self._rows, self._good = [], self._rows_forever(epoch), 1
 
-    def _read_forever(self, epoch: int) -> Iterator[np.ndarray]:
+    def _rows_forever(self, epoch: int) -> Iterator[RawPicture | tuple[str, str]]:
         while True:
-            good = 0
-            for raw in self.source.iterate(self.seed, epoch, self.rank, self.world_size):
-                try:
-                    picture = decode_picture(raw, self.resolution_limit)
-                except DataError as error:
-                    self.skipped += 1
-                    log_skip(self.skipped, error)
-                    continue
-                good += 1
-                yield picture
+            good, self._good = self._good, 0
             if good == 0:
                 raise DataError(f"a pass over {self.source.name} gave no picture.")
+            yield from self.source.rows(self.seed, epoch, self.rank, self.world_size)
             epoch += 1
+
+    def _next_picture(self) -> np.ndarray:
+        """Fetched and decoded outside of the lock: several threads do it at once."""
+        while True:
+            with self._lock:
+                row = next(self._rows)
+            try:
+                picture = decode_picture(self.source.read(row), self.resolution_limit)
+            except DataError as error:
+                with self._lock:
+                    self.skipped += 1
+                    log_skip(self.skipped, error)
+                continue
+            with self._lock:
+                self._good += 1
+            return picture
 
     def crops(
         self, k: int, size: int, crops: int = 1, zoom: Zoom = (1.0, None), salt: int = 0
     ) -> np.ndarray:
         """Crops of the next picture, (K, 3, S, S) uint8; `k` seeds the draw."""
         rng = np.random.default_rng((self.seed, salt, k * self.world_size + self.rank))
+        # Two in, one out: the first batch comes soon and the reservoir fills while training.
+        fresh = [self._next_picture()]
+        if len(self._buffer) < self.buffer_size - 1:
+            fresh.append(self._next_picture())
         with self._lock:
-            # Two in, one out: the first batch comes soon and the reservoir fills while training.
-            for _ in range(2):
-                if len(self._buffer) < self.buffer_size:
-                    self._buffer.append(next(self._pictures))
+            self._buffer += fresh
             slot = int(rng.integers(len(self._buffer)))
             picture = self._buffer[slot]
-            if len(self._buffer) == self.buffer_size:
-                self._buffer[slot] = next(self._pictures)
-            else:
-                self._buffer[slot] = self._buffer[-1]
-                self._buffer.pop()
+            self._buffer[slot] = self._buffer[-1]
+            self._buffer.pop()
         return random_crops(picture, size, crops, zoom, rng)

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hfstyle.models.layers import luminance
+from hfstyle.models.color import luminance
 
 __all__ = ["vary_colors", "vary_patterns"]
 

@@ -13,14 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from training.variation import vary_colors, vary_patterns
-from training.views import (
-    channels_last,
-    move,
-    random_places,
-    resized,
-    to_float,
-)
+from training.data.variation import vary_colors, vary_patterns
+from training.game.views import channels_last, move, random_places, resized, to_float
 
 __all__ = ["Batch", "BatchesAhead", "draw_batch"]
 

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from hfstyle.models.discriminator import StyleDiscriminator, content_view
 from hfstyle.models.generator import StyleGenerator
-from training import losses
-from training.augment import augment
+from training.game import losses
+from training.game.augment import augment
 
 __all__ = ["discriminator_step", "diversity"]
 

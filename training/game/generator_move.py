@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from hfstyle.models.detail import ask
 from hfstyle.models.discriminator import StyleDiscriminator, content_view
-from hfstyle.models.generator import thickness
-from training import losses
-from training.augment import augment
-from training.batches import Batch
-from training.views import no_grad_features, without_border
+from training.game import losses
+from training.game.augment import augment
+from training.game.batches import Batch
+from training.game.views import no_grad_features, without_border
 
 __all__ = ["Painted", "Perceptual", "adversarial_term", "perceptual_terms"]
 
@@ -38,7 +38,7 @@ class Painted(NamedTuple):
         output: (B, 3, S, S), the pairs.
         identity: (own, 3, S, S), pictures styled by themselves.
         repeated: (again, 3, S, S), the first outputs once more, of moved contents.
-        coarse: (B or 0, 3, S/2, S/2), what the pairs were painted over, by the generator's coarser level.
+        coarse: (B, 3, S/2, S/2), what the pairs were painted over, by the generator's coarse level.
         codes: (B, D), vectors of the styles.
         output_codes: (F or 0, D), vectors of the first outputs' own styles.
     """
@@ -79,7 +79,7 @@ def perceptual_terms(
             style=look(batch.style),
         ),
     }
-    if args.coarse_weight > 0 and look_coarse and len(painted.coarse):
+    if args.coarse_weight > 0 and look_coarse:
         seen["coarse"] = perceptual.network(look_coarse(painted.coarse), perceptual.layers)
     with torch.autocast(output.device.type, enabled=False):
         stats = {
@@ -88,7 +88,7 @@ def perceptual_terms(
             )
             for name, features in seen.items()
         }
-        strength = thickness(batch.strength[: len(output)])
+        strength = ask(batch.strength[: len(output)]).paint
         target = losses.interpolate(stats["content"], stats["style"], strength)
         others = target, stats["content"], stats["style"]
         in_style = partial(

@@ -21,7 +21,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hfstyle.models.layers import luminance, moments
+from hfstyle.models.color import luminance
+from hfstyle.models.statistics import moments
 
 __all__ = [
     "GanLoss",

@@ -1,6 +1,6 @@
 """The README's gallery: a picture for each control over the style, from given weights.
 
-    python training/control_figures.py --model hfstyle/pretrained/base --out training/figures
+    python training/publish/control_figures.py --model hfstyle/pretrained/base --out training/figures
 
 writes ``control-NAME.jpg`` for colour, path, regions, collection, random, words and explain. Photos are those inside
 scikit-image's wheel, styles are the model's own, masks are drawn here.
@@ -15,16 +15,16 @@ from typing import Final
 
 from PIL import Image, ImageDraw, ImageOps
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from hfstyle.collection import cluster_codes
 from hfstyle.examples import example_photo
 from hfstyle.explain import explain
 from hfstyle.paths import style_path
 from hfstyle.pipeline import StyleTransferPipeline
 from hfstyle.regions import Region
-from hfstyle.style import StyleCode
-from training.figures import Tile, choose, prepare, save_jpeg, sheet
+from hfstyle.styles.code import StyleCode
+from hfstyle.styles.collection import cluster_codes
+from training.publish.figures import Tile, choose, prepare, save_jpeg, sheet
 
 __all__ = ["CONTROLS"]
 

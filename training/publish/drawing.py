@@ -123,19 +123,18 @@ def _draw_encoder(d: _Drawing, generator: StyleGenerator) -> None:
 
 def _draw_generator(d: _Drawing, g: StyleGenerator) -> None:
     fine, low, mid, high = _trunk_widths(g)
-    head = g.detail.out_channels
+    head = g.head.detail.out_channels
     own = sum(p.numel() for p in g.parameters()) - sum(p.numel() for p in g.encoder.parameters())
     note = (
         f"{own / 1e6:.2f} M parameters without the trunk; lightness is painted at H × W, colour at 1/4"
-        + ("; in training, grain before the modulated blocks" if g.use_grain else "")
+        "; in training, grain before the modulated blocks"
     )
     d.panel(20, 216, 1200, 350, "Generator G(x, c, s)", note)
     rows = {"H × W": 254, "1/2": 317, "1/4": 380, "1/8": 443, "1/16": 506}
     for label, y in rows.items():
         d.text(40, y + 26, label, "dim")
     y1, y2, y4, y8, y16 = rows.values()
-    attend = "attention, " if g.use_tokens else ""
-    badge = "tokens · c, s" if g.use_tokens else "c, s"
+    attend, badge = "attention, ", "tokens · c, s"
     d.box("data", 95, y1, 130, "content photo x", "any size from 16 px")
     d.arrow((225, y1 + 22), (270, y1 + 22))
     d.box("gen", 270, y1, 190, "x in the style’s colours", "mean and covariance of y", badge="c")
@@ -175,20 +174,19 @@ def _draw_generator(d: _Drawing, g: StyleGenerator) -> None:
     d.arrow((540, y2 + 30), (780, y2 + 30))
     d.arrow((600, y1 + 44), (600, y2 + 12), (780, y2 + 12))
     d.box("gen", 780, y2, 295, "joined, modulated conv, conv",
-          f"{g.spread.out_channels} + 3 + {fine} → {head} → {g.refine.out_channels} channels", badge="c, s")  # fmt: skip
+          f"{g.spread.out_channels} + 3 + {fine} → {head} → {g.head.refine.out_channels} channels", badge="c, s")  # fmt: skip
     d.arrow((850, y2), (850, y1 + 44))
     d.arrow((650, y1 + 22), (740, y1 + 22))
-    last = "p, again in y’s colours" if g.underdrawing is None else "p, x drawn under it"
-    d.box("gen", 740, y1, 180, "colours + lightness", last, badge="c")
+    d.box("gen", 740, y1, 180, "colours + lightness", "p, x drawn under it", badge="c")
     d.arrow((920, y1 + 22), (950, y1 + 22))
     d.box("gen", 950, y1, 120, "x + s (p − x)", "s = 0 is x exactly", badge="s")
     d.arrow((1070, y1 + 22), (1100, y1 + 22))
     d.box("data", 1100, y1, 105, "painted photo", "H × W")
-    if g.levels > 1:
-        d.text(828, y16 + 10, "From coarse to fine: all this first paints x at half its size.")
-        d.text(828, y16 + 28, "That painting, doubled, with the detail of x laid over it,", "dim")
-        without = "row 1/16" if g.later_stages == 3 else "rows 1/8 and 1/16"
-        d.text(828, y16 + 45, f"is painted again at full size, then without the {without}.", "dim")
+    d.text(828, y16 + 10, "From coarse to fine: all this first paints x at half its size.")
+    d.text(828, y16 + 28, "That painting, doubled, with the detail of x laid over it,", "dim")
+    d.text(
+        828, y16 + 45, "is painted again at full size, then without the rows 1/8 and 1/16.", "dim"
+    )
 
 
 def _trunk_widths(generator: StyleGenerator) -> tuple[int, int, int, int]:

@@ -1,6 +1,6 @@
 """Every picture of README.md and model_card.md, from given weights.
 
-    python training/figures.py --model hfstyle/pretrained/base --out training/figures
+    python training/publish/figures.py --model hfstyle/pretrained/base --out training/figures
 
 - ``hero.jpg``: a photo, four bundled styles, and a row of strengths;
 - ``presets.jpg``: two photos in twelve bundled styles;
@@ -22,14 +22,14 @@ from typing import Final, NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from hfstyle.examples import example_photo
 from hfstyle.models.discriminator import StyleDiscriminator
-from hfstyle.models.generator import default_model_path
+from hfstyle.models.hub import default_model_path
 from hfstyle.pipeline import StyleTransferPipeline
-from hfstyle.style import StyleCode
-from training.drawing import architecture
+from hfstyle.styles.code import StyleCode
+from training.publish.drawing import architecture
 
 __all__ = ["Tile", "choose", "hero", "prepare", "presets_sheet", "save_jpeg", "sheet"]
 
@@ -107,7 +107,7 @@ def scale(pipe: StyleTransferPipeline) -> Image.Image:
     large = photo.resize((PRINT, PRINT), Image.Resampling.LANCZOS)
     (code,) = choose(pipe.presets, (SCALE_STYLE,))
     preview = pipe(photo, code).images[0]
-    native = pipe(large, code).images[0]
+    native = pipe(large, code, processing_resolution="full").images[0]
     scaled = pipe(large, code, processing_resolution=PREVIEW).images[0]
     whole = [
         Tile(photo, "Photo", f"{PREVIEW} px, for the print enlarged to {PRINT} px"),
@@ -217,7 +217,7 @@ def prepare(
     """The command line of the scripts that make figures -> pipeline, folder, and the kinds asked for."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--model", default=str(default_model_path()), help="folder or Hub id")
-    parser.add_argument("--out", default=str(Path(__file__).parent / "figures"), help="folder")
+    parser.add_argument("--out", default=str(Path(__file__).parents[1] / "figures"), help="folder")
     parser.add_argument("--only", choices=kinds, nargs="+", default=kinds, help="default: all")
     args = parser.parse_args(argv)
     logging.basicConfig(format="%(levelname)s: %(message)s")

@@ -1,6 +1,6 @@
 """Measure what model_card.md says of the controls: chance, words, paths and colour.
 
-    python training/measure_controls.py --model hfstyle/pretrained/base --networks NETWORKS \\
+    python training/publish/measure_controls.py --model hfstyle/pretrained/base --networks NETWORKS \\
         --style_data_dir "style-train-*.parquet" --sheet random.jpg
 
 - random styles: mean LPIPS between a photo in random styles over that of the photo in paintings' styles; the palest of many
@@ -22,7 +22,7 @@ from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Final
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
 import torch
@@ -30,15 +30,15 @@ from PIL import Image
 from torch import Tensor
 
 from hfstyle import StyleCode, StyleTransferPipeline
-from hfstyle._metrics import lpips, unit_length
-from hfstyle._network_files import Networks, load_networks
-from hfstyle.collection import contact_sheet
+from hfstyle.evaluation.formulas import lpips, unit_length
+from hfstyle.evaluation.network_files import Networks, load_networks
 from hfstyle.examples import example_photo
 from hfstyle.images import load_image, to_pil
-from hfstyle.models.generator import default_model_path
+from hfstyle.images.sheet import contact_sheet
+from hfstyle.models.hub import default_model_path
 from hfstyle.paths import style_path
-from training.prompts import PROMPTS
-from training.sources import decode_picture, open_pictures
+from training.data.sources import decode_picture, open_pictures
+from training.publish.prompts import PROMPTS
 
 PHOTO: Final = "astronaut"
 SIDE: Final = 192  # px of the photo

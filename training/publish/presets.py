@@ -1,16 +1,16 @@
 """Encode a gallery of pictures as the bundled styles of a model.
 
-    python training/presets.py --model hfstyle/pretrained/base --gallery GALLERY \
-        --works training/presets.csv --pictures "style-train-*.parquet"
+    python training/publish/presets.py --model hfstyle/pretrained/base --gallery GALLERY \
+        --works training/publish/presets.csv --pictures "style-train-*.parquet"
 
 GALLERY holds pictures and gallery.csv with the columns file, title, artist, year, movement, licence (all but the first
 may be empty). Of each picture FILE.jpg, MODEL/styles/FILE.safetensors is made. To be run whenever the weights change:
 a style code belongs to the encoder that made it.
 
 WORKS is another table, of chosen works, with the columns name, picture, title, artist, year, movement, technique, licence.
-`picture` says where a work is: "gallery" (GALLERY/NAME.jpg), "drawn" (the specimen NAME of training/specimens.py), or
+`picture` says where a work is: "gallery" (GALLERY/NAME.jpg), "drawn" (the specimen NAME of training/publish/specimens.py), or
 "TITLE|ARTIST", as those columns of PICTURES, Parquet files, name it. The table of the bundled styles is
-training/presets.csv; with the command above it makes all of them.
+training/publish/presets.csv; with the command above it makes all of them.
 
 What the works' table says of a work comes first, then what a code that is there already says, whichever encoder made it,
 then gallery.csv. Works of which none of them knows the year are left out, unless their codes are there.
@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import io
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,19 +27,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from PIL import Image
 
-from hfstyle._presets import STYLES_FOLDER
-from hfstyle.pipeline import DEFAULT_STYLE_SIZE, StyleTransferPipeline
-from hfstyle.style import StyleCode, StyleCodeError
-from training.sources import DataError, ParquetSource, RawPicture, open_pictures
-from training.specimens import SPECIMENS
+from hfstyle.limits import DEFAULT_STYLE_SIZE
+from hfstyle.pipeline import StyleTransferPipeline
+from hfstyle.styles.code import StyleCode
+from hfstyle.styles.code_file import StyleCodeError
+from hfstyle.styles.listed import STYLES_FOLDER
+from training.data.sources import DataError, ParquetSource, RawPicture, open_pictures
+from training.publish.specimens import SPECIMENS
 
 COLUMNS = ("title", "artist", "year", "movement", "technique", "licence")
 
-Opener = Callable[[], "Path | Image.Image"]
+Opener = Callable[[], "Path | bytes | Image.Image"]
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ def read_gallery(folder: Path) -> list[Work]:
 
 
 def read_works(table: Path, gallery: Mapping[str, Work], pictures: str | None) -> list[Work]:
-    """The works of a table such as training/presets.csv.
+    """The works of a table such as training/publish/presets.csv.
 
     Args:
         table: a CSV file.
@@ -142,7 +143,7 @@ def read_works(table: Path, gallery: Mapping[str, Work], pictures: str | None) -
         elif place == "drawn" and name in SPECIMENS:
             opener = SPECIMENS[name]
         elif place in found:
-            opener = partial(_open, found[place])
+            opener = partial(_data, found[place])
         else:
             raise ValueError(f"{table}: the picture {place!r} of {name!r} is nowhere")
         works[name] = Work(name, opener, _about(row))
@@ -210,8 +211,8 @@ def _find(pictures: str, wanted: set[str]) -> dict[str, RawPicture]:
     return found
 
 
-def _open(raw: RawPicture) -> Path | Image.Image:
-    return raw.data if isinstance(raw.data, Path) else Image.open(io.BytesIO(raw.data))
+def _data(raw: RawPicture) -> Path | bytes:
+    return raw.data
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -225,7 +226,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--gallery", type=Path, required=True, help="folder with gallery.csv and pictures"
     )
     parser.add_argument(
-        "--works", type=Path, help="table of chosen works, as training/presets.csv (default: none)"
+        "--works",
+        type=Path,
+        help="table of chosen works, as training/publish/presets.csv (default: none)",
     )
     parser.add_argument(
         "--pictures", help="Parquet files, or a pattern, that hold works of the table"

@@ -1,4 +1,4 @@
-"""Texts that name a movement, its artist or its technique: what `training/measure_controls.py` measures words by."""
+"""Texts that name a movement, its artist or its technique: what `training/publish/measure_controls.py` measures words by."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The pictures of the web app in README.md, taken with Chromium by Playwright.
 
-    python training/screenshots.py --out training/figures
+    python training/publish/screenshots.py --out training/figures
 
 writes ``studio.jpg`` (1280 px wide) and ``studio-phone.jpg`` (390 px wide) of the bundled weights, or of those that
 HFSTYLE_MODEL names, with a bundled photo in a bundled style. Needs the extras `app` and `test`, and Chromium.
@@ -15,15 +15,16 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 logger = logging.getLogger(__name__)
 
 SIZES: Final = {"studio": (1280, 1130), "studio-phone": (390, 844)}
+_QUALITY: Final = 78
 _PATIENCE: Final = 600_000  # milliseconds
 
 
@@ -31,7 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--out", type=Path, default=Path("training/figures"))
     parser.add_argument(
-        "--tab", default="Stylise", help="page to show; other pages get their name in the file's"
+        "--tab", default="Stylize", help="page to show; other pages get their name in the file's"
     )
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -47,7 +48,7 @@ def main() -> None:
     pipe, model_name = load_model()
     app = create_app(pipe, model_name)
     app.launch(prevent_thread_lock=True, server_name="127.0.0.1", quiet=True, **launch_options())
-    ending = "" if options.tab == "Stylise" else f"-{options.tab.lower()}"
+    ending = "" if options.tab == "Stylize" else f"-{options.tab.lower()}"
     options.out.mkdir(parents=True, exist_ok=True)
     try:
         with sync_playwright() as driver:
@@ -58,26 +59,32 @@ def main() -> None:
                 page.goto(app.local_url)
                 page.locator(".strip .thumbnail-item").nth(4).wait_for()
                 page.locator(".presets .thumbnail-item").nth(len(pipe.presets) - 1).wait_for()
-                page.reload()  # now with the style's thumbnail beside photo and painting
-                page.locator(".results .thumbnail-item").nth(2).wait_for()
-                page.locator(".strip .thumbnail-item").nth(4).wait_for()
-                page.locator(".presets .thumbnail-item").nth(8).wait_for()
-                if options.tab != "Stylise":
-                    tab = page.get_by_role("tab", name=options.tab, exact=True)
-                    tab.locator("visible=true").first.click()
+                if options.tab != "Stylize":
+                    _open(page, options.tab)
                     page.wait_for_timeout(15_000)
-                elif width < 640:  # the result, below the controls
-                    page.locator(".compared").first.evaluate("e => e.scrollIntoView()")
                 page.wait_for_timeout(2000)
-                shot = page.screenshot(full_page=options.tab != "Stylise")
+                shot = page.screenshot(full_page=options.tab != "Stylize")
                 file = options.out / f"{name}{ending}.jpg"
                 with Image.open(io.BytesIO(shot)) as image:
-                    image.convert("RGB").save(file, quality=85, optimize=True)
+                    image.convert("RGB").save(file, quality=_QUALITY, optimize=True)
                 logger.info("%s", file)
                 page.close()
             browser.close()
     finally:
         app.close(verbose=False)
+
+
+def _open(page: Any, name: str) -> None:
+    """Show a page, which is below one of the groups that are seen at first, or is one of these."""
+    groups = page.get_by_role("tab").locator("visible=true").all()
+    for group in groups:
+        wanted = page.get_by_role("tab", name=name, exact=True).locator("visible=true")
+        if wanted.count():
+            wanted.first.click()
+            return
+        group.click()
+        page.wait_for_timeout(500)
+    sys.exit(f"there is no page {name}")
 
 
 if __name__ == "__main__":

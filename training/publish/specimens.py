@@ -1,6 +1,6 @@
 """Specimens of techniques of which the training art has no free work: drawn here, by code, as styles to encode.
 
-    python training/specimens.py --out specimens/
+    python training/publish/specimens.py --out specimens/
 
 writes them as pictures. Each is a function that draws (HEIGHT, WIDTH) px, the same each time.
 """
@@ -275,7 +275,7 @@ def _picture(rgb: np.ndarray) -> Image.Image:
 
 
 SPECIMENS: dict[str, Callable[[], Image.Image]] = {"stained_glass": stained_glass, "comic": comic}
-"""By name; training/presets.csv says which are presets."""
+"""By name; training/publish/presets.csv says which are presets."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -1,6 +1,6 @@
 """Fit the space of styles of a model: what `pipe.sample_style` draws from and `pipe.find_styles` searches.
 
-    python training/style_space.py --model hfstyle/pretrained/base --style_data_dir "style-train-*.parquet"
+    python training/publish/style_space.py --model hfstyle/pretrained/base --style_data_dir "style-train-*.parquet"
 
 Encodes all paintings, and writes MODEL/style_space.safetensors (below 1 MB): mean and principal directions of their codes,
 and for each painting its coordinates, labels (columns title, artist and label, where the Parquet files have them) and words
@@ -17,15 +17,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import torch
 
-from hfstyle._palette import picture_words
-from hfstyle.pipeline import DEFAULT_STYLE_SIZE, StyleTransferPipeline
-from hfstyle.sampling import SPACE_FILE, StyleSpace
-from hfstyle.style import StyleCode
-from training.sources import DataError, ParquetSource, decode_picture, open_pictures
+from hfstyle.limits import DEFAULT_STYLE_SIZE
+from hfstyle.pipeline import StyleTransferPipeline
+from hfstyle.styles.code import StyleCode
+from hfstyle.styles.palette import picture_words
+from hfstyle.styles.space import SPACE_FILE, StyleSpace
+from training.data.sources import DataError, ParquetSource, decode_picture, open_pictures
 
 _LABELS = {"title": "title", "artist": "artist", "label": "movement"}
 _LONGEST_LABEL = 60  # characters

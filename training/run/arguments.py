@@ -6,34 +6,31 @@ import argparse
 from collections.abc import Sequence
 from typing import Final
 
-from hfstyle.models.generator import default_model_path
+from hfstyle.models.hub import default_model_path
+from hfstyle.models.vgg import DEFAULT_PERCEPTUAL
+from training.game.weights import WEIGHTS
+from training.run.argument_checks import STYLE_LAYERS, check_arguments
+from training.run.recipes import RECIPES
 
 __all__ = ["STYLE_LAYERS", "add_lesson", "parse_args"]
 
-# Weights of losses and layers are those that the published model was trained with last.
-STYLE_LAYERS: Final = {
-    "relu1_1": 0.6,
-    "relu2_1": 0.8,
-    "relu3_1": 1.6,
-    "relu4_1": 1.1,
-    "relu5_1": 0.8,
-}
+_PRECISION: Final = "auto is bf16 on a GPU or a processor that computes in it (AMX, AVX-512 BF16), else no, which is float32"
 
 
 def add_lesson(parser: argparse.ArgumentParser) -> None:
     """What the scripts share that teach a trained generator something more: its pictures, its place, the pace."""
     add = parser.add_argument
-    add("--model", default=str(default_model_path()), help="folder or Hub id")
+    add("--model", default=str(default_model_path()), help="folder or Hub id of what is taught")
     for kind in ("content", "style"):
         add(f"--{kind}_data_dir", required=True, help="a folder, Parquet files, or a glob")
-    add("--output_dir", required=True)
-    add("--perceptual_model", nargs="+", default=["timm/vgg19.tv_in1k"], help="as of train.py")
-    add("--lr_warmup_steps", type=int, default=20)
-    add("--ema_decay", type=float, default=0.98)
-    add("--mixed_precision", choices=("no", "bf16"), default="bf16")
-    add("--device", default="cpu")
-    add("--seed", type=int, default=0)
-    add("--logging_steps", type=int, default=20)
+    add("--output_dir", required=True, help="folder of the result")
+    add("--perceptual_model", nargs="+", default=[DEFAULT_PERCEPTUAL], help="as of train.py")
+    add("--lr_warmup_steps", type=int, default=20, help="over which the learning rate rises")
+    add("--ema_decay", type=float, default=0.98, help="of the averaged weights, which are written")
+    add("--mixed_precision", choices=("auto", "no", "bf16"), default="auto", help=_PRECISION)
+    add("--device", default="cpu", help="cpu, cuda, cuda:1 ...")
+    add("--seed", type=int, default=0, help="of the random numbers")
+    add("--logging_steps", type=int, default=20, help="between lines of numbers")
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -42,12 +39,30 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         description="Train hfstyle's conditional GAN.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
+    parser.add_argument(
+        "--recipe",
+        choices=tuple(RECIPES),
+        help="settings that belong together (training/run/recipes.py); every option beside it wins",
+    )
+    parser.add_argument(
+        "--dry_run",
+        action="store_true",
+        help="say what would run, take three steps, say how long all of it would take and in how much memory, write nothing",
+    )
     add = parser.add_argument_group("data").add_argument
     for kind in ("content", "style"):
         add(f"--{kind}_dataset_name", help=f"Hub id of the {kind} data set")
-        add(f"--{kind}_dataset_config_name", help="its configuration")
+        add(
+            f"--{kind}_dataset_config_name", help=f"configuration of the {kind} data set on the Hub"
+        )
         add(f"--{kind}_data_dir", help=f"local {kind} pictures: a folder, Parquet files, or a glob")
-    add("--image_column", default="image", help="column of the pictures")
+        add(f"--{kind}_split", default="train", help=f"split of the {kind} data set")
+        add(f"--{kind}_revision", help=f"branch, tag or commit of the {kind} data set")
+        add(
+            f"--{kind}_image_column",
+            help=f"column with the pictures of the {kind} data set; by default --image_column",
+        )
+    add("--image_column", default="image", help="column with the pictures, of both data sets")
     add("--streaming", action="store_true", help="read Hub data sets while training")
     add("--cache_dir", help="where downloads are kept")
     add("--resolution", type=int, default=256, help="side of a crop in pixels, a multiple of 32")
@@ -72,7 +87,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         nargs=2,
         default=(1.0, 2.5),
         metavar=("LEAST", "MOST"),
-        help="the same for content",
+        help="side of the region that becomes a content crop, in crop sides",
     )
     add(
         "--paintings_as_content",
@@ -111,17 +126,39 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "by default the folder `discriminator` inside --init_from where there is one",
     )
     add(
+        "--learn",
+        choices=("all", "painter", "adapter"),
+        default="all",
+        help="all weights; all but the style encoder's, so that style codes stay valid; or an adapter: gains and biases of the "
+        "painter's channels, and a low-rank change of what styles do to them, folded into the weights in the end",
+    )
+    add(
+        "--adapter_rank",
+        type=int,
+        default=4,
+        help="rank of the adapter's low-rank change; 0 leaves it out",
+    )
+    add(
         "--perceptual_model",
         nargs="+",
-        default=["timm/vgg19.tv_in1k"],
-        help="Hub id or local safetensors of the perceptual network; of further ones, possibly cut, the style layers that they "
-        "have are looked at too, but not content layers",
+        default=[DEFAULT_PERCEPTUAL],
+        help="the perceptual network: compact-vgg19 (3.9 MB, downloaded once), a Hub id, or a safetensors file; of further ones, "
+        "possibly cut, the style layers that they have are looked at too, but not content layers",
     )
-    add("--no_tokens", action="store_true", help="ablation: a generator without token attention")
 
     add = parser.add_argument_group("losses").add_argument
-    add("--content_layers", nargs="+", default=["relu4_1", "relu5_1"])
-    add("--style_layers", nargs="+", default=list(STYLE_LAYERS))
+    add(
+        "--content_layers",
+        nargs="+",
+        default=["relu4_1", "relu5_1"],
+        help="layers of the perceptual network that are to stay the photo's",
+    )
+    add(
+        "--style_layers",
+        nargs="+",
+        default=list(STYLE_LAYERS),
+        help="layers of the perceptual network whose statistics are to become the style's",
+    )
     add(
         "--style_layer_weights",
         type=float,
@@ -129,38 +166,14 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="of --style_layers in the style loss, one for each; by default those of the published weights, or all 1 with "
         "other layers",
     )
-    add("--local_layers", nargs="+", default=["relu3_1", "relu4_1"])
-    add("--content_weight", type=float, default=0.3)
-    add("--style_weight", type=float, default=14.0)
-    add("--texture_weight", type=float, default=4.0, help="channel covariances")
     add(
-        "--coarse_weight",
-        type=float,
-        default=0.3,
-        help="style and texture of the painting of the generator's coarser level, as a multiple of both: large strokes; in a "
-        "third of the steps",
+        "--local_layers",
+        nargs="+",
+        default=["relu3_1", "relu4_1"],
+        help="layers whose every place is to look like some place of the style",
     )
-    add("--local_weight", type=float, default=4.0, help="nearest style features at every place")
-    add("--color_weight", type=float, default=4.0, help="mean and covariance of the pixels")
-    add(
-        "--halo_weight",
-        type=float,
-        default=40.0,
-        help="colour should not change where the photo does not: no halos along edges, no rainbows in skies",
-    )
-    add(
-        "--structure_weight",
-        type=float,
-        default=2.0,
-        help="what is dark beside what is light should stay so: eyes and mouths",
-    )
-    add("--identity_weight", type=float, default=8.0)
-    add(
-        "--consistency_weight",
-        type=float,
-        default=55.0,
-        help="a photo moved by a few pixels, with a little noise, is painted alike; long runs want 60 or more, or a lattice grows",
-    )
+    for name, weight in WEIGHTS.items():
+        add(f"--{name}_weight", type=float, default=weight.default, help=weight.about)
     add(
         "--move_multiple",
         type=int,
@@ -169,18 +182,34 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="pixels of which those moves are multiples; 4, as for the bundled weights in most steps, holds strokes on the grid of the "
         "network's maps: such moves change them less, and others more",
     )
-    add("--contrast_weight", type=float, default=0.0)
-    add("--style_normalisation", choices=("pair", "energy"), default="pair")
-    add("--adversarial_weight", type=float, default=0.25)
-    add("--gan_loss", choices=("minimax", "nonsaturating", "hinge"), default="hinge")
+    add(
+        "--old_styles_share",
+        type=float,
+        default=0.5,
+        help="pairs of a step in old styles, beside those in new ones, as a share of --train_batch_size",
+    )
+    add(
+        "--style_normalisation",
+        choices=("pair", "energy"),
+        default="pair",
+        help="style distances are divided by that of the pair's content, or by the style's own energy",
+    )
+    add(
+        "--gan_loss",
+        choices=("minimax", "nonsaturating", "hinge"),
+        default="hinge",
+        help="the game's objective",
+    )
     add(
         "--mismatched_weight",
         type=float,
         default=0.5,
-        help="reals with a wrong style or a wrong content view",
+        help="weight of paintings shown with a wrong style or a wrong content view, in the discriminator's loss",
     )
-    add("--r1_gamma", type=float, default=0.1)
-    add("--r1_interval", type=int, default=16)
+    add(
+        "--r1_gamma", type=float, default=0.1, help="weight of the discriminator's gradient penalty"
+    )
+    add("--r1_interval", type=int, default=16, help="steps between two such penalties")
     add(
         "--adversarial_start", type=int, default=2000, help="step at which the discriminator enters"
     )
@@ -207,114 +236,101 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
     add = parser.add_argument_group("optimisation").add_argument
     add("--train_batch_size", type=int, default=16, help="pairs per step and process")
-    add("--max_train_steps", type=int, default=160_000)
+    add("--max_train_steps", type=int, default=160_000, help="steps after which the run ends")
     add(
         "--max_train_minutes",
         type=float,
         help="stop with a checkpoint and an export after this time, counted from this start, as well",
     )
-    add("--gradient_accumulation_steps", type=int, default=1)
+    add(
+        "--gradient_accumulation_steps",
+        type=int,
+        default=1,
+        help="batches whose gradients make one step",
+    )
     add(
         "--optimizer",
         choices=("adamw", "muon"),
         default="adamw",
         help="of the generator; the discriminator's is always AdamW",
     )
-    add("--learning_rate", type=float, default=2e-4)
-    add("--discriminator_learning_rate", type=float, default=4e-4)
+    add("--learning_rate", type=float, default=2e-4, help="learning rate of the generator")
+    add(
+        "--discriminator_learning_rate",
+        type=float,
+        default=4e-4,
+        help="learning rate of the discriminator",
+    )
     add(
         "--lr_scheduler",
         default="constant_with_warmup",
         help="any of diffusers.optimization.get_scheduler",
     )
-    add("--lr_warmup_steps", type=int, default=200)
-    add("--adam_beta1", type=float, default=0.5)
-    add("--adam_beta2", type=float, default=0.99)
-    add("--adam_weight_decay", type=float, default=0.0)
-    add("--max_grad_norm", type=float, default=30.0)
-    add("--ema_decay", type=float, default=0.999)
-    add("--mixed_precision", choices=("no", "bf16", "fp16"), default="no")
+    add("--lr_warmup_steps", type=int, default=200, help="steps over which the learning rates rise")
+    add("--adam_beta1", type=float, default=0.5, help="decay of Adam's mean of gradients")
+    add("--adam_beta2", type=float, default=0.99, help="decay of Adam's mean of squared gradients")
+    add("--adam_weight_decay", type=float, default=0.0, help="weight decay of AdamW")
+    add(
+        "--max_grad_norm", type=float, default=30.0, help="length to which longer gradients are cut"
+    )
+    add(
+        "--ema_decay",
+        type=float,
+        default=0.999,
+        help="decay of the averaged weights, which are exported",
+    )
+    add("--mixed_precision", choices=("no", "auto", "bf16", "fp16"), default="no", help=_PRECISION)
     add(
         "--max_bad_steps",
         type=int,
         default=20,
         help="non-finite steps in a row before the run stops",
     )
-    add("--seed", type=int, default=0)
+    add("--seed", type=int, default=0, help="seed of the random numbers")
 
     add = parser.add_argument_group("output").add_argument
-    add("--output_dir", default="hfstyle-model")
-    add("--checkpointing_steps", type=int, default=2000)
-    add("--checkpoints_total_limit", type=int, default=2, help="latest ones to keep; 0: all")
+    add("--output_dir", default="hfstyle-model", help="folder of the result and all on the way")
+    add(
+        "--checkpointing_steps",
+        type=int,
+        default=2000,
+        help="steps between checkpoints, each with an export of the model",
+    )
+    add(
+        "--checkpoints_total_limit",
+        type=int,
+        default=2,
+        help="checkpoints to keep, the latest ones; 0 keeps all",
+    )
     add("--resume_from_checkpoint", help="a checkpoint folder, or `latest`")
     add(
         "--validation_steps",
         type=int,
         default=2000,
-        help="a grid of pictures every so many steps; 0: never",
+        help="every so many steps, a grid of pictures that are held out of training (4 contents and 4 styles), painted as "
+        "by the pipeline; 0: never",
     )
-    add("--logging_steps", type=int, default=50)
-    add("--report_to", default=None, help="tensorboard, wandb, ... of Accelerate's trackers")
-    add("--push_to_hub", action="store_true")
-    add("--hub_model_id")
-    add("--hub_token")
+    add("--logging_steps", type=int, default=50, help="steps between lines of numbers")
+    add("--report_to", help="tracker of Accelerate: tensorboard, wandb, ...")
+    add(
+        "--licence",
+        help="of the weights, for the card, as the Hub names it (cc-by-4.0); by default what both data sets state, else "
+        "unknown",
+    )
+    add(
+        "--push_to_hub",
+        action="store_true",
+        help="upload the result; checked before the first step",
+    )
+    add("--hub_model_id", help="repository of the upload, user/name")
+    add(
+        "--hub_token",
+        help="token of the Hub, for uploads and private data sets; by default that of `hf auth login`",
+    )
 
+    known, _ = parser.parse_known_args(argv)
+    if known.recipe:
+        parser.set_defaults(**RECIPES[known.recipe])
     args = parser.parse_args(argv)
-    for kind in ("content", "style"):
-        if not (getattr(args, f"{kind}_dataset_name") or getattr(args, f"{kind}_data_dir")):
-            parser.error(f"give --{kind}_dataset_name or --{kind}_data_dir")
-    if args.mixed_precision == "fp16":
-        parser.error(
-            "fp16 is not supported: the two optimisers of the game would share one loss scaler, and a "
-            "single overflow in R1 stops both; use bf16 or no"
-        )
-    if args.resolution % 32 or args.resolution < 64:
-        parser.error(f"--resolution {args.resolution}: must be a multiple of 32, at least 64")
-    if args.loss_resolution is None:
-        args.loss_resolution = args.resolution
-    if args.loss_resolution % 16 or not 64 <= args.loss_resolution <= args.resolution:
-        parser.error(
-            f"--loss_resolution {args.loss_resolution}: must be a multiple of 16, at least 64 and at most --resolution "
-            f"{args.resolution}"
-        )
-    if args.style_layer_weights is None:
-        published = args.style_layers == list(STYLE_LAYERS)
-        args.style_layer_weights = [
-            STYLE_LAYERS[name] if published else 1.0 for name in args.style_layers
-        ]
-    if len(args.style_layer_weights) != len(args.style_layers):
-        parser.error(
-            f"--style_layer_weights: {len(args.style_layer_weights)} numbers for {len(args.style_layers)} --style_layers; "
-            "give one for each"
-        )
-    for name in (
-        "train_batch_size",
-        "max_train_steps",
-        "gradient_accumulation_steps",
-        "r1_interval",
-        "checkpointing_steps",
-        "logging_steps",
-        "monitor_patience",
-        "max_bad_steps",
-    ):
-        if getattr(args, name) < 1:
-            parser.error(f"--{name} {getattr(args, name)}: must be at least 1")
-    for name in (
-        "full_strength_share",
-        "grain_share",
-        "paintings_as_content",
-        "color_jitter",
-        "pattern_share",
-        "ema_decay",
-    ):
-        if not 0 <= getattr(args, name) <= 1:
-            parser.error(f"--{name} {getattr(args, name)}: must be within [0, 1]")
-    if args.init_from and (args.generator_config or args.no_tokens):
-        parser.error(
-            "--init_from brings its own architecture: leave out --generator_config and --no_tokens"
-        )
-    if args.streaming and args.data_on_device:
-        parser.error("--data_on_device holds whole data sets: leave out --streaming")
-    if args.push_to_hub and not args.hub_model_id:
-        parser.error("--push_to_hub needs --hub_model_id user/name")
+    check_arguments(parser, args)
     return args

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
+from safetensors.torch import load_file
+from torch import Tensor, nn
 
-from training.monitor import GameMonitor
+from hfstyle.models.hub import unusable
+from training.game.monitor import GameMonitor
 
 __all__ = ["Counters", "check_output_dir", "resume", "save_checkpoint"]
 
@@ -94,17 +98,20 @@ def save_checkpoint(
     accelerator.wait_for_everyone()
 
 
-def resume(accelerator: Accelerator, output_dir: Path, resume_from: str | None) -> Path | None:
+def resume(
+    accelerator: Accelerator, output_dir: Path, resume_from: str | None, averaged: nn.Module
+) -> Path | None:
     """Continue from a checkpoint: step, weights, both optimisers, EMA, random states and data position.
 
     Args:
         resume_from: a checkpoint folder, "latest" of `output_dir`, or None to start anew.
+        averaged: the averaged weights, which are registered for checkpointing.
 
     Returns:
         The checkpoint continued from, None for a new run.
 
     Raises:
-        ValueError: there is no such folder.
+        ValueError: there is no such folder, or weights in it are not floating or not finite; they are named.
     """
     if not resume_from:
         return None
@@ -120,5 +127,13 @@ def resume(accelerator: Accelerator, output_dir: Path, resume_from: str | None) 
             raise ValueError(
                 f"--resume_from_checkpoint {path}: no such folder; give a checkpoint-N folder or `latest`"
             )
+    for file in sorted(path.glob("*.safetensors")):
+        _check(load_file(file), str(file))
     accelerator.load_state(str(path))
+    _check(dict(averaged.named_parameters()), f"the averaged weights of {path}")
     return path
+
+
+def _check(weights: Mapping[str, Tensor], where: str) -> None:
+    if damage := unusable(weights):
+        raise ValueError(f"{where}: tensors {damage}; continue from an earlier checkpoint")

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.adamw import adamw
 
 __all__ = ["Muon", "orthogonalised"]
 
@@ -77,23 +78,28 @@ class Muon(torch.optim.Optimizer):
                 parameter.sub_(update.reshape(parameter.shape), alpha=rate)
 
     def _adam(self, parameters: list[nn.Parameter], group: dict[str, Any]) -> None:
-        gradients, (first, second) = _gradients(parameters), group["betas"]
-        means, squares = self._kept(parameters, "mean"), self._kept(parameters, "square")
-        torch._foreach_lerp_(means, gradients, 1 - first)
-        torch._foreach_mul_(squares, second)
-        torch._foreach_addcmul_(squares, gradients, gradients, 1 - second)
-        # All are at the same step, but for parameters that had no gradient before.
-        at_step: dict[int, list[int]] = {}
-        for number, parameter in enumerate(parameters):
-            state = self.state[parameter]
-            state["step"] = state.get("step", 0) + 1
-            at_step.setdefault(state["step"], []).append(number)
-        for step, numbers in at_step.items():
-            moved, mean, square = ([x[i] for i in numbers] for x in (parameters, means, squares))
-            root = torch._foreach_div(square, 1 - second**step)
-            torch._foreach_sqrt_(root)
-            torch._foreach_add_(root, 1e-8)
-            torch._foreach_addcdiv_(moved, mean, root, value=-group["lr"] / (1 - first**step))
+        first, second = group["betas"]
+        adamw(
+            list(parameters),
+            _gradients(parameters),
+            self._kept(parameters, "mean"),
+            self._kept(parameters, "square"),
+            [],
+            [self._step_of(parameter) for parameter in parameters],
+            amsgrad=False,
+            beta1=first,
+            beta2=second,
+            lr=group["lr"],
+            weight_decay=0.0,  # done for all
+            eps=1e-8,
+            maximize=False,
+        )
+
+    def _step_of(self, parameter: nn.Parameter) -> Tensor:
+        """Number of updates with a gradient; `adamw` counts it up."""
+        state = self.state[parameter]
+        state["step"] = torch.as_tensor(state.get("step", 0.0), dtype=torch.float32)
+        return state["step"]
 
     def _kept(self, parameters: list[nn.Parameter], name: str) -> list[Tensor]:
         """This number of each parameter's state, zeros at first."""

@@ -1,25 +1,58 @@
-"""What is trained and how: a generator's configuration, its groups of parameters, their average, the schedule."""
+"""What is trained and how: a generator's configuration, its groups of parameters, their average, the schedule, the precision."""
 
 from __future__ import annotations
 
 import inspect
-import json
+import logging
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from hfstyle.models.devices import computes_in_bfloat16
 from hfstyle.models.generator import StyleGenerator
+from hfstyle.models.hub import check_options
+from hfstyle.models.hub import read_config as read_model_config
 
-__all__ = ["ema_update", "freeze_unused", "hidden_and_others", "make_scheduler", "read_config"]
+__all__ = [
+    "ema_update",
+    "hidden_and_others",
+    "make_scheduler",
+    "precision",
+    "read_config",
+]
+
+logger = logging.getLogger(__name__)
+
+
+def precision(asked: str, device: torch.device | str) -> str:
+    """What --mixed_precision means on a device: "no" or "bf16".
+
+    "auto" is bf16 where the device computes in it: a processor that only stores it takes five to eight times as long for a step.
+    A "bf16" asked for by name is obeyed, with a warning there.
+    """
+    if torch.device(device).type == "cuda":
+        able = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        able = torch.device(device).type == "cpu" and computes_in_bfloat16()
+    if asked == "auto":
+        return "bf16" if able else "no"
+    if asked == "bf16" and not able:
+        logger.warning(
+            "--mixed_precision bf16: this %s does not compute in it, which takes several times as long; leave it to "
+            "`auto`, or give `no`",
+            "processor" if torch.device(device).type == "cpu" else "device",
+        )
+    return asked
 
 
 def read_config(path: str | None) -> dict[str, Any]:
     """Keyword arguments of the generator from a JSON file, for instance the config.json of another model."""
     if path is None:
         return {}
-    config = json.loads(Path(path).read_text())
+    config = read_model_config(Path(path))
+    check_options(config, path, StyleGenerator)
     known = inspect.signature(StyleGenerator.__init__).parameters.keys() - {"self"}
     return {key: value for key, value in config.items() if key in known}
 
@@ -31,22 +64,17 @@ def hidden_and_others(generator: StyleGenerator) -> tuple[list[nn.Parameter], li
         "encoder.linear.",
         "encoder.mlp",
         "style1.",
-        "paint.",
+        "head.paint.",
         "tint.",
-        "refine.",
+        "head.refine.",
     )
     hidden, others = [], []
     for name, parameter in generator.named_parameters():
-        inner = parameter.ndim > 1 and not name.startswith(outer) and ".mix." not in name
+        if not parameter.requires_grad:  # the map of faces
+            continue
+        inner = parameter.ndim > 1 and not name.startswith(outer)
         (hidden if inner else others).append(parameter)
     return hidden, others
-
-
-def freeze_unused(generator: StyleGenerator) -> None:
-    """Parameters that no forward pass uses would make DDP wait for their gradients."""
-    if not generator.use_tokens:
-        for module in (generator.attend_high, generator.attend_mid, generator.encoder.token):
-            module.requires_grad_(False)
 
 
 def ema_update(decay: float) -> Any:

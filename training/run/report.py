@@ -1,4 +1,4 @@
-"""What a run leaves behind: the exported model, a validation grid, loss curves."""
+"""What a run leaves behind: the exported model and loss curves."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-from PIL import Image
-from torch import Tensor
-
+from hfstyle.files import safe_name, whole_file, write_text
 from hfstyle.models.discriminator import StyleDiscriminator
 from hfstyle.models.generator import StyleGenerator
+from hfstyle.styles.listed import PACK_FILE, STYLES_FOLDER
+from hfstyle.styles.pack import read_pack
+from hfstyle.styles.presets import download_styles, local_folder
+from hfstyle.styles.space import SPACE_FILE
+from training.run.upload import write_card
 
-__all__ = ["Log", "export", "push", "save_curves", "save_grid"]
+__all__ = ["Log", "export", "save_curves", "save_styles", "save_whole", "time_left"]
 
 
 class Log:
@@ -35,7 +37,7 @@ class Log:
         self._counts: dict[str, int] = {}
         lines = path.read_text().splitlines() if path.is_file() else []
         kept = [line for line in lines if _step_of(line) <= step]
-        _replace(path, "".join(line + "\n" for line in kept))
+        write_text(path, "".join(line + "\n" for line in kept))
 
     def add(self, numbers: Mapping[str, float]) -> None:
         """One step's numbers; not all need to be there in each step, and what is not finite is left out."""
@@ -60,10 +62,50 @@ def _step_of(line: str) -> float:
         return math.inf
 
 
-def _replace(path: Path, text: str) -> None:
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text)
-    os.replace(partial, path)
+def time_left(done: int, total: int, seconds: float, limit: float = math.inf) -> str:
+    """How long a run goes on, as "12 min left".
+
+    Args:
+        done: steps since the start, from 1. total: steps from the start to the end.
+        seconds: since the start.
+        limit: seconds after which it ends in any case.
+    """
+    left = max(0.0, min(seconds / done * (total - done), limit - seconds))
+    for unit, name in ((86400, "days"), (3600, "h"), (60, "min")):
+        if left >= 2 * unit:
+            return f"{left / unit:.{1 if left < 10 * unit else 0}f} {name} left"
+    return f"{left:.0f} s left"
+
+
+def save_whole(model: StyleGenerator | StyleDiscriminator, folder: Path) -> None:
+    """Write a copy in fp16, beside and then moved file by file, so that a run killed here leaves whole files."""
+    partial = folder / "partial-export"
+    shutil.rmtree(partial, ignore_errors=True)
+    copy.deepcopy(model).half().save_pretrained(partial)
+    for file in partial.iterdir():
+        os.replace(file, folder / file.name)
+    partial.rmdir()
+
+
+def save_styles(
+    model: str, generator: StyleGenerator, folder: Path, token: str | None = None
+) -> None:
+    """Copy presets and style space of the model that was taught, a folder or Hub id, if they are still the encoder's."""
+    source = local_folder(model) or download_styles(model, None, token, False, None)
+    fingerprint = copy.deepcopy(generator).half().encoder_fingerprint()
+    start = StyleGenerator.from_pretrained(model, token=token)
+    if source is None or start.encoder_fingerprint() != fingerprint:
+        return
+    if (pack := source / PACK_FILE).is_file():  # of the Hub: all styles in one file
+        (folder / STYLES_FOLDER).mkdir(parents=True, exist_ok=True)
+        for name, code in read_pack(pack).items():
+            code.save(folder / STYLES_FOLDER / f"{safe_name(name, room=12)}.safetensors")
+    for file in (source / SPACE_FILE, *sorted((source / STYLES_FOLDER).glob("*.safetensors"))):
+        if file.is_file():
+            target = folder / file.relative_to(source)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with whole_file(target) as stream:
+                stream.write(file.read_bytes())
 
 
 def export(
@@ -78,15 +120,9 @@ def export(
     `folder` gets config.json, model.safetensors, discriminator/ and training_state.json; it can be given to
     `StyleTransferPipeline.from_pretrained` and to `--init_from`.
     """
-    for model, place in ((generator, folder), (discriminator, folder / "discriminator")):
-        # Written beside and moved file by file, so that a run killed here leaves whole files.
-        partial = folder / "partial-export"
-        shutil.rmtree(partial, ignore_errors=True)
-        copy.deepcopy(model).half().save_pretrained(partial)
-        place.mkdir(parents=True, exist_ok=True)
-        for file in partial.iterdir():
-            os.replace(file, place / file.name)
-        partial.rmdir()
+    save_whole(generator, folder)
+    save_whole(discriminator, folder / "discriminator")
+    write_card(folder, generator, counters, args)
     state = {
         "step": counters.step,
         "pairs": counters.pairs,
@@ -94,23 +130,7 @@ def export(
         "bad_steps": counters.bad_steps,
         "arguments": {k: v for k, v in vars(args).items() if k != "hub_token"},
     }
-    _replace(folder / "training_state.json", json.dumps(state, indent=1, default=str) + "\n")
-
-
-def push(folder: Path, counters: Any, args: Any) -> None:
-    """Upload the exported generator with a model card that says how it was made."""
-    content = args.content_dataset_name or args.content_data_dir
-    style = args.style_dataset_name or args.style_data_dir
-    description = (
-        f"Trained by `training/train.py` for {counters.step} steps ({counters.pairs} pairs, {counters.minutes:.0f} "
-        f"minutes) on contents of `{content}` and styles of `{style}`, {args.resolution} px, seed {args.seed}."
-    )
-    StyleGenerator.from_pretrained(folder).half().push_to_hub(
-        args.hub_model_id,
-        token=args.hub_token,
-        commit_message=f"Step {counters.step}",
-        model_card_kwargs={"description": description, "repo_id": args.hub_model_id},
-    )
+    write_text(folder / "training_state.json", json.dumps(state, indent=1, default=str) + "\n")
 
 
 def describe(counters: Any, args: Any) -> str:
@@ -130,29 +150,6 @@ def describe(counters: Any, args: Any) -> str:
     )
 
 
-@torch.no_grad()
-def save_grid(generator: StyleGenerator, content: Tensor, style: Tensor, path: Path) -> None:
-    """A picture of contents (rows) x styles (columns): strength 1, and the first style at 1/4, 1/2, 3/4.
-
-    content (N, 3, S, S) and style (M, 3, S, S) in [0, 1].
-    """
-    condition = generator.encode(style)
-    blank = torch.ones_like(content[:1])
-    rows = [torch.cat((blank, style, style[:1].expand(3, -1, -1, -1)))]
-    for picture in content:
-        many = picture[None].expand(len(style) + 3, -1, -1, -1)
-        index = torch.tensor([*range(len(style)), 0, 0, 0])
-        strength = torch.tensor([1.0] * len(style) + [0.25, 0.5, 0.75], device=content.device)
-        chosen = type(condition)(condition.vector[index], condition.tokens[index])
-        rows.append(torch.cat((picture[None], generator(many, chosen, strength))))
-    sheet = torch.cat(
-        [torch.cat(list(row), dim=2) for row in rows], dim=1
-    )  # (3, rows * S, columns * S)
-    pixels = sheet.mul(255).round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path)
-
-
 def save_curves(log: Path, path: Path) -> None:
     """Plot every logged number over the pairs seen; skipped where matplotlib is not installed."""
     try:
@@ -163,10 +160,9 @@ def save_curves(log: Path, path: Path) -> None:
     from matplotlib import pyplot as plt
 
     rows = [json.loads(line) for line in log.read_text().splitlines()] if log.is_file() else []
+    terms = sorted({name for row in rows for name in row if name.startswith("loss_")})
     groups = {
-        "losses of the generator": ["loss_content", "loss_style", "loss_texture", "loss_coarse", "loss_local",
-                                                "loss_color", "loss_structure", "loss_identity", "loss_consistency",
-                                                "loss_contrast", "loss_adversarial"],
+        "losses of the generator": terms,  # whichever there are
         "accuracy of the discriminator": ["d_accuracy_real", "d_accuracy_fake", "d_accuracy_mismatched"],
         "discriminator": ["d_loss", "r1", "d_logit_size"],
         "spread": ["diversity", "code_spread"],

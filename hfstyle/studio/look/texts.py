@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 INTRO: Final = """
-# hfstyle · paint a photo in the style of any picture
-Choose a photo and a style, then drag **Strength**. A conditional GAN paints in one pass, within a second or so.
+# hfstyle · any photo in any style
+Choose a photo and a style, then drag **Strength**. Each painting takes about a second.
 """
 
 ABOUT: Final = """
@@ -25,14 +25,14 @@ Photos and paintings that are in the public domain or under free licences (CC0, 
 The code is under the Apache License 2.0; the licence of the weights is in the model card. Your pictures remain yours.
 
 ## Your pictures
-They are used to compute what you see and deleted after about an hour. Nobody else gets to see them, and nothing is
-trained on them.
+They are used to compute what you see and deleted after about an hour; pictures of a camera are not stored at all.
+Nobody else gets to see them, and nothing is trained on them.
 
 ## Limits
-It transfers colours, strokes and textures, not the objects of the style picture. Faces and small text suffer at full
-strength. It works best with photos that have clear shapes. Pictures up to {megapixels} megapixels and {megabytes} MB.
+It takes colours, strokes and textures from the style picture, not the objects in it. It works best with photos that have clear
+shapes. Small text becomes hard to read at full strength. A picture may have up to {megapixels} megapixels and {megabytes} MB.
 
 ## For programs
-"Use via API" at the foot of the page shows the endpoints `/stylize`, `/regions`, `/sample`, `/find`, `/mix`, `/path`,
-`/collect`, `/encode`, `/compare` and `/explain`.
+"Use via API" at the foot of the page shows how programs call the endpoints `/stylize`, `/regions`, `/sample`, `/find`, `/mix`, `/path`,
+`/collect`, `/encode`, `/learn`, `/compare`, `/video` and `/explain`.
 """

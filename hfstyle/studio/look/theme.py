@@ -51,21 +51,82 @@ input[type="range"]::-moz-range-thumb { background: var(--slider-color); border:
 }
 .results:has(.generating) .empty::after { content: "At work …"; }
 .compared .empty { padding-top: 2rem; }
-.block.files:has(.empty), .icon-button-wrapper:not(:has(button, a)) { display: none; }
+.block.files:has(.empty):not(:has([data-testid="status-tracker"]:not(.hide))),
+.icon-button-wrapper:not(:has(button, a)) { display: none; }
+
+/* A painted camera fills its box; two films stand beside each other */
+#live img { width: 100%; height: 100%; object-fit: contain; }
+.films > * { flex: 1 1 0 !important; }
 
 /* Example photos fill their squares */
 .gallery:has(> .gallery-item) { gap: .5rem; }
 .gallery-item .container img { width: 100%; height: 100%; object-fit: cover; }
 
+/* The photo and the settings of all pages in one line; then styles beside the result */
+.beside { flex-wrap: nowrap !important; }
+.beside > * { min-width: 0 !important; }
+.gradio-container > .main { padding-top: .75rem !important; }
+.contain > .column { gap: .75rem; }
+h1 { font-size: 1.4rem !important; margin: 0 !important; }
+.inner > .tab-wrapper button { font-size: .875rem; }
+.bar .gallery:has(> .gallery-item) { flex-wrap: nowrap; gap: .35rem; }
+.bar .gallery-item { width: auto; min-width: 0; }
+.bar .gallery-item .container { width: 3.4rem; height: 3.4rem; min-width: 0; }
+.bar .photo .wrap { min-height: 0; font-size: .85rem; line-height: 1.2; padding: 0; }
+.bar [data-testid="upload-icon"], .bar .icon-wrap { display: none; }
+.groups .wrap { flex-wrap: wrap; gap: .35rem; }
+.groups label { padding: .2rem .6rem; border-radius: 1rem; font-size: .85rem; }
+.groups input { position: absolute; opacity: 0; width: 1px; height: 1px; margin: 0; }
+.groups label > span { margin-left: 0 !important; }
+.groups label:has(:focus-visible) { outline: 2px solid var(--focus); outline-offset: 1px; }
+
+.icon-button-wrapper .icon-button, .icon-button-wrapper .download-link { min-width: 24px; min-height: 24px; }
+.icon-button-wrapper .download-link { display: inline-flex; }
+.icon-button-wrapper .download-link button { pointer-events: none; }  /* one target, not two over each other */
+.lines textarea { font-family: var(--font-mono); font-size: .8rem; }
+
+.dark input[role="combobox"] { color: var(--body-text-color) !important; }
 input[role="combobox"] { text-overflow: ellipsis; padding-right: 2.5rem !important; }
 
 @media (max-width: 640px) {
-  h1 { font-size: 1.3rem !important; }
+  h1 { font-size: 1.05rem !important; }
   .tab-container > button { padding: 0 .45rem; font-size: .85rem; }
-  .photo { height: 140px !important; }
-  .photo:has(img) { height: 220px !important; }
-  .photo .wrap { min-height: 0; }
-  [data-testid="upload-icon"] { display: none; }
+  h1 + p { display: none; }
+  .bar, .browse { gap: .5rem !important; }
+  .photo { height: 80px !important; }
+  .photo [data-testid="block-label"] { clip-path: inset(50%); }
+  .bar, .bar > .column:has(.brush) { display: contents; }
+  .brush { order: 1; }  /* below the pages */
+  .bar .info-text, .bar [data-testid="reset-button"] { display: none; }
+  .beside .block:has([type="range"]) { padding: .4rem .6rem; }
+  .amounts { gap: .3rem; }
+  .amounts .block:has([type="range"]) { padding: .3rem .4rem; }
+  .amounts .head { gap: .15rem; }
+  .amounts .head span { font-size: .8rem; }
+  .beside.amounts .head input { width: 2.1rem; font-size: .8rem; }
+  .beside .head { flex-wrap: nowrap; align-items: center; margin: 0; }
+  .beside .head input { width: 3.2rem; padding: .1rem; }
+  .tab-wrapper { height: 2.2rem !important; padding-bottom: 0 !important; }
+  .tabitem { padding-top: .4rem !important; }
+  .result .compared img { max-height: 29vh !important; }
+  .browse { flex-direction: column; }
+  .result-first { flex-direction: column-reverse; }
+  /* The result, then the styles, then what is done with the result */
+  .browse > .result { display: contents; }
+  .result > * { order: 1; flex: none; width: 100%; }
+  .result > .compared, .result > .live, .result > .status { order: -1; }
+  .result > .live { height: 34vh !important; }
+  #camera { height: 200px !important; }
+  .browse > .styles { flex: none !important; width: 100%; }
+  .styles .column { gap: .4rem; }
+  .styles .column > .beside { order: 1; }
+  .inner { margin-top: -1.1rem; }
+  .browse { margin-top: -.7rem; }
+  .styles .groups { margin-top: -.7rem; }
+  .result > .status { font-size: .8rem; line-height: 1.2; }
+  .result > .status p { font-size: inherit; line-height: inherit; }
+  .groups .wrap { flex-wrap: nowrap; overflow-x: auto; }
+  .groups label { flex: none; }
   .gallery:has(> .gallery-item) { display: grid; grid-template-columns: repeat(4, minmax(0, 1fr)); }
   .gallery-item .container { width: 100% !important; max-width: none !important; aspect-ratio: 1; }
   .gallery-item > span { display: block; }

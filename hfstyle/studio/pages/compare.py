@@ -1,4 +1,4 @@
-"""What the components of the page of comparisons call."""
+"""One photo in many styles, or at many settings; and what a painting took from where."""
 
 from __future__ import annotations
 
@@ -10,16 +10,23 @@ from typing import Any, Final
 import gradio as gr
 
 from hfstyle import StyleCode
-from hfstyle._arrays import as_float
 from hfstyle.images import to_pil
-from hfstyle.pipeline import DEFAULT_STYLE_SIZE
+from hfstyle.images.arrays import as_float
+from hfstyle.limits import DEFAULT_FACES, DEFAULT_STYLE_SIZE
 from hfstyle.studio.diffusion import DiffusionPainter
+from hfstyle.studio.engine import Studio
 from hfstyle.studio.jobs import PROGRESS, job, mark
-from hfstyle.studio.painting import Studio
-from hfstyle.studio.refusals import needed, refusal, whole
+from hfstyle.studio.pages.explain import ExplainHandlers, explain_part
+from hfstyle.studio.pages.parts import (
+    results_gallery,
+    stop_button,
+)
+from hfstyle.studio.pages.remember import remember_in_tab
+from hfstyle.studio.pages.shared import Shared
+from hfstyle.studio.refusals import friendly_steps, needed, refusal, whole
 from hfstyle.studio.results import write_png
 from hfstyle.studio.settings import DEFAULT_RESOLUTION, Settings
-from hfstyle.studio.uploads import open_picture
+from hfstyle.studio.uploads import PhotoUpload, open_picture
 
 COMPARED_STYLES: Final = 8
 _COMPARED_STRENGTHS: Final = (0.25, 0.5, 0.75, 1.0)
@@ -46,6 +53,7 @@ class CompareHandlers:
         strength: float = 1.0,
         color: float = 1.0,
         resolution: float = DEFAULT_RESOLUTION,
+        faces: float = DEFAULT_FACES,
         progress: gr.Progress = PROGRESS,
     ) -> Iterator[Any]:
         """One photo in many styles, or in one style at many settings. Results arrive one by one.
@@ -59,6 +67,7 @@ class CompareHandlers:
             strength: from 0 to 1, when comparing styles.
             color: from 0, the photo's own colours, to 1, the colours of the style.
             resolution: short side in pixels at which the photo is painted, when comparing styles.
+            faces: from 0, faces are painted like everything else, to 1, as much of them as possible is kept.
 
         Returns:
             Pictures (PNG files) with captions.
@@ -91,8 +100,8 @@ class CompareHandlers:
         shown: list[tuple[str, str]] = []
         for label, key, code, amount, side in jobs:
             progress((len(shown), len(jobs)), desc=label)
-            settings = Settings(amount, float(color), resolution=side)
-            paint = partial(studio.painted_preview, photo, code, key, settings)
+            settings = Settings(amount, float(color), resolution=side, faces=float(faces))
+            paint = partial(studio.painted_preview, photo, code, key, settings, lossless=True)
             shown.append(((yield from job(paint, gr.skip())), label))
             yield list(shown)
 
@@ -117,3 +126,60 @@ class CompareHandlers:
             return [*shown, (path, f"{painter.name}, {seconds:.1f} s")]
 
         yield (yield from job(work, gr.skip(), progress))
+
+
+def compare_page(
+    handlers: CompareHandlers,
+    compute: dict[str, Any],
+    private: dict[str, Any],
+    demo: gr.Blocks,
+    shared: Shared,
+) -> None:
+    studio = handlers.studio
+    content, strength, color = shared.content, shared.strength, shared.color
+    resolution = shared.resolution
+    with gr.Row():
+        with gr.Column(scale=2, min_width=320):
+            presets = gr.Dropdown(
+                [(label, name) for name, label in studio.labels.items()],
+                value=[],
+                multiselect=True,
+                max_choices=COMPARED_STYLES,
+                label=f"Styles, up to {COMPARED_STYLES}",
+            )
+            with gr.Accordion("and a style picture of your own", open=not studio.labels):
+                style = PhotoUpload(label="Own style picture", height=200, format="png")
+            choices = [("many styles", "styles"), ("one style, many settings", "settings")]
+            if handlers.diffusion is not None:
+                choices.append((f"hfstyle and {handlers.diffusion.name}", "diffusion"))
+            across = gr.Radio(
+                choices,
+                value="styles",
+                label="Compare",
+            )
+            with gr.Row():
+                go = gr.Button("Compare", variant="primary", scale=4)
+                stop = stop_button()
+        with gr.Column(scale=3, min_width=320):
+            gr.Markdown("Choose a photo and styles, then press **Compare**.")
+            shown = results_gallery("Results")
+    run = go.click(
+        friendly_steps(handlers.compare),
+        [content, presets, style, across, strength, color, resolution, shared.faces],
+        shown,
+        api_name="compare",
+        show_progress="minimal",
+        **compute,
+    )
+    preset, explained = explain_part(ExplainHandlers(studio), content, compute, private)
+    stop.click(None, cancels=[run, explained])
+    first = None
+    if studio.labels:
+        first = demo.load(
+            lambda: (studio.first_styles(4), studio.first_styles(1)[0]),
+            None,
+            [presets, preset],
+            api_visibility="private",
+            queue=False,
+        )
+    remember_in_tab(demo, "compare", [presets, style, across], first)

@@ -1,7 +1,8 @@
-"""What the components of the page of new styles call: styles by chance and by words."""
+"""New styles: by words, and by chance."""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -10,10 +11,23 @@ from typing import Any, Final
 import gradio as gr
 
 from hfstyle import StyleCode
+from hfstyle.limits import DEFAULT_FACES
+from hfstyle.studio.engine import Studio
 from hfstyle.studio.jobs import PROGRESS, job
-from hfstyle.studio.painting import Studio
-from hfstyle.studio.refusals import needed, refusal, whole
+from hfstyle.studio.pages.chosen import ChosenStyle, use_style
+from hfstyle.studio.pages.parts import (
+    IN_VIEW,
+    before_after_slider,
+    files_of_wish,
+    results_gallery,
+    stop_button,
+    wish_of,
+)
+from hfstyle.studio.pages.remember import remember_in_tab
+from hfstyle.studio.pages.shared import Shared
+from hfstyle.studio.refusals import friendly_steps, needed, plain, refusal, whole
 from hfstyle.studio.settings import DEFAULT_RESOLUTION, Settings
+from hfstyle.studio.wishes import Wishes
 
 SHOWN: Final = 6
 """Styles that are offered at a time."""
@@ -53,7 +67,9 @@ class DiscoverHandlers:
     def offer_words(self, content: str | None, text: str) -> Iterator[tuple[Any, Any, Any]]:
         """The same, in styles that words describe."""
         text = _words(text)
-        matches = self.studio.pipe.find_styles(text, SHOWN)
+        matches = yield from job(
+            partial(self.studio.pipe.find_styles, text, SHOWN), (gr.skip(), gr.skip(), gr.skip())
+        )
         offers = []
         for index, match in enumerate(matches):
             words = ", ".join(dict.fromkeys(match.matched.values()))
@@ -67,14 +83,18 @@ class DiscoverHandlers:
         if shown is None:
             raise refusal("Choose a photo first.")
         pictures: list[tuple[str, str]] = []
+        settings = Settings(resolution=_OFFER_RESOLUTION)
+
+        def paint(found: Found) -> str:
+            return self.studio.painted_preview(shown, self._code(found), found, settings)
+
         for found, label in offers:
-            settings = Settings(resolution=_OFFER_RESOLUTION)
-            code = self._code(found)
-            paint = partial(self.studio.painted_preview, shown, code, found, settings)
-            path = yield from job(paint, (gr.skip(), gr.skip(), gr.skip()))
+            path = yield from job(partial(paint, found), (gr.skip(), gr.skip(), gr.skip()))
             pictures.append((path, label))
-            yield list(pictures), gr.skip(), gr.skip()
-        yield pictures, [found for found, _ in offers], offers[0][0]
+            if len(pictures) == 1:  # from now on a visitor may choose another one
+                yield list(pictures), [found for found, _ in offers], found
+            else:
+                yield list(pictures), gr.skip(), gr.skip()
 
     def render(
         self,
@@ -83,15 +103,30 @@ class DiscoverHandlers:
         strength: float,
         color: float,
         resolution: float,
-    ) -> tuple[Any, str]:
+        faces: float,
+    ) -> Iterator[tuple[Any, Any]]:
         """Before and after of the chosen style, status."""
+        work = partial(self._rendered, content, found, strength, color, resolution, faces)
+        yield (yield from job(work, (gr.skip(), gr.skip())))
+
+    def _rendered(
+        self,
+        content: str | None,
+        found: Found | None,
+        strength: float,
+        color: float,
+        resolution: float,
+        faces: float,
+    ) -> tuple[Any, str]:
         shown = content or self.studio.first_photo
         if shown is None or found is None:
-            return gr.skip(), "Find a style first."
-        settings = Settings.of(strength, color, Settings.style_size, resolution)
+            return gr.skip(), "Find a style by words, or press **Surprise me**."
+        settings = Settings.of(strength, color, Settings.style_size, resolution, faces)
         code = self._code(found)
         original = self.studio.original_preview(shown, settings.resolution)
-        return (original, self.studio.painted_preview(shown, code, found, settings)), code.name
+        return (original, self.studio.painted_preview(shown, code, found, settings)), plain(
+            code.name
+        )
 
     def keep(
         self,
@@ -100,19 +135,26 @@ class DiscoverHandlers:
         strength: float,
         color: float,
         resolution: float,
+        faces: float,
         progress: gr.Progress = PROGRESS,
     ) -> Iterator[Any]:
         """Full-size picture and style file of the chosen style."""
         shown = content or self.studio.first_photo
         if shown is None or found is None:
             raise refusal("Find a style first.")
-        settings = Settings.of(strength, color, Settings.style_size, resolution)
+        settings = Settings.of(strength, color, Settings.style_size, resolution, faces)
 
         def work() -> tuple[str, str]:
             code = self._code(found)
             return self.studio.full_size(shown, code, settings), self.studio.save_style(code)
 
         yield (yield from job(work, (gr.skip(), gr.skip()), progress))
+
+    def save_found(self, found: Found | None) -> Iterator[Any]:
+        """The style file of the chosen style."""
+        if found is None:
+            raise refusal("Find a style first.")
+        yield (yield from job(lambda: self.studio.save_style(self._code(found)), gr.skip()))
 
     def sample(
         self,
@@ -122,6 +164,7 @@ class DiscoverHandlers:
         strength: float = 1.0,
         color: float = 1.0,
         resolution: float = DEFAULT_RESOLUTION,
+        faces: float = DEFAULT_FACES,
         progress: gr.Progress = PROGRESS,
     ) -> Iterator[Any]:
         """Paint a photo in a style by chance, drawn from the styles of the training art, at the photo's full size.
@@ -133,15 +176,16 @@ class DiscoverHandlers:
             strength: from 0, the photo itself, to 1, the full style.
             color: from 0, the photo's own colours, to 1, the colours of the style.
             resolution: short side in pixels at which the photo is painted; the result has the photo's own size.
+            faces: from 0, faces are painted like everything else, to 1, as much of them as possible is kept.
 
         Returns:
             The painted photo, a PNG file; and the style file, which /stylize takes.
         """
         found = Found(seed=_seed(seed), variety=float(variety))
         photo = needed(content, "photo")
-        yield from self.keep(photo, found, strength, color, resolution, progress)
+        yield from self.keep(photo, found, strength, color, resolution, faces, progress)
 
-    def find(self, text: str, count: float = 5) -> tuple[list[dict[str, Any]], list[str]]:
+    def find(self, text: str, count: float = 5) -> Iterator[tuple[Any, Any]]:
         """Find styles by words, among the presets and the training art.
 
         Args:
@@ -154,12 +198,17 @@ class DiscoverHandlers:
         count = whole(count, "number of styles")
         if not 1 <= count <= SHOWN:
             raise refusal(f"{count} styles; give a number from 1 to {SHOWN}.")
-        matches = self.studio.pipe.find_styles(_words(text), count)
-        told = [
-            {"name": match.name, "score": round(match.score, 4), "matched": dict(match.matched)}
-            for match in matches
-        ]
-        return told, [self.studio.save_style(match.code) for match in matches]
+        words = _words(text)
+
+        def work() -> tuple[list[dict[str, Any]], list[str]]:
+            matches = self.studio.pipe.find_styles(words, count)
+            told = [
+                {"name": match.name, "score": round(match.score, 4), "matched": dict(match.matched)}
+                for match in matches
+            ]
+            return told, [self.studio.save_style(match.code) for match in matches]
+
+        yield (yield from job(work, (gr.skip(), gr.skip())))
 
     def _code(self, found: Found) -> StyleCode:
         pipe = self.studio.pipe
@@ -180,3 +229,132 @@ def _words(text: str | None) -> str:
     if not text:
         raise refusal("Type a few words, such as: blue woodcut waves.")
     return text[:LONGEST_QUERY]
+
+
+_DICE: Final = 100_000  # seeds that are easy to read and type again
+
+
+def discover_page(
+    handlers: DiscoverHandlers,
+    compute: dict[str, Any],
+    private: dict[str, Any],
+    demo: gr.Blocks,
+    shared: Shared,
+    chosen_style: ChosenStyle,
+) -> None:
+    """Build the page.
+
+    Args:
+        handlers: what its components call.
+        compute: options of events that paint.
+        private: the same, for events that are no endpoints.
+        demo: whose loading brings back what was looked for.
+        shared: photo and settings.
+        chosen_style: the style of the page Stylize, which one that was found may become.
+    """
+    content, strength, color = shared.content, shared.strength, shared.color
+    resolution = shared.resolution
+    offers, chosen = gr.State([]), gr.State(None)
+    with gr.Row(elem_classes="browse"):
+        with gr.Column(scale=2, min_width=320, elem_classes="styles"):
+            text = gr.Textbox(
+                label="Styles by words",
+                placeholder="blue woodcut waves",
+                info="movements, artists, techniques, colours, textures",
+                max_length=LONGEST_QUERY,
+            )
+            search = gr.Button("Find styles", variant="primary")
+            dice = gr.Button("Surprise me", variant="primary")
+            with gr.Accordion("Seed and variety", open=False):
+                seed = gr.Number(
+                    0,
+                    precision=0,
+                    minimum=0,
+                    maximum=MAX_SEED,
+                    label="Seed",
+                    info="the same seed gives the same style",
+                )
+                variety = gr.Slider(
+                    0,
+                    2,
+                    value=1,
+                    step=0.1,
+                    label="Variety",
+                    info="0 is the mean of all styles, 1 as various as the paintings it learned from",
+                )
+            gr.Markdown("**Choose one** of the styles that were found.")
+            shown = results_gallery(
+                "Found styles",
+                object_fit="cover",
+                elem_classes=["results", "found"],
+                allow_preview=False,
+                buttons=[],
+            )
+        with gr.Column(scale=3, min_width=320, elem_classes="result"):
+            before_after = before_after_slider()
+            status = gr.Markdown("", elem_classes="status")
+            with gr.Row():
+                keep = gr.Button("Full-size picture and style file", variant="primary", scale=4)
+                use = gr.Button("Use this style on Stylize", scale=3)
+                stop = stop_button()
+            file = gr.File(label="Full-size PNG", elem_classes="files")
+            style_file = gr.File(label="Style file", elem_classes="files")
+    found_out, quiet = [shown, offers, chosen], {"show_progress": "minimal", **private}
+    searched = gr.on(
+        [search.click, text.submit],
+        friendly_steps(handlers.offer_words),
+        [content, text],
+        found_out,
+        **quiet,
+    )
+    seeded = dice.click(
+        lambda: secrets.randbelow(_DICE),
+        None,
+        seed,
+        api_visibility="private",
+        queue=False,
+    )
+    draw = friendly_steps(handlers.offer_random)
+    surprised = seeded.then(draw, [content, seed, variety], found_out, **quiet)
+    drawn = gr.on(
+        [seed.submit, variety.release], draw, [content, seed, variety], found_out, **quiet
+    )
+
+    def choose(offered: list[Found], event: gr.SelectData) -> Found:
+        return offered[int(event.index)]
+
+    shown.select(None, js=IN_VIEW, api_visibility="private")
+    # In the queue: what is changed outside of it fires no event of the change.
+    shown.select(choose, offers, chosen, api_visibility="private", show_progress="hidden")
+    settings = [strength, color, resolution, shared.faces]
+    changes = [chosen.change, shared.wakes["discover"].change]
+    wishes = Wishes()
+    wish_of(wishes, changes, [content, chosen, *settings], [file, style_file])
+    gr.on(
+        changes,
+        wishes.newest(friendly_steps(handlers.render)),
+        [content, chosen, *settings],
+        [before_after, status],
+        trigger_mode="always_last",
+        **quiet,
+    )
+    files_of_wish(wishes, keep, [content, chosen, *settings])
+    kept = keep.click(
+        friendly_steps(handlers.keep), [content, chosen, *settings], [file, style_file], **private
+    )
+    use_style(use, friendly_steps(handlers.save_found), [chosen], chosen_style, private)
+    stop.click(None, cancels=[searched, surprised, drawn, kept])
+    remember_in_tab(demo, "discover", [text, seed, variety])
+
+    # The endpoints: what the page needs several steps for, programs do in one.
+    matches = gr.JSON(label="Matches", visible=False)
+    files = gr.File(label="Style files", file_count="multiple", visible=False)
+    count = gr.Number(5, precision=0, visible=False, label="count")
+    endpoint: list[Any] = [content, seed, variety, *settings]
+    never = gr.Button(visible=False)
+    never.click(
+        friendly_steps(handlers.sample), endpoint, [file, style_file], api_name="sample", **compute
+    )
+    never.click(
+        friendly_steps(handlers.find), [text, count], [matches, files], api_name="find", **compute
+    )

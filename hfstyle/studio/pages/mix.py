@@ -1,156 +1,46 @@
-"""What the components of the pages Stylise and Mix call."""
+"""Mixtures of styles."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 import gradio as gr
 
 from hfstyle import StyleCode
-from hfstyle.pipeline import DEFAULT_STYLE_SIZE
-from hfstyle.studio.gallery import Thumbnails
+from hfstyle.limits import DEFAULT_FACES, DEFAULT_STYLE_SIZE
+from hfstyle.studio.engine import Studio
 from hfstyle.studio.jobs import PROGRESS, job
-from hfstyle.studio.painting import Studio
-from hfstyle.studio.refusals import needed, refusal, whole
+from hfstyle.studio.pages.chosen import ChosenStyle, use_style
+from hfstyle.studio.pages.parts import (
+    QUIET,
+    before_after_slider,
+    files_of_wish,
+    first_status,
+    stop_button,
+    style_choice,
+    wish_of,
+)
+from hfstyle.studio.pages.remember import remember_in_tab
+from hfstyle.studio.pages.shared import Shared
+from hfstyle.studio.pages.slots import STYLE_SLOTS, slot_styles
+from hfstyle.studio.refusals import (
+    friendly_steps,
+    needed,
+    plain,
+    refusal,
+    whole,
+)
 from hfstyle.studio.settings import DEFAULT_RESOLUTION, Settings
-
-STYLE_SLOTS: Final = 4
-LONGEST_NAME: Final = 80
-"""Characters of a style's name."""
-STRIP: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
+from hfstyle.studio.wishes import Wishes
 
 
-def given_name(text: str | None) -> str:
-    """What a visitor calls a style, cut to what is asked for; empty without a name."""
-    return (text or "").strip()[:LONGEST_NAME]
-
-
-def slot_styles(
-    studio: Studio, style_size: int, slots: Sequence[Any]
-) -> tuple[list[StyleCode], list[float]]:
-    """Codes and weights of the page Mix: of each slot preset, picture, weight; without those of weight 0."""
-    codes, weights = [], []
-    for index in range(STYLE_SLOTS):
-        preset, style, weight = slots[3 * index : 3 * index + 3]
-        code = studio.style(style, None, preset, style_size)
-        if code is not None and weight > 0:
-            if not style:
-                code = replace(code, name=code.metadata.get("title", code.name))
-            codes.append(code)
-            weights.append(weight)
-    return codes, weights
-
-
-class Handlers:
+class MixHandlers:
     """What the components call. The docstrings of the public ones are the API's documentation."""
 
-    def __init__(self, studio: Studio, thumbnails: Thumbnails) -> None:
-        self.studio, self.thumbnails = studio, thumbnails
-
-    def render(
-        self,
-        content: str | None,
-        preset: str | None,
-        style: str | None,
-        style_file: str | None,
-        strength: float,
-        color: float,
-        style_size: float,
-        resolution: float,
-    ) -> tuple[Any, Any, str]:
-        """Before and after, side by side, status."""
-        started, studio = time.perf_counter(), self.studio
-        settings = Settings.of(strength, color, style_size, resolution)
-        code = studio.style(style, style_file, preset, settings.style_size)
-        shown = content or studio.first_photo
-        if shown is None:
-            return None, None, "Choose a photo to begin."
-        original = studio.original_preview(shown, settings.resolution)
-        if code is None:
-            return (original, original), None, "Choose a style."
-        key = style or style_file or preset
-        remembered = studio.remembers(shown, key, settings)
-        painted = studio.painted_preview(shown, code, key, settings)
-        by_preset = preset if not style and not style_file else None
-        label = studio.labels.get(by_preset or "", code.name)
-        swatch = studio.swatch(style) if style else by_preset and self.thumbnails.of(by_preset)
-        swatches = [(swatch, "Style" if style else "Style, on a cat")] if swatch else []
-        beside = [(original, "Photo"), *swatches, (painted, f"Painted, strength {strength:g}")]
-        height, width = studio.preview(shown, settings.resolution).size
-        took = "from memory" if remembered else f"in {time.perf_counter() - started:.1f} s"
-        status = f"{label}: {width} × {height} px {took}"
-        if not content:
-            status += " (an example: choose your own photo)"
-        return (original, painted), beside, status
-
-    def strip(
-        self,
-        content: str | None,
-        preset: str | None,
-        style: str | None,
-        style_file: str | None,
-        strength: float,
-        color: float,
-        style_size: float,
-        resolution: float,
-    ) -> Iterator[Any]:
-        """The same picture at strengths from 0 to 1, all at once; whoever moves a slider meanwhile need not wait."""
-        studio = self.studio
-        settings = Settings.of(strength, color, style_size, resolution)
-        code = studio.style(style, style_file, preset, settings.style_size)
-        shown = content or studio.first_photo
-        if shown is None or code is None:
-            yield None
-            return
-        pictures = []
-        for amount in STRIP:
-            at = replace(settings, strength=amount)
-            key = style or style_file or preset
-            paint = partial(studio.painted_preview, shown, code, key, at)
-            pictures.append(((yield from job(paint, gr.skip())), f"{amount:g}"))
-        yield pictures
-
-    def stylize(
-        self,
-        content: str | None,
-        preset: str | None = None,
-        style: str | None = None,
-        style_file: str | None = None,
-        strength: float = 1.0,
-        color: float = 1.0,
-        style_size: float = DEFAULT_STYLE_SIZE,
-        resolution: float = DEFAULT_RESOLUTION,
-        progress: gr.Progress = PROGRESS,
-    ) -> Iterator[Any]:
-        """Paint a photo in a style, at the photo's full size.
-
-        Args:
-            content: the photo.
-            preset: name of a style of the gallery; used if there is no style picture and no style file.
-            style: a picture whose style is taken.
-            style_file: a style file that /encode or /mix made; used if there is no style picture.
-            strength: from 0, the photo itself, to 1, the full style.
-            color: from 0, the photo's own colours, to 1, the colours of the style.
-            style_size: short side in pixels at which the style picture is looked at; larger makes broader strokes.
-            resolution: short side in pixels at which the photo is painted; the result has the photo's own size.
-
-        Returns:
-            The painted photo, a PNG file with the settings in its name and metadata.
-        """
-        studio, photo = self.studio, needed(content, "photo")
-        settings = Settings.of(strength, color, style_size, resolution)
-
-        def work() -> str:
-            code = studio.style(style, style_file, preset, settings.style_size)
-            if code is None:
-                raise refusal("Choose a style first: a preset, a style picture or a style file.")
-            return studio.full_size(photo, code, settings)
-
-        yield (yield from job(work, gr.skip(), progress))
+    def __init__(self, studio: Studio) -> None:
+        self.studio = studio
 
     def _mixture(self, style_size: int, slots: Sequence[Any]) -> StyleCode | None:
         codes, weights = slot_styles(self.studio, style_size, slots)
@@ -163,18 +53,47 @@ class Handlers:
         color: float,
         style_size: float,
         resolution: float,
+        faces: float,
+        *slots: Any,
+    ) -> Iterator[tuple[Any, Any]]:
+        """Before and after, status."""
+        work = partial(
+            self._rendered_mix, content, strength, color, style_size, resolution, faces, *slots
+        )
+        yield (yield from job(work, (gr.skip(), gr.skip())))
+
+    def _rendered_mix(
+        self,
+        content: str | None,
+        strength: float,
+        color: float,
+        style_size: float,
+        resolution: float,
+        faces: float,
         *slots: Any,
     ) -> tuple[Any, str]:
-        """Before and after, status."""
         shown = content or self.studio.first_photo
         if shown is None:
             return None, "Choose a photo to begin."
-        settings = Settings.of(strength, color, style_size, resolution)
+        settings = Settings.of(strength, color, style_size, resolution, faces)
         original = self.studio.original_preview(shown, settings.resolution)
         code = self._mixture(settings.style_size, slots)
         if code is None:
             return (original, original), "Choose styles and give them weights."
-        return (original, self.studio.painted_preview(shown, code, slots, settings)), code.name
+        return (original, self.studio.painted_preview(shown, code, slots, settings)), plain(
+            code.name
+        )
+
+    def save_mixture(self, style_size: float, *slots: Any) -> Iterator[Any]:
+        """The style file of a mixture."""
+
+        def work() -> str:
+            code = self._mixture(whole(style_size, "style size"), slots)
+            if code is None:
+                raise refusal("Choose at least one style and give it a weight above 0.")
+            return self.studio.save_style(code)
+
+        yield (yield from job(work, gr.skip()))
 
     def mix(
         self,
@@ -183,6 +102,7 @@ class Handlers:
         color: float = 1.0,
         style_size: float = DEFAULT_STYLE_SIZE,
         resolution: float = DEFAULT_RESOLUTION,
+        faces: float = DEFAULT_FACES,
         preset_1: str | None = None,
         style_1: str | None = None,
         weight_1: float = 1.0,
@@ -205,6 +125,7 @@ class Handlers:
             color: from 0, the photo's own colours, to 1, the colours of the style.
             style_size: short side in pixels at which style pictures are looked at; larger makes broader strokes.
             resolution: short side in pixels at which the photo is painted; the result has the photo's own size.
+            faces: from 0, faces are painted like everything else, to 1, as much of them as possible is kept.
             preset_1: name of the first style; used if there is no picture for it.
             style_1: picture of the first style.
             weight_1: share of the first style, from 0 to 1; shares are divided by their sum.
@@ -222,7 +143,7 @@ class Handlers:
             The painted photo, a PNG file; and the style file, which /stylize takes.
         """
         studio, photo = self.studio, needed(content, "photo")
-        settings = Settings.of(strength, color, style_size, resolution)
+        settings = Settings.of(strength, color, style_size, resolution, faces)
         first = [preset_1, style_1, weight_1, preset_2, style_2, weight_2]
         rest = [preset_3, style_3, weight_3, preset_4, style_4, weight_4]
 
@@ -234,22 +155,87 @@ class Handlers:
 
         yield (yield from job(work, (gr.skip(), gr.skip()), progress))
 
-    def encode(
-        self, style: str | None, style_size: float = DEFAULT_STYLE_SIZE, name: str = ""
-    ) -> str:
-        """Save the style of a picture as a small file, which /stylize takes in place of the picture.
 
-        Args:
-            style: the picture.
-            style_size: short side in pixels at which the picture is looked at; larger makes broader strokes.
-            name: what to call the style, at most 80 characters; by default the file's name.
+def mix_page(
+    handlers: MixHandlers,
+    compute: dict[str, Any],
+    private: dict[str, Any],
+    demo: gr.Blocks,
+    shared: Shared,
+    chosen: ChosenStyle,
+) -> None:
+    """Build the page.
 
-        Returns:
-            The style file, *.safetensors.
-        """
-        code = self.studio.style(
-            needed(style, "style picture"), None, None, whole(style_size, "style size")
+    Args:
+        handlers: what its components call.
+        compute: options of events that paint.
+        private: the same, for events that are no endpoints.
+        demo: whose loading chooses the first styles.
+        shared: photo and settings.
+        chosen: the style of the page Stylize, which a mixture may become.
+    """
+    studio = handlers.studio
+    content, style_size = shared.content, shared.style_size
+    names = list(studio.labels)
+    slots: list[Any] = []
+    with gr.Row(elem_classes="result-first"):
+        with gr.Column(scale=2, min_width=320):
+            gr.Markdown("Choose styles, and how much of each is in the mixture.")
+            for index in range(STYLE_SLOTS):
+                with gr.Accordion(f"Style {index + 1}", open=index < 2):
+                    slots += style_choice(studio, str(index + 1))
+                    slots.append(
+                        gr.Slider(
+                            0, 1, value=float(index < 2), step=0.05, label=f"Weight {index + 1}"
+                        )
+                    )
+        with gr.Column(scale=3, min_width=320):
+            before_after = before_after_slider()
+            status = gr.Markdown(first_status(studio), elem_classes="status")
+            with gr.Row():
+                save = gr.Button("Full-size picture and style file", variant="primary", scale=4)
+                use = gr.Button("Use this style on Stylize", scale=3)
+                stop = stop_button()
+            file = gr.File(label="Full-size PNG", elem_classes="files")
+            style_file = gr.File(label="Style file", elem_classes="files")
+    inputs = [content, *shared.settings, *slots]
+    changes = [c.input if isinstance(c, gr.Dropdown) else c.change for c in slots]
+    changes.append(shared.wakes["mix"].change)
+    wishes = Wishes()
+    render = wishes.newest(friendly_steps(handlers.render_mix))
+    # A style that is chosen counts; where its weight is 0, that would not be seen.
+    for preset, style, weight in zip(slots[::3], slots[1::3], slots[2::3], strict=True):
+        gr.on(
+            [preset.input, style.upload],
+            lambda amount: amount or 1.0,
+            weight,
+            weight,
+            **QUIET,
         )
-        assert code is not None
-        name = given_name(name) or code.name
-        return self.studio.save_style(StyleCode(code.vector, code.tokens, code.encoder, name))
+    wish_of(wishes, changes, inputs, [file, style_file])
+    shown = gr.on(
+        changes,
+        render,
+        inputs,
+        [before_after, status],
+        trigger_mode="always_last",
+        show_progress="minimal",
+        **private,
+    )
+    files_of_wish(wishes, save, inputs)
+    run = save.click(
+        friendly_steps(handlers.mix), inputs, [file, style_file], api_name="mix", **compute
+    )
+    first = None
+    if len(names) > 1:
+        first = demo.load(  # painted when the page is opened
+            lambda: tuple(studio.first_styles(2)),
+            None,
+            [slots[0], slots[3]],
+            api_visibility="private",
+            queue=False,
+        )
+    remember_in_tab(demo, "mix", slots, first)
+    use_style(use, friendly_steps(handlers.save_mixture), [style_size, *slots], chosen, private)
+
+    stop.click(None, cancels=[run, shown])

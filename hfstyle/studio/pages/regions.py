@@ -1,8 +1,9 @@
-"""What the components of the page of regions call."""
+"""Parts of a photo in styles of their own: drawn over with a brush of one colour for each, at a place, or in a mask."""
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -11,14 +12,35 @@ import gradio as gr
 
 from hfstyle import Region, StyleCode
 from hfstyle.images import resize, to_pil
-from hfstyle.pipeline import DEFAULT_STYLE_SIZE
-from hfstyle.studio.jobs import PROGRESS, job
-from hfstyle.studio.masks import EDITOR_SIDE, REGION_COLORS, drawn_masks, given_masks
-from hfstyle.studio.painting import Studio, preset_label
-from hfstyle.studio.refusals import needed, refusal
-from hfstyle.studio.results import write_png
+from hfstyle.limits import DEFAULT_FACES, DEFAULT_STYLE_SIZE
+from hfstyle.painting.found import absent_package, found_mask
+from hfstyle.painting.shapes import FOUND
+from hfstyle.studio.engine import Studio, preset_label
+from hfstyle.studio.jobs import PROGRESS, job, mark
+from hfstyle.studio.masks import (
+    EDITOR_SIDE,
+    REGION_COLORS,
+    MaskEditor,
+    drawn_masks,
+    given_masks,
+    note_of_drawing,
+    noted_drawing,
+)
+from hfstyle.studio.pages.parts import (
+    before_after_slider,
+    color_slider,
+    in_view,
+    preset_list,
+    stop_button,
+    strength_slider,
+    style_choice,
+)
+from hfstyle.studio.pages.remember import remember_in_tab
+from hfstyle.studio.pages.shared import Shared
+from hfstyle.studio.refusals import friendly_steps, needed, plain, refusal
+from hfstyle.studio.results import write_webp
 from hfstyle.studio.settings import DEFAULT_RESOLUTION, Settings
-from hfstyle.studio.uploads import open_picture
+from hfstyle.studio.uploads import PhotoUpload, open_picture
 
 DRAWN: Final = "drawn"
 """Where a region is, if not at a place with a name."""
@@ -49,7 +71,11 @@ class _Places:
 
 
 def _told(style: Any) -> str:
-    return preset_label(style.name, style) if isinstance(style, StyleCode) else "the photo itself"
+    return (
+        plain(preset_label(style.name, style))
+        if isinstance(style, StyleCode)
+        else "the photo itself"
+    )
 
 
 class RegionHandlers:
@@ -58,17 +84,30 @@ class RegionHandlers:
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
 
-    def canvas(self, content: str | None, last: str | None) -> tuple[Any, str | None]:
-        """The photo for the editor, reduced, with nothing drawn, unless it was the last one there; and its path."""
-        shown = content or self.studio.first_photo
+    def canvas(
+        self, content: str | None, last: str | None, mask: str | None, noted: str | None
+    ) -> Iterator[tuple[Any, Any, Any, Any, Any]]:
+        """The photo for the editor, reduced, with nothing drawn, unless it was the last one there; and its path.
+
+        What is noted as drawn over it, before the page was loaded again, becomes the mask, and the note is done: Gradio's
+        editor shows layers that it is given at a wrong place.
+        """
+        shown, left = content or self.studio.first_photo, (gr.skip(),) * 3
         if shown is None or shown == last:
-            return gr.skip(), last
-        picture = open_picture(shown, "photo").rgb
-        height, width = picture.shape[1:]
-        short = min(height, width)
-        side = min(short, max(16, round(EDITOR_SIDE * short / max(height, width))))
-        path = write_png(to_pil(resize(picture, side).clamp(0, 1)), "photo", {}, fast=True)
-        return {"background": path, "layers": [], "composite": None}, shown
+            yield gr.skip(), last, *left
+            return
+
+        def work() -> tuple[Any, ...]:
+            picture = open_picture(shown, "photo").rgb
+            height, width = picture.shape[1:]
+            short = min(height, width)
+            side = min(short, max(16, round(EDITOR_SIDE * short / max(height, width))))
+            path = write_webp(to_pil(resize(picture, side).clamp(0, 1)), "photo")
+            drawn = None if mask or last else noted_drawing(shown, noted)
+            kept = left if drawn is None else (drawn, gr.update(open=True), "")
+            return {"background": path, "layers": [], "composite": None}, shown, *kept
+
+        yield (yield from job(work, (gr.skip(), gr.skip(), *left)))
 
     def render(
         self,
@@ -78,28 +117,31 @@ class RegionHandlers:
         strength: float,
         color: float,
         resolution: float,
+        faces: float,
         *rest: Any,
-    ) -> Iterator[tuple[Any, Any]]:
-        """Before and after, status."""
+    ) -> Iterator[tuple[Any, Any, Any]]:
+        """Before and after, status, and a note of what was drawn."""
         shown = content or self.studio.first_photo
         if shown is None:
-            yield None, "Choose a photo to begin."
+            yield None, "Choose a photo to begin.", ""
             return
-        settings = Settings.of(strength, color, DEFAULT_STYLE_SIZE, resolution)
+        settings = Settings.of(strength, color, DEFAULT_STYLE_SIZE, resolution, faces)
 
-        def work() -> tuple[Any, str]:
+        def work() -> tuple[Any, str, str]:
             original = self.studio.original_preview(shown, settings.resolution)
+            note = note_of_drawing(shown, drawing)
             *slots, mask, red, green, blue = rest
             places = _Places(drawing, mask, (red, green, blue))
+            self._find(shown, places)
             code, regions, key = self._regions(places, background, slots)
             if not regions and code is None:
-                return (original, original), f"{_NOWHERE} Then press **Paint**."
+                return (original, original), f"{_NOWHERE} Then press **Paint**.", note
             painted = self.studio.painted_preview(shown, code, key, settings, regions)
             names = [_told(region.style) for region in regions]
             told = f"{', '.join(names) or 'No region'}; elsewhere {_told(code)}"
-            return (original, painted), told
+            return (original, painted), told, note
 
-        yield (yield from job(work, (gr.skip(), gr.skip())))
+        yield (yield from job(work, (gr.skip(), gr.skip(), gr.skip())))
 
     def regions(
         self,
@@ -109,6 +151,7 @@ class RegionHandlers:
         strength: float = 1.0,
         color: float = 1.0,
         resolution: float = DEFAULT_RESOLUTION,
+        faces: float = DEFAULT_FACES,
         preset_red: str | None = None,
         style_red: str | None = None,
         strength_red: float = 1.0,
@@ -136,6 +179,7 @@ class RegionHandlers:
             strength: of the background's style, from 0 to 1.
             color: of the background, from 0, the photo's own colours, to 1, the colours of the style.
             resolution: short side in pixels at which the photo is painted; the result has the photo's own size.
+            faces: from 0, faces are painted like everything else, to 1, as much of them as possible is kept.
             preset_red: name of the style of the red region; without a style it stays as it is.
             style_red: a picture whose style the red region takes, before the preset.
             strength_red: of the red region, from 0 to 1.
@@ -151,7 +195,8 @@ class RegionHandlers:
             mask: a picture that shows the regions: a label map in red, green and blue, or a mask, whose white is the red
                 region. Its regions replace those of the drawing.
             where_red: "drawn" where the drawing or the mask has it; or "left-half", "right-half", "upper-half",
-                "lower-half", "upper-third", "lower-third", "middle" or "surroundings".
+                "lower-half", "upper-third", "lower-third", "middle" or "surroundings"; or what is found in the photo:
+                "faces" of people, the "subject", or the "background", which is the rest.
             where_green: the same of the green region.
             where_blue: the same of the blue region.
 
@@ -162,16 +207,30 @@ class RegionHandlers:
         slots = [preset_red, style_red, strength_red, color_red]
         slots += [preset_green, style_green, strength_green, color_green]
         slots += [preset_blue, style_blue, strength_blue, color_blue]
-        settings = Settings.of(strength, color, DEFAULT_STYLE_SIZE, resolution)
+        settings = Settings.of(strength, color, DEFAULT_STYLE_SIZE, resolution, faces)
 
         def work() -> str:
             places = _Places(drawing, mask, (where_red, where_green, where_blue))
+            self._find(photo, places)
             code, regions, _ = self._regions(places, background, slots)
             if not regions and code is None:
                 raise refusal(_NOWHERE)
             return studio.full_size(photo, code, settings, regions)
 
         yield (yield from job(work, gr.skip(), progress))
+
+    def _find(self, photo: str, places: _Places) -> None:
+        """Make sure that what is to be found in the photo is there."""
+        for name in sorted(set(FOUND) & set(places.names)):
+            absent = absent_package(name)
+            if absent is not None:
+                raise refusal(f"To find {_NAMES[name]}, this server needs {absent}.")
+            mark(0.05, f"Looking for {_NAMES[name]}")
+            seen = self.studio.preview(photo, DEFAULT_RESOLUTION)
+            if not bool(found_mask(name, seen.rgb).any()):
+                raise refusal(
+                    f"In this photo, {_NAMES[name].partition(',')[0]} cannot be found; draw with the brush instead."
+                )
 
     def _regions(
         self, places: _Places, background: str | None, slots: Any
@@ -183,7 +242,156 @@ class RegionHandlers:
             preset, style, strength, color = slots[4 * index : 4 * index + 4]
             if name in masks:
                 code = self.studio.style(style, None, preset, DEFAULT_STYLE_SIZE)
-                feather = _SHAPE_FEATHER if isinstance(masks[name], str) else Region.feather
+                shape = isinstance(masks[name], str) and masks[name] not in FOUND
+                feather = _SHAPE_FEATHER if shape else Region.feather
                 regions.append(Region(masks[name], code, float(strength), float(color), feather))
         key = (places.key(), background, *slots)
         return self.studio.style(None, None, background, DEFAULT_STYLE_SIZE), regions, key
+
+
+_NAMES: Final = {
+    "faces": "the faces",
+    "subject": "the subject",
+    "background": "the background, all but the subject",
+}
+"""Of what is found in the photo."""
+_PLACES: Final = (
+    ("as drawn, or as in the mask", DRAWN),
+    *(
+        (text if absent_package(name) is None else f"{text} (not installed here)", name)
+        for name, text in _NAMES.items()
+    ),
+    ("left half", "left-half"),
+    ("right half", "right-half"),
+    ("upper half", "upper-half"),
+    ("lower half", "lower-half"),
+    ("upper third, like a sky", "upper-third"),
+    ("lower third, like a ground", "lower-third"),
+    ("middle, like a portrait", "middle"),
+    ("all around the middle", "surroundings"),
+)
+
+
+def regions_page(
+    handlers: RegionHandlers,
+    compute: dict[str, Any],
+    private: dict[str, Any],
+    demo: gr.Blocks,
+    tab: gr.Tab,
+    shared: Shared,
+) -> None:
+    """Build the page.
+
+    Args:
+        handlers: what its components call.
+        compute: options of events that paint.
+        private: the same, for events that are no endpoints.
+        demo: whose loading brings back what was chosen and drawn.
+        tab: in which the page is.
+        shared: photo and settings; strength and colour are those elsewhere.
+    """
+    content, strength, color = shared.content, shared.strength, shared.color
+    resolution, faces = shared.resolution, shared.faces
+    studio = handlers.studio
+    slots: list[Any] = []
+    places: list[Any] = []
+    with gr.Row():
+        with gr.Column(scale=2, min_width=320):
+            for index, name in enumerate(REGION_COLORS):
+                with gr.Accordion(f"{name.title()} region", open=index == 0):
+                    place = gr.Dropdown(
+                        list(_PLACES), value=DRAWN, label=f"Where the {name} region is"
+                    )
+                    places.append(place)
+                    slots += style_choice(studio, f"of the {name} region")
+                    slots += [strength_slider(f"Strength, {name}"), color_slider(f"Colour, {name}")]
+            with gr.Accordion("The rest of the photo", open=False):
+                background = preset_list(
+                    studio, "Style of the rest", info="none: it stays as it is"
+                )
+                gr.Markdown("Its strength and colour are those above the pages.")
+        with gr.Column(scale=3, min_width=320):
+            gr.Markdown(
+                "Say where each region is, such as the faces or the subject, or draw over a part of the photo "
+                "with the red, green or blue brush. Then press **Paint**."
+            )
+            editor = MaskEditor(
+                label="Draw the regions",
+                show_label=False,
+                sources=(),
+                transforms=(),
+                layers=False,
+                format="png",
+                height=460,
+                brush=gr.Brush(
+                    default_size=60,
+                    colors=list(REGION_COLORS.values()),
+                    default_color=REGION_COLORS["red"],
+                    color_mode="fixed",
+                ),
+                eraser=gr.Eraser(default_size=60),
+                elem_id="regions",
+                elem_classes="drawing",
+            )
+            with gr.Accordion("or a mask from a file", open=False) as mask_part:
+                gr.Markdown(
+                    "A picture in black and white, whose white is the red region, or in red, green and blue."
+                )
+                mask = PhotoUpload(
+                    label="Mask or label map",
+                    height=180,
+                    format="png",
+                    sources=["upload", "clipboard"],
+                    alt_text="the mask of the regions",
+                    elem_id="mask",
+                )
+            last = gr.State()  # the photo in the editor
+            drawn = gr.Textbox("", visible="hidden", label="drawn")
+            with gr.Row():
+                paint = gr.Button("Paint", variant="primary", scale=4)
+                stop = stop_button()
+            status = gr.Markdown("", elem_classes="status")
+            before_after = before_after_slider(5)  # half would hide what is painted on the left
+            download = gr.Button("Full-size picture")
+            file = gr.File(label="Full-size PNG", elem_classes="files")
+    inputs: list[Any] = [content, editor, background, strength, color, resolution, faces]
+    inputs += [*slots, mask, *places]
+    gr.on(
+        [shared.wakes["regions"].change],
+        friendly_steps(handlers.canvas),
+        [content, last, mask, drawn],
+        [editor, last, mask, mask_part, drawn],
+        show_progress="minimal",
+        **private,
+    )
+    shown = paint.click(
+        friendly_steps(handlers.render),
+        inputs,
+        [before_after, status, drawn],
+        show_progress="minimal",
+        **private,
+    )
+    shown.success(None, js=in_view(".compared"), api_visibility="private")
+    remember_in_tab(demo, "regions", [background, *slots, mask, *places, drawn])
+    gr.on(  # it is that of the settings before
+        [component.change for component in inputs if component is not editor],
+        None,
+        None,
+        file,
+        js="() => null",
+        show_progress="hidden",
+        api_visibility="private",
+    )
+    download.click(None, js=in_view(".files"), api_visibility="private")
+    run = download.click(
+        friendly_steps(handlers.regions), inputs, file, api_name="regions", **compute
+    )
+    stop.click(None, cancels=[run, shown])
+    if studio.labels:
+        presets = slots[::4]
+        first = studio.first_styles(len(presets))
+
+        def fill(*chosen: str | None) -> list[str | None]:
+            return [own or given for own, given in itertools.zip_longest(chosen, first)]
+
+        tab.select(fill, presets, presets, api_visibility="private", queue=False)

@@ -1,0 +1,1 @@
+"""The networks as ONNX graphs, and the runtime that runs them."""

@@ -1,0 +1,106 @@
+"""The style of the page Stylize, as other pages may set it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import gradio as gr
+
+from hfstyle.studio.engine import Studio
+from hfstyle.studio.pages.parts import ON_CHANGE, QUIET, TO_THE_TOP, preset_list
+from hfstyle.studio.refusals import display_name, friendly
+from hfstyle.studio.uploads import PhotoUpload, StyleUpload
+
+__all__ = ["ChosenStyle", "style_here", "use_style"]
+
+
+_SAME: Final = "the same as on Stylize; bring a picture of your own there"
+
+
+@dataclass(frozen=True)
+class ChosenStyle:
+    """One of the three is set.
+
+    preset: name of a style of the gallery.
+    style: the visitor's own picture.
+    style_file: a file that this app made.
+    gallery: shows the presets; what it has marked is the preset.
+    tabs: with the names of the pages that show it, outermost first.
+    """
+
+    preset: gr.Dropdown
+    style: PhotoUpload
+    style_file: StyleUpload
+    gallery: gr.Gallery
+    tabs: Sequence[tuple[gr.Tabs, str]]
+
+    @property
+    def components(self) -> list[Any]:
+        return [self.preset, self.style, self.style_file]
+
+
+def style_here(studio: Studio, chosen: ChosenStyle, wake: gr.Number | None = None) -> gr.Dropdown:
+    """A list on another page that chooses the style of Stylize, and shows which preset that is.
+
+    wake: of the page, which is to paint when the style was chosen here. A page must not paint on changes of the style
+        itself, on which Stylize does: see `ON_CHANGE`.
+    """
+    here = preset_list(studio, "Style", _SAME)
+    picked = here.input(
+        lambda preset: (preset, None, None, gr.update(selected_index=None)),
+        here,
+        [chosen.preset, chosen.style, chosen.style_file, chosen.gallery],
+        **QUIET,
+    )
+    if wake is not None:
+        picked.then(lambda count: (count or 0) + 1, wake, wake, **QUIET)
+
+    def shown(preset: str | None, style: str | None, style_file: str | None) -> Any:
+        own = style or style_file
+        told = f"now {display_name(own)}, as on Stylize; or choose one here" if own else _SAME
+        return gr.update(value=preset, info=told)
+
+    gr.on(
+        [component.change for component in chosen.components],
+        friendly(shown),
+        chosen.components,
+        here,
+        **ON_CHANGE,
+    )
+    return here
+
+
+def use_style(
+    button: gr.Button,
+    save: Callable[..., Any],
+    inputs: Sequence[Any],
+    chosen: ChosenStyle,
+    private: dict[str, Any],
+) -> None:
+    """Let a button make a style that was found or mixed that of the page Stylize, and show that page.
+
+    Args:
+        button: is pressed.
+        save: writes the style file, and yields its path.
+        inputs: of `save`.
+        chosen: the style of Stylize.
+        private: options of events that compute.
+    """
+    saved = button.click(save, list(inputs), chosen.style_file, show_progress="minimal", **private)
+    tabs = [tab for tab, _ in chosen.tabs]
+    saved.success(None, js=TO_THE_TOP, api_visibility="private")
+    saved.success(
+        lambda: (
+            None,
+            None,
+            gr.update(selected_index=None),
+            *(gr.update(selected=name) for _, name in chosen.tabs),
+        ),
+        None,
+        [chosen.preset, chosen.style, chosen.gallery, *tabs],
+        queue=False,
+        show_progress="hidden",
+        api_visibility="private",
+    )

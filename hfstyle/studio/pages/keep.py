@@ -1,0 +1,186 @@
+"""What a visitor takes along from the page Stylize: its address, the lines that make the same picture, the last pictures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+import gradio as gr
+
+from hfstyle.limits import OPTIONS
+from hfstyle.studio.engine import Studio
+from hfstyle.studio.pages.chosen import ChosenStyle
+from hfstyle.studio.pages.parts import ON_CHANGE, QUIET, results_gallery
+from hfstyle.studio.pages.remember import noted_values
+from hfstyle.studio.pages.shared import FIRST_STRENGTH, Shared
+from hfstyle.studio.photos import painting_side, size_of
+from hfstyle.studio.recipe import python_lines, shell_line
+from hfstyle.studio.settings import Settings
+from hfstyle.studio.uploads import MAX_STYLE_FILE_BYTES, MAX_UPLOAD_BYTES, still_here
+
+__all__ = ["keep_part"]
+
+_LAST: Final = 12  # pictures that a visitor can go back to
+
+_WRITE_ADDRESS: Final = """(preset, strength, color, brush, detail, faces) => {
+  const words = new URLSearchParams(location.search);
+  for (const [name, value] of Object.entries({preset, strength, color, brush, detail, faces}))
+    value === null || value === undefined ? words.delete(name) : words.set(name, value);
+  history.replaceState(history.state, "", "?" + words + location.hash);
+}"""
+# In the storage of the browser's tab, which ends with it: a link has no pictures.
+_NOTE_UPLOADS: Final = """(...files) => {
+  sessionStorage.setItem("hfstyle-uploads", JSON.stringify(files.map((file) => file?.path || null)));
+}"""
+_READ_ADDRESS: Final = "() => [location.search]"
+_READ_UPLOADS: Final = """() => {
+  const noted = sessionStorage.getItem("hfstyle-uploads") || "";
+  return noted.includes('"') ? noted : "";  // a path is in quotes
+}"""
+_COPY_ADDRESS: Final = """async () => {
+  const button = document.querySelector("#copy-link");
+  try { await navigator.clipboard.writeText(location.href); button.textContent = "Link copied"; }
+  catch { prompt("Copy this link:", location.href); }
+  setTimeout(() => { button.textContent = "Copy link"; }, 2000);
+}"""
+
+_SLIDERS: Final = {
+    "strength": "strength",
+    "color": "color",
+    "brush": "style_size",
+    "detail": "resolution",
+    "faces": "faces",
+}
+"""What an address sets besides the preset, as sliders do: the option of each of its words."""
+
+
+def restored(studio: Studio, address: str | None) -> list[Any]:
+    """Preset, strength, colour, brush, detail and faces that the query of an address sets; what it lacks, or what is not possible,
+    is that with which the page opens.
+    """
+    words = {
+        name: values[-1] for name, values in parse_qs((address or "")[:2000].lstrip("?")).items()
+    }
+    first = studio.first_styles(1)
+    preset = words.get("preset")
+    values: list[Any] = [preset if preset in studio.labels else (first[0] if first else None)]
+    for name, option in _SLIDERS.items():
+        least, most = OPTIONS[option].offered
+        begin = FIRST_STRENGTH if name == "strength" else float(OPTIONS[option].default)
+        try:
+            value = float(words.get(name, begin))
+        except ValueError:
+            value = begin
+        values.append(value if math.isfinite(value) and least <= value <= most else begin)
+    return values
+
+
+def restored_uploads(noted: str | None) -> list[str | None]:
+    """Photo, style picture and style file that the tab had before it was loaded again, as far as they are still here."""
+    limits = MAX_UPLOAD_BYTES, MAX_UPLOAD_BYTES, MAX_STYLE_FILE_BYTES
+    paths = noted_values((noted or "")[:4000], len(limits))
+    return [still_here(path, most) for path, most in zip(paths, limits, strict=True)]
+
+
+def keep_part(
+    studio: Studio,
+    shown: Any,
+    inputs: Sequence[Any],
+    shared: Shared,
+    chosen: ChosenStyle,
+    demo: gr.Blocks,
+) -> None:
+    """Build it.
+
+    Args:
+        studio: what paints.
+        shown: the event that has painted.
+        inputs: photo, preset, style picture, style file, strength, colour, brush, detail, faces.
+        shared: photo and settings.
+        chosen: the style.
+        demo: whose loading restores what its address says.
+    """
+    with gr.Accordion("The same picture in Python and in a shell", open=False):
+        gr.Markdown("With `pip install hfstyle`, in the folder of your files.")
+        python, shell = _lines("Python"), _lines("Shell")
+    with gr.Accordion("The last pictures of this visit", open=False):
+        gr.Markdown("Choose one to go back to its photo, style and settings.")
+        gallery = results_gallery(
+            "The last pictures", 4, allow_preview=False, buttons=[], fit_columns=False
+        )
+    history = gr.State([])
+
+    def lines(
+        content: str | None,
+        preset: str | None,
+        style: str | None,
+        style_file: str | None,
+        *rest: float,
+    ) -> tuple[str, str]:
+        photo, named = content or studio.first_photo, style or style_file or preset
+        size = size_of(photo) if photo else None
+        if photo is None or named is None or size is None:
+            return "", ""
+        at = Settings.of(*rest)
+        side = painting_side((size[1], size[0]), at.resolution)
+        told = photo, named, at, side, studio.model_name
+        return python_lines(*told), shell_line(*told)
+
+    def remember(entries: list[dict[str, Any]], *values: Any) -> tuple[Any, Any]:
+        """One entry for each photo in each style, the newest settings of it; the newest first."""
+        photo, style = values[0] or studio.first_photo, values[2] or values[3] or values[1]
+        at = Settings.of(*values[4:])
+        if photo is None or style is None or not studio.remembers(photo, style, at):
+            return gr.skip(), gr.skip()
+        code = studio.style(values[2], values[3], values[1], at.style_size)
+        if code is None:
+            return gr.skip(), gr.skip()
+        entry = {
+            "picture": studio.small_painted_preview(photo, code, style, at),
+            "caption": f"{studio.labels.get(style, code.name)}\nstrength {at.strength:g}",
+            "values": list(values),
+        }
+        others = [old for old in entries if old["values"][:4] != entry["values"][:4]]
+        entries = [entry, *others][:_LAST]
+        return entries, [(old["picture"], old["caption"]) for old in entries]
+
+    def go_back(entries: list[dict[str, Any]], event: gr.SelectData) -> list[Any]:
+        return list(entries[int(event.index)]["values"])
+
+    address = [chosen.preset, *shared.settings]
+    shown.then(None, address, None, js=_WRITE_ADDRESS, api_visibility="private")
+    shown.then(lines, list(inputs), [python, shell], **QUIET)
+    shown.then(remember, [history, *inputs], [history, gallery], **QUIET)
+    gallery.select(go_back, history, list(inputs), **QUIET)
+    uploads: list[Any] = [shared.content, chosen.style, chosen.style_file]
+
+    def brought_back(noted: str | None) -> list[Any]:
+        files = restored_uploads(noted)
+        preset = None if files[1] or files[2] else gr.skip()  # one of the three is the style
+        return [preset, *(gr.skip() if file is None else file for file in files)]
+
+    query = gr.Textbox("", visible="hidden", label="address")
+    noted = gr.Textbox("", visible="hidden", label="uploads")
+    restored_address = demo.load(
+        lambda words: restored(studio, words), query, address, js=_READ_ADDRESS, **QUIET
+    )
+    # Only where something was noted: a photo that is chosen meanwhile is not touched.
+    restored_address.then(None, None, noted, js=_READ_UPLOADS, **QUIET)
+    noted.change(brought_back, noted, [chosen.preset, *uploads], **ON_CHANGE)
+    shown.then(None, uploads, None, js=_NOTE_UPLOADS, api_visibility="private")
+
+
+def _lines(label: str) -> gr.Textbox:
+    """Not `gr.Code`, whose editor is a tenth of the page's bytes."""
+    return gr.Textbox(
+        "", label=label, lines=1, interactive=False, buttons=["copy"], elem_classes="lines"
+    )
+
+
+def link_button() -> gr.Button:
+    """Copies the page's address, which holds style and settings."""
+    button = gr.Button("Copy link", elem_id="copy-link", scale=2, min_width=100)
+    button.click(None, js=_COPY_ADDRESS, api_visibility="private")
+    return button

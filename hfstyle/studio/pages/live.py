@@ -1,0 +1,130 @@
+"""The visitor's camera, painted as it goes."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import gradio as gr
+import numpy as np
+from numpy.typing import NDArray
+
+from hfstyle.limits import DEFAULT_LIVE_SIZE
+from hfstyle.studio.camera import LIVE_SIZES, CameraPictures, LiveStudio, PaintedPictures
+from hfstyle.studio.engine import Studio
+from hfstyle.studio.gpu import on_cpu_here
+from hfstyle.studio.look.players import SAVE_PICTURE, STOP_CAMERA
+from hfstyle.studio.pages.chosen import ChosenStyle, style_here
+from hfstyle.studio.pages.parts import stop_button
+from hfstyle.studio.pages.shared import Shared
+from hfstyle.studio.refusals import friendly, refusal, within
+from hfstyle.studio.settings import DEFAULT_RESOLUTION, Settings
+
+__all__ = ["LiveHandlers", "live_page"]
+
+TURN: Final = 90
+"""Seconds of painting that a visitor gets before the next one."""
+_EVERY: Final = 0.08  # s between two pictures that the browser sends
+_CAMERA: Final = {"video": {"width": {"ideal": 640}, "height": {"ideal": 480}}}
+
+
+class LiveHandlers:
+    """What the components call."""
+
+    def __init__(self, studio: Studio) -> None:
+        self.studio, self.live = studio, LiveStudio(studio)
+
+    def paint(
+        self,
+        picture: NDArray[np.uint8] | None,
+        preset: str | None,
+        style: str | None,
+        style_file: str | None,
+        strength: float,
+        color: float,
+        style_size: float,
+        faces: float,
+        size: float,
+        request: gr.Request,
+    ) -> tuple[Any, Any]:
+        """A picture of the camera, painted, and how fast that goes."""
+        if picture is None:
+            return gr.skip(), gr.skip()
+        settings = Settings.of(strength, color, style_size, DEFAULT_RESOLUTION, faces)
+        short = within(size, "size", *LIVE_SIZES)
+        code = self.studio.style(style, style_file, preset, settings.style_size)
+        if code is None:
+            raise refusal("Choose a style first.")
+        frame = self.live.paint(str(request.session_hash), picture, code, settings, short)
+        if frame is None:
+            return gr.skip(), gr.skip()
+        height, width = frame.rgb.shape[:2]
+        rate = f"{frame.rate:.1f} a second, " if frame.rate else ""
+        return frame.rgb, f"Picture {frame.painted}: {rate}{width} × {height} px"
+
+    def leave(self, request: gr.Request) -> None:
+        """Of a visitor who has gone, nothing of the camera stays."""
+        self.live.forget(str(request.session_hash))
+
+
+def live_page(handlers: LiveHandlers, demo: gr.Blocks, shared: Shared, chosen: ChosenStyle) -> None:
+    """Build the page.
+
+    Args:
+        handlers: what its components call.
+        demo: whose closing forgets the camera.
+        shared: strength, colour, brush and faces, which may change while it runs.
+        chosen: the style, which may change as well.
+    """
+    with gr.Row(elem_classes="browse"):
+        with gr.Column(scale=2, min_width=320):
+            camera = CameraPictures(
+                label="Your camera",
+                sources=["webcam"],
+                streaming=True,
+                height=300,
+                webcam_options=gr.WebcamOptions(constraints=_CAMERA),
+                elem_id="camera",
+            )
+            gr.Markdown(
+                "Allow the camera and press **Record**. Style, strength, colour and faces may change while it runs. Pictures that come "
+                f"while one is painted are left out. One visitor is painted at a time, for {TURN} s; the others wait. No "
+                "picture of the camera is stored." + on_cpu_here("cameras are painted")
+            )
+            style_here(handlers.studio, chosen)
+            size = gr.Slider(
+                *LIVE_SIZES,
+                value=min(DEFAULT_LIVE_SIZE, 256),
+                step=8,
+                label="Size",
+                info="short side in pixels; smaller is faster",
+            )
+        with gr.Column(scale=3, min_width=320, elem_classes="result"):
+            painted = PaintedPictures(
+                label="Painted",
+                interactive=False,
+                height=440,
+                buttons=["fullscreen"],
+                alt_text="what the camera sees, painted",
+                elem_id="live",
+                elem_classes="live",
+            )
+            painted.mark = handlers.studio.pipe.mark
+            status = gr.Markdown("The camera is off.", elem_classes="status")
+            with gr.Row():
+                save = gr.Button("Save this picture", variant="primary", scale=4)
+                stop = stop_button()
+    settings = [shared.strength, shared.color, shared.style_size, shared.faces]
+    camera.stream(
+        friendly(handlers.paint),
+        [camera, *chosen.components, *settings, size],
+        [painted, status],
+        stream_every=_EVERY,
+        time_limit=TURN,
+        concurrency_id="live",
+        concurrency_limit=1,
+        show_progress="hidden",
+        api_visibility="private",
+    )
+    save.click(None, js=SAVE_PICTURE, api_visibility="private")
+    stop.click(None, js=STOP_CAMERA, api_visibility="private")
+    demo.unload(handlers.leave)

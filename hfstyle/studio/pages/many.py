@@ -1,0 +1,170 @@
+"""Many photos in one style, and one zip of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, Final
+
+import gradio as gr
+
+from hfstyle import StyleCode
+from hfstyle.studio.engine import Studio
+from hfstyle.studio.jobs import PROGRESS, job, until
+from hfstyle.studio.pages.chosen import ChosenStyle, style_here
+from hfstyle.studio.pages.parts import (
+    QUIET,
+    begin_and_stop,
+    format_choice,
+    quality_slider,
+    results_gallery,
+    sheet_choice,
+)
+from hfstyle.studio.pages.remember import remember_in_tab
+from hfstyle.studio.pages.shared import Shared
+from hfstyle.studio.refusals import (
+    LONGEST_SENTENCE,
+    display_name,
+    friendly_steps,
+    one_line,
+    refusal,
+)
+from hfstyle.studio.results import FileFormat, file_format, slug, write_zip
+from hfstyle.studio.settings import Settings
+from hfstyle.studio.stops import Stops
+from hfstyle.studio.uploads import MAX_PICTURES, PicturesUpload
+
+_MOST_PIXELS: Final = 240_000_000
+"""Of all photos: ten from a camera, or the most that are taken, of ten megapixels each. They take minutes."""
+
+
+class ManyHandlers:
+    """What the components call."""
+
+    def __init__(self, studio: Studio) -> None:
+        self.studio, self.stops = studio, Stops()
+
+    def paint(
+        self,
+        photos: list[str] | None,
+        preset: str | None,
+        style: str | None,
+        style_file: str | None,
+        strength: float,
+        color: float,
+        style_size: float,
+        resolution: float,
+        faces: float,
+        format: str,
+        quality: float,
+        sheet: str,
+        request: gr.Request | None = None,
+        progress: gr.Progress = PROGRESS,
+    ) -> Iterator[tuple[Any, Any, Any]]:
+        """The paintings as they come, small; what was done; the zip at the end, or when it is stopped. A photo that fails does
+        not stop the others.
+        """
+        with self.stops.during(request) as stop:
+            if not photos:
+                raise refusal("Choose the photos first.")
+            settings = Settings.of(strength, color, style_size, resolution, faces)
+            ending = file_format(format, quality, sheet)
+            find = partial(self.studio.style, style, style_file, preset, settings.style_size)
+            code = yield from job(find, (gr.skip(), gr.skip(), gr.skip()))
+            if code is None:
+                raise refusal("Choose a style first.")
+            yield from self._painted(photos, code, settings, ending, stop.is_set, progress)
+
+    def _painted(
+        self,
+        files: list[str],
+        code: StyleCode,
+        settings: Settings,
+        ending: FileFormat,
+        stopped: Callable[[], bool],
+        progress: gr.Progress,
+    ) -> Iterator[tuple[Any, Any, Any]]:
+        studio = self.studio
+        sizes = [studio.full_pixels(file) for file in files]
+        if sum(sizes) > _MOST_PIXELS:
+            raise refusal(
+                f"The {len(files)} photos have {sum(sizes) / 1e6:.0f} megapixels together; the limit is "
+                f"{_MOST_PIXELS / 1e6:.0f}. Please take fewer at a time."
+            )
+        waiting = gr.skip(), gr.skip(), gr.skip()
+        shown: list[tuple[str, str]] = []
+        made: list[str] = []
+        failed: list[str] = []
+        for index, file in enumerate(files):
+            left = sum(studio.expected.seconds(size) for size in sizes[index:])
+            name = display_name(file)
+            progress((index, len(files)), desc=f"{name}; about {left:.0f} s are left")
+            try:
+                work = partial(studio.full_size, file, code, settings, ending=ending)
+                path = yield from until(stopped, job(work, waiting))
+                if path is None:
+                    break
+                made.append(path)
+                look = partial(studio.look, path)
+                shown.append(((yield from job(look, waiting)), name))
+            except (gr.Error, ValueError) as error:
+                told = one_line(getattr(error, "message", str(error)), LONGEST_SENTENCE)
+                failed.append(f"not painted: {told if name in told else f'{name}: {told}'}")
+            yield list(shown), _told(len(made), len(files), failed), gr.skip()
+        early = len(made) + len(failed) < len(files)
+        if not made:
+            raise refusal("Stopped before a photo was painted." if early else " ".join(failed))
+        if early:
+            failed.append("Stopped: this is what was painted")
+        pack = partial(write_zip, made, f"{len(made)}_photos__{slug(code.name)}")
+        archive = yield from job(pack, waiting)
+        yield shown, _told(len(made), len(files), failed), archive
+
+
+def _told(made: int, count: int, failed: list[str]) -> str:
+    return "\n".join([f"{made} of {count} photos painted", *failed])
+
+
+def many_page(handlers: ManyHandlers, demo: gr.Blocks, shared: Shared, chosen: ChosenStyle) -> None:
+    """Build the page.
+
+    Args:
+        handlers: what its components call.
+        demo: whose loading brings back what was chosen.
+        shared: whose settings count; its photo does not.
+        chosen: the style, in which they are painted.
+    """
+    studio = handlers.studio
+    with gr.Row():
+        with gr.Column(scale=2, min_width=320):
+            gr.Markdown(
+                "All photos are painted in one style, with the strength and colour above, each at its own size."
+            )
+            style_here(studio, chosen)
+            photos = PicturesUpload(
+                label=f"Photos, up to {MAX_PICTURES}",
+                file_count="multiple",
+                file_types=["image"],
+                height=220,
+            )
+            with gr.Row():
+                format, quality = format_choice("jpeg"), quality_slider()
+            sheet = sheet_choice()
+            go, stop = begin_and_stop("Paint them all", keeps=True)
+        with gr.Column(scale=3, min_width=320):
+            archive = gr.File(label="All of them, as a zip", elem_classes="files")
+            status = gr.Textbox(
+                "", label="What was done", lines=2, interactive=False, elem_classes="status"
+            )
+            shown = results_gallery("Painted photos")
+    go.click(handlers.stops.asked, **QUIET)
+    go.click(
+        friendly_steps(handlers.paint),
+        [photos, *chosen.components, *shared.settings, format, quality, sheet],
+        [shown, status, archive],
+        concurrency_id="many",  # between two of the photos, others get their turn
+        concurrency_limit=1,
+        api_visibility="private",
+    )
+    stop.click(handlers.stops.press, **QUIET)
+    remember_in_tab(demo, "many", [photos, format, quality, sheet])

@@ -1,0 +1,150 @@
+"""Where a style is chosen: the gallery in groups, with a search and favourites; a picture; a style file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from hfstyle.studio.engine import Studio
+from hfstyle.studio.gallery import Thumbnails
+from hfstyle.studio.groups import ALL, FAVOURITES, GROUPS, chosen_styles, groups_of
+from hfstyle.studio.pages.chosen import ChosenStyle
+from hfstyle.studio.pages.parts import ON_CHANGE, QUIET, preset_list
+from hfstyle.studio.results import slug
+from hfstyle.studio.uploads import PhotoUpload, StyleUpload
+
+__all__ = ["style_part"]
+
+_LONGEST_SEARCH = 80
+
+
+def style_part(
+    thumbnails: Thumbnails, studio: Studio, demo: gr.Blocks, tabs: Sequence[tuple[gr.Tabs, str]]
+) -> ChosenStyle:
+    """Build it.
+
+    Args:
+        thumbnails: of the presets.
+        studio: whose presets.
+        demo: whose loading fills the gallery.
+        tabs: of the page, for other pages that choose its style.
+    """
+    styles = {name: studio.pipe.preset(name) for name in studio.labels}
+    used = {group for code in styles.values() for group in groups_of(code)}
+    groups = [group for group in GROUPS if group in (ALL, FAVOURITES) or group in used]
+    with gr.Tabs():
+        with gr.Tab("Gallery"):
+            group = gr.Radio(
+                groups,
+                value=ALL,
+                show_label=False,
+                label="Group of styles",
+                container=False,
+                visible=bool(styles),
+                elem_classes="groups",
+            )
+            with gr.Row(elem_classes="beside"):
+                search = gr.Textbox(
+                    "",
+                    show_label=False,
+                    label="Search the styles",
+                    placeholder="Title, painter, technique",
+                    max_length=_LONGEST_SEARCH,
+                    container=False,
+                    visible=bool(styles),
+                    scale=3,
+                    min_width=150,
+                )
+                heart = gr.Button(
+                    "♡ Add to favourites", size="sm", scale=2, min_width=120, visible=bool(styles)
+                )
+            gallery = gr.Gallery(
+                label="Paintings, each shown by the same cat in its style",
+                show_label=False,
+                columns=4,
+                fit_columns=False,
+                height=420,
+                object_fit="cover",
+                allow_preview=False,
+                interactive=False,
+                buttons=[],
+                visible=bool(styles),
+                elem_classes="presets",
+            )
+            gallery.keep_in_cache = thumbnails.kept
+            preset = preset_list(studio, "Style by name")
+        with gr.Tab("My picture"):
+            style = PhotoUpload(label="Style picture", height=260, format="png")
+        with gr.Tab("Style file"):
+            style_file = StyleUpload(
+                label="Style file (.safetensors), saved on Mix, Discover or Learn",
+                file_types=[".safetensors"],
+            )
+    chosen = ChosenStyle(preset, style, style_file, gallery, tabs)
+    if not styles:
+        return chosen
+
+    kept = gr.BrowserState([], storage_key="hfstyle-favourites", secret="not secret")
+    filters: list[Any] = [group, search, kept]
+    by_file = {slug(name): name for name in styles}
+
+    def shown(group: str, text: str, favourites: list[str] | None) -> list[str]:
+        return chosen_styles(styles, group, text or "", favourites or [])
+
+    def filtered(group: str, text: str, favourites: list[str] | None, preset: str | None) -> Any:
+        names = shown(group, text, favourites)
+        index = names.index(preset) if preset in names else None
+        return gr.update(value=thumbnails.shown(names), selected_index=index)
+
+    def pick(event: gr.SelectData) -> tuple[Any, None, None]:
+        """By the name of its picture: the gallery may have grown or been searched since."""
+        return by_file[Path(event.value["image"]["path"]).stem], None, None
+
+    def marked(preset: str | None, *filters: Any) -> tuple[None, None, Any]:
+        names = shown(*filters)
+        index = names.index(preset) if preset in names else None
+        return None, None, gr.update(selected_index=index)
+
+    def heart_of(preset: str | None, favourites: list[str] | None) -> Any:
+        kept = preset in (favourites or [])
+        return gr.update(
+            value="♥ In your favourites" if kept else "♡ Add to favourites",
+            interactive=preset is not None,
+        )
+
+    def keep(preset: str | None, favourites: list[str] | None) -> list[str]:
+        names = [name for name in favourites or [] if name in styles]
+        if preset in names:
+            return [name for name in names if name != preset]
+        return [*names, preset] if preset else names
+
+    gallery.select(pick, None, [preset, style, style_file], **QUIET)
+    preset.input(marked, [preset, *filters], [style, style_file, gallery], **QUIET)
+    nothing_marked = gr.update(selected_index=None)
+    style.input(lambda: (None, None, nothing_marked), None, [preset, style_file, gallery], **QUIET)
+    style_file.upload(lambda: (None, None, nothing_marked), None, [preset, style, gallery], **QUIET)
+    growing = demo.load(
+        thumbnails.growing,
+        None,
+        gallery,
+        api_visibility="private",
+        concurrency_limit=None,
+        show_progress="hidden",
+    )
+    # What grows would soon be shown whole again.
+    gr.on(
+        [group.input, search.change],
+        filtered,
+        [*filters, preset],
+        gallery,
+        trigger_mode="always_last",
+        cancels=[growing],
+        **QUIET,
+    )
+    pressed = heart.click(keep, [preset, kept], kept, **QUIET)
+    pressed.then(heart_of, [preset, kept], heart, **QUIET)
+    preset.change(heart_of, [preset, kept], heart, **ON_CHANGE)
+    return chosen

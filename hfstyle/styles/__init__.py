@@ -1,0 +1,1 @@
+"""Whatever names a style, and its code."""

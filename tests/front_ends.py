@@ -1,0 +1,43 @@
+"""The command lines and the web app in this process, for tests that compare them with Python."""
+
+from __future__ import annotations
+
+import os
+import runpy
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hfstyle import StyleTransferPipeline
+
+
+def run(module: str, *arguments: object) -> None:
+    """`python -m module arguments`, which need not load everything again; it must succeed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [module, *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
+    assert not ended.value.code
+
+
+def app_functions(pipe: StyleTransferPipeline) -> dict[str, Callable[..., Any]]:
+    """The web app's functions by the names of its API, without a server."""
+    pytest.importorskip("gradio")
+    from hfstyle.studio import create_app
+
+    demo = create_app(pipe)
+    for thread in threading.enumerate():
+        if isinstance(thread, threading.Timer):
+            thread.cancel()  # thumbnails of the presets
+    return {str(fn.api_name): fn.fn for fn in demo.fns.values() if fn.fn is not None}
+
+
+def read(path: str | os.PathLike[str]) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """A picture file, (H, W, 3)."""
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))

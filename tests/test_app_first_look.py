@@ -1,0 +1,109 @@
+"""What a visitor of the web demo meets first, on a screen and on a phone: a painting in two actions, nothing lost later."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from app_server import bring_photo, open_tab, opened
+
+pytest.importorskip("gradio")
+
+SCREENS = {1440: 900, 390: 844}
+MOST_BYTES = 1_200_000
+"""Of the page with three small thumbnails; sixty more of the bundled styles add 0.2 MB, so that it stays under 1.5 MB."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", list(SCREENS))
+def test_two_actions_make_a_painting_without_scrolling(
+    browser: Any, running_app: Any, app_folder: Path, width: int
+) -> None:
+    pytest.importorskip("skimage")
+    from playwright.sync_api import expect
+
+    with opened(browser, running_app, width) as page:
+        page.set_viewport_size({"width": width, "height": SCREENS[width]})
+        page.locator(".photo input[type=file]").set_input_files(app_folder / "photo.png")
+        tile = page.get_by_role("button", name="Night, A. Painter, 1900").first
+        tile.click()
+        status = page.locator("#status")
+        expect(status).to_contain_text("Night (A. Painter, 1900): 70 × 50 px")
+        expect(status).to_contain_text("At full size 70 × 50 px, in about")
+        assert page.evaluate("scrollY") == 0
+        for part in (
+            tile,
+            page.locator(".compared").first,
+            page.get_by_label("range slider for Strength").first,
+        ):
+            expect(part).to_be_in_viewport()
+        expect(page.get_by_label("number input for Strength").first).to_have_value("0.8")
+
+        page.get_by_label("Search the styles").fill("squa")
+        tiles = page.locator(".presets .thumbnail-item")
+        expect(tiles).to_have_count(1)
+        tiles.first.click()
+        expect(status).to_contain_text("Squares")
+        page.get_by_role("button", name="Add to favourites").click()
+        expect(page.get_by_role("button", name="♥ In your favourites")).to_be_visible()
+        page.get_by_label("Search the styles").fill("")
+        expect(tiles).to_have_count(3)
+        page.get_by_role("radio", name="Favourites").check()
+        expect(tiles).to_have_count(1)
+
+        page.get_by_label("range slider for Colour").first.press("Home")
+        expect(page).to_have_url(re.compile(r"(?=.*[?&]preset=squares)(?=.*[?&]color=0(&|$))"))
+        page.get_by_role("button", name="The same picture in Python and in a shell").click()
+        line = "hfstyle stylize photo.png --style squares --strength 0.8 --color 0 --faces 0.9 --size full"
+        expect(page.locator(".lines textarea").nth(1)).to_have_value(re.compile(re.escape(line)))
+        page.get_by_role("button", name="The last pictures of this visit").click()
+        page.get_by_role("button", name="Night (A. Painter, 1900)").first.click()
+        expect(status).to_contain_text("Night (A. Painter, 1900): 70 × 50 px")
+        expect(page.get_by_label("number input for Colour").first).to_have_value("1")
+
+        page.reload()
+        expect(status).to_contain_text("Night (A. Painter, 1900)")
+        page.get_by_role("radio", name="Favourites").check()
+        expect(tiles).to_have_count(1)
+
+
+@pytest.mark.slow
+def test_what_is_found_becomes_the_style_of_the_first_page_and_stays(
+    browser: Any, running_app: Any, app_folder: Path
+) -> None:
+    """Also when the page is loaded again, or left and come back to, and with the visitor's own photo."""
+    pytest.importorskip("skimage")
+    from playwright.sync_api import expect
+
+    with opened(browser, running_app, 1280) as page:
+        bring_photo(page, app_folder)
+        open_tab(page, "Mix")
+        expect(page.get_by_text("50% Waves + 50% Night")).to_be_visible()
+        page.get_by_role("button", name="Use this style on Stylize").locator("visible=true").click()
+        expect(page.locator("#status")).to_be_visible()
+        expect(page.locator("#status")).to_contain_text("50% Waves + 50% Night: 70 × 50 px")
+        for come_again in (page.reload, lambda: (page.goto("about:blank"), page.go_back())):
+            come_again()
+            expect(page.locator("#status")).to_contain_text("50% Waves + 50% Night: 70 × 50 px")
+        marked = page.locator(".presets .thumbnail-item.selected")
+        expect(marked).to_have_count(0)
+        page.get_by_role("button", name="Night, A. Painter, 1900").first.click()
+        expect(page.locator("#status")).to_contain_text("Night (A. Painter, 1900)")
+
+
+@pytest.mark.slow
+def test_the_page_is_light(browser: Any, running_app: Any) -> None:
+    pytest.importorskip("skimage")
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    network = page.context.new_cdp_session(page)
+    network.send("Network.enable")
+    sizes: list[float] = []
+    network.on("Network.loadingFinished", lambda done: sizes.append(done["encodedDataLength"]))
+    page.goto(running_app.local_url)
+    page.locator(".presets .thumbnail-item >> nth=2").wait_for()
+    page.locator(".strip .thumbnail-item").nth(4).wait_for()
+    page.wait_for_timeout(1000)
+    page.close()
+    assert 200_000 < sum(sizes) < MOST_BYTES

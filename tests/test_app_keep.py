@@ -1,0 +1,333 @@
+"""What a visitor takes along from the web demo: files in a format, a zip, an address, lines of code; and finds by groups."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Final
+
+import numpy as np
+import pytest
+from app_server import picture, refusal, upload
+from PIL import Image
+
+from hfstyle import StyleTransferPipeline
+from hfstyle.images.exif import resolution_of
+
+gr = pytest.importorskip("gradio")
+
+from hfstyle.studio import engine, groups, recipe  # noqa: E402
+from hfstyle.studio.pages.keep import restored, restored_uploads  # noqa: E402
+from hfstyle.studio.pages.many import ManyHandlers  # noqa: E402
+from hfstyle.studio.pages.shared import FIRST_STRENGTH  # noqa: E402
+from hfstyle.studio.pages.wipe import WipeHandlers, wiped  # noqa: E402
+from hfstyle.studio.settings import Settings  # noqa: E402
+from hfstyle.studio.timing import Expected  # noqa: E402
+
+
+@pytest.fixture
+def studio(
+    app_pipe: StyleTransferPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> engine.Studio:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
+    return engine.Studio(app_pipe)
+
+
+class TestFormats:
+    def test_a_file_comes_in_the_format_that_was_asked_for(
+        self, app_client: Any, app_folder: Path
+    ) -> None:
+        ask = {"content": upload(app_folder / "photo.png"), "preset": "waves", "strength": 0.75}
+        png = Image.open(app_client.predict(**ask, api_name="/stylize")).convert("RGB")
+        sizes = {}
+        for name, quality in (("jpeg", 95), ("webp", 95), ("jpeg", 20)):
+            path = app_client.predict(**ask, format=name, quality=quality, api_name="/stylize")
+            suffix = "jpg" if name == "jpeg" else name
+            assert (
+                Path(path).name
+                == f"photo__waves_strength075_color100_faces090_brush384_res512.{suffix}"
+            )
+            sizes[name, quality] = Path(path).stat().st_size
+            with Image.open(path) as painted:
+                assert (painted.format, painted.size) == (name.upper(), (70, 50))
+                if quality == 95:
+                    away = np.abs(np.asarray(painted.convert("RGB"), int) - np.asarray(png, int))
+                    assert away.mean() < 12
+        assert sizes["jpeg", 20] < sizes["jpeg", 95]
+
+    @pytest.mark.parametrize(
+        ("wrong", "told"),
+        [({"format": "bmp"}, "bmp"), ({"format": "jpeg", "quality": 101}, "quality|100")],
+    )
+    def test_another_format_is_refused(
+        self, app_client: Any, app_folder: Path, wrong: dict[str, Any], told: str
+    ) -> None:
+        photo = upload(app_folder / "photo.png")
+        said = refusal(app_client, content=photo, preset="waves", **wrong)
+        assert any(word in said for word in told.split("|"))
+
+    def test_size_and_time_are_said_before(self, studio: engine.Studio, tmp_path: Path) -> None:
+        turned = picture(70, 50)
+        exif = turned.getexif()
+        exif[0x0112] = 6
+        turned.save(tmp_path / "turned.jpg", exif=exif)
+        assert "50 × 70 px" in studio.told_full_size(str(tmp_path / "turned.jpg"))
+        (tmp_path / "notes.png").write_bytes(b"notes")
+        assert studio.told_full_size(str(tmp_path / "notes.png")) == ""
+
+    def test_the_expected_time_is_learned(self) -> None:
+        expected = Expected()
+        for _ in range(20):
+            expected.took(10_000_000, 51.0)
+        assert expected.seconds(20_000_000) == pytest.approx(101, rel=0.05)
+
+
+class TestManyPhotos:
+    options: Final[list[Any]] = ["waves", None, None, 0.8, 1.0, 384, 512, 0.9, "jpeg", 90, "photo"]
+
+    def ask(self, studio: engine.Studio, photos: list[str]) -> Any:
+        def quiet(*_: Any, **__: Any) -> None:
+            pass
+
+        progress: Any = quiet
+        *_, last = ManyHandlers(studio).paint(photos, *self.options, progress=progress)
+        return last
+
+    def test_all_are_in_one_zip_and_one_that_fails_stops_none(
+        self, studio: engine.Studio, tmp_path: Path
+    ) -> None:
+        photos = []
+        for folder, seed in (("a", 1), ("b", 2)):
+            (tmp_path / folder).mkdir()
+            picture(seed=seed).save(tmp_path / folder / "photo.png")
+            photos.append(str(tmp_path / folder / "photo.png"))
+        (tmp_path / "notes.png").write_bytes(b"notes")
+        shown, told, archive = self.ask(studio, [photos[0], str(tmp_path / "notes.png"), photos[1]])
+        assert len(shown) == 2
+        assert told.startswith("2 of 3 photos painted")
+        assert "notes.png" in told
+        assert Path(archive).name == "2_photos__waves.zip"
+        with zipfile.ZipFile(archive) as packed:
+            names = packed.namelist()
+            assert len(set(names)) == 2
+            for name in names:
+                assert name.startswith("photo__waves_strength080")
+                assert Image.open(packed.open(name)).size == (70, 50)
+
+    def test_stop_keeps_what_is_painted(self, studio: engine.Studio, tmp_path: Path) -> None:
+        picture().save(tmp_path / "photo.png")
+        handlers, visitor = ManyHandlers(studio), SimpleNamespace(session_hash="somebody")
+
+        def tell(done: tuple[int, int], desc: str) -> None:
+            if done[0] == 2:
+                handlers.stops.press(visitor)  # type: ignore[arg-type]
+
+        photos = [str(tmp_path / "photo.png")] * 4
+        *_, (shown, told, archive) = handlers.paint(
+            photos, *self.options, request=visitor, progress=tell
+        )  # type: ignore[arg-type]
+        assert len(shown) == 2
+        assert told == "2 of 4 photos painted\nStopped: this is what was painted"
+        with zipfile.ZipFile(archive) as packed:
+            assert len(packed.namelist()) == 2
+        handlers.stops.asked(visitor)  # type: ignore[arg-type]
+        handlers.stops.press(visitor)  # type: ignore[arg-type]
+        with pytest.raises(gr.Error, match="before a photo was painted"):
+            list(handlers.paint(photos, *self.options, request=visitor, progress=tell))  # type: ignore[arg-type]
+
+    def test_none_are_refused(self, studio: engine.Studio, tmp_path: Path) -> None:
+        with pytest.raises(gr.Error, match="photos first"):
+            self.ask(studio, [])
+        (tmp_path / "notes.png").write_bytes(b"notes")
+        with pytest.raises(gr.Error, match=r"notes\.png is not a picture"):
+            self.ask(studio, [str(tmp_path / "notes.png")])
+
+
+class TestAddress:
+    def test_it_restores_style_and_settings(self, studio: engine.Studio) -> None:
+        found = restored(
+            studio, "?preset=night&strength=0.35&color=0&brush=512&detail=256&faces=0.25&x=1"
+        )
+        assert found == ["night", 0.35, 0.0, 512.0, 256.0, 0.25]
+
+    @pytest.mark.parametrize(
+        "address",
+        [
+            "",
+            None,
+            "?preset=/etc/passwd&strength=nan&color=7&brush=x&detail=99999&faces=-1",
+            "?&&=%ff" * 999,
+        ],
+    )
+    def test_what_is_not_possible_is_as_at_first(
+        self, studio: engine.Studio, address: str | None
+    ) -> None:
+        first = studio.first_styles(1)[0]
+        assert restored(studio, address) == [first, FIRST_STRENGTH, 1.0, 384.0, 512.0, 0.9]
+
+    def test_what_was_uploaded_comes_back_as_long_as_it_is_there(
+        self, studio: engine.Studio, tmp_path: Path
+    ) -> None:
+        photo = tmp_path / "uploads" / "ab" / "photo.png"
+        photo.parent.mkdir(parents=True)
+        picture().save(photo)
+        outside = tmp_path / "photo.png"
+        picture().save(outside)
+        for noted, found in (
+            ([photo, None, None], [str(photo), None, None]),
+            ([outside, "/etc/passwd", 7], [None] * 3),
+            ([photo], [None] * 3),
+        ):
+            assert restored_uploads(json.dumps(noted, default=str)) == found
+        photo.unlink()
+        assert restored_uploads(json.dumps([str(photo), None, None])) == [None] * 3
+        for broken in ("", None, "{", "[" * 9000, "null"):
+            assert restored_uploads(broken) == [None] * 3
+
+
+class TestPrint:
+    def test_a_file_keeps_the_resolution_of_its_photo(
+        self, app_client: Any, tmp_path: Path
+    ) -> None:
+        picture().save(tmp_path / "photo.png", dpi=(240, 240))
+        ask = {"content": upload(tmp_path / "photo.png"), "preset": "waves"}
+        for name in ("png", "jpeg", "webp"):
+            with Image.open(app_client.predict(**ask, format=name, api_name="/stylize")) as image:
+                assert resolution_of(image) == pytest.approx((240, 240), abs=0.5)
+
+    def test_it_may_fit_a_sheet(self, app_client: Any, app_folder: Path) -> None:
+        ask = {"content": upload(app_folder / "photo.png"), "preset": "waves"}  # 70 x 50 px
+        path = app_client.predict(**ask, print_size="10x15", api_name="/stylize")
+        with Image.open(path) as image:
+            across, down = image.info["dpi"]
+        assert across == down == pytest.approx(50 / 4, abs=0.05)
+        assert "A0" in refusal(app_client, **ask, print_size="A0")
+
+    def test_its_size_is_told(self, studio: engine.Studio, tmp_path: Path) -> None:
+        picture(1000, 1500).save(tmp_path / "photo.png")
+        photo = str(tmp_path / "photo.png")
+        assert studio.told_print(photo, "10x15") == "10.2 × 15.2 cm on 10x15, 250 pixels per inch"
+        assert "looks sharp" in studio.told_print(photo, "A4")
+        assert studio.told_print(photo, "photo") == studio.told_print(None, "A4") == ""
+
+
+def test_before_and_after_make_a_gif_that_slides(studio: engine.Studio, tmp_path: Path) -> None:
+    picture().save(tmp_path / "photo.png")
+    photo, progress = str(tmp_path / "photo.png"), lambda *_, **__: None
+    asked: list[Any] = [photo, "waves", None, None, 1.0, 1.0, 384, 512, 0.9]
+    *_, (shown, files) = WipeHandlers(studio).wipe(*asked, progress=progress)
+    assert shown == files[0]
+    assert Path(shown).name == "photo__waves_before_after.gif"
+    with Image.open(shown) as film:
+        assert film.size == (70, 50)
+    with pytest.raises(gr.Error, match="photo and a style"):
+        list(WipeHandlers(studio).wipe(photo, None, None, None, *asked[4:], progress=progress))
+
+
+def test_the_painting_slides_over_the_photo(tmp_path: Path) -> None:
+    red, blue = (200, 0, 0), (0, 0, 200)
+    for name, color in (("before", red), ("after", blue)):
+        Image.new("RGB", (1200, 800), color).save(tmp_path / f"{name}.png")
+    frames = wiped(str(tmp_path / "before.png"), str(tmp_path / "after.png"))
+    assert frames[0].width * frames[0].height <= 300_500
+    assert {frame.size for frame in frames} == {frames[0].size}
+    assert frames[0].getcolors() == [(frames[0].width * frames[0].height, red)]
+    assert frames[-1].getcolors() == [(frames[0].width * frames[0].height, blue)]
+    shares = [(np.asarray(frame) == blue).all(2).mean() for frame in frames]
+    assert shares == sorted(shares)
+    middle = frames[min(range(len(frames)), key=lambda i: abs(shares[i] - 0.5))]
+    assert middle.getpixel((5, 5)) == blue
+    assert middle.getpixel((middle.width - 5, 5)) == red
+
+
+class TestLines:
+    @pytest.mark.parametrize("size", [(70, 50), (300, 200)])
+    def test_they_make_the_same_picture(
+        self,
+        studio: engine.Studio,
+        app_pipe: StyleTransferPipeline,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        size: tuple[int, int],
+    ) -> None:
+        from hfstyle.cli import main
+
+        app_pipe.save_pretrained(tmp_path / "model")
+        picture(*size, seed=3).save(tmp_path / "my photo.png")
+        photo, settings = str(tmp_path / "my photo.png"), Settings(0.65, 0.4, 384, 128, faces=0.2)
+        expected = np.asarray(
+            Image.open(studio.full_size(photo, app_pipe.preset("night"), settings))
+        )
+        side = engine.painting_side(size[::-1], settings.resolution)
+        told = photo, "night", settings, side, str(tmp_path / "model")
+        monkeypatch.chdir(tmp_path)
+        runs: list[Callable[[], Any]] = [
+            lambda: exec(recipe.python_lines(*told), {}),
+            lambda: main(shlex.split(recipe.shell_line(*told))[1:]),
+        ]
+        for run in runs:
+            run()
+            np.testing.assert_array_equal(np.asarray(Image.open("painted.png")), expected)
+            Path("painted.png").unlink()
+
+    def test_a_style_picture_is_named_with_the_size_of_its_brush(self) -> None:
+        settings = Settings(1.0, 1.0, style_size=512)
+        told = "/up/load/photo.jpg", "/up/load/a b.jpg", settings, None
+        assert "pipe('photo.jpg', 'a b.jpg', strength=1, color=1, faces=0.9, style_size=512)" in (
+            recipe.python_lines(*told)
+        )
+        words = shlex.split(recipe.shell_line(*told))
+        assert words[2:5] == ["photo.jpg", "--style", "a b.jpg"]
+        assert words[words.index("--size") + 1] == "full"
+
+
+class TestGroups:
+    @pytest.fixture
+    def styles(self) -> dict[str, Any]:
+        return dict(StyleTransferPipeline.from_pretrained().presets)
+
+    def test_every_bundled_style_is_in_a_group_and_no_group_is_empty(
+        self, styles: dict[str, Any]
+    ) -> None:
+        found = {name: groups.groups_of(code) for name, code in styles.items()}
+        assert [name for name, of in found.items() if not of] == []
+        used = set().union(*found.values())
+        assert used | {groups.ALL, groups.FAVOURITES} == set(groups.GROUPS)
+        assert found["great_wave_hokusai"] == {"Prints"}
+        assert found["composition_vii_kandinsky"] == {"Oil", "Abstract"}
+
+    def test_the_search_finds_beginnings_of_words(self, styles: dict[str, Any]) -> None:
+        def found(group: str, text: str, favourites: tuple[str, ...] = ()) -> list[str]:
+            return groups.chosen_styles(styles, group, text, favourites)
+
+        assert found(groups.ALL, "gogh star") == ["starry_night_van_gogh"]
+        assert set(found("Mosaic and glass", "mosa")) == {
+            "mosaic_of_ktisis",
+            "roman_mosaic_griffin",
+        }
+        assert found("Oil", "hokusai") == []
+        assert found(groups.FAVOURITES, "", ("duccio", "gone")) == ["duccio"]
+        assert len(found(groups.ALL, "  ")) == len(styles)
+
+
+def test_the_settings_in_a_png_are_those_of_the_file(studio: engine.Studio, tmp_path: Path) -> None:
+    picture().save(tmp_path / "photo.png")
+    path = studio.full_size(
+        str(tmp_path / "photo.png"), studio.pipe.preset("waves"), Settings(0.5, 0.25)
+    )
+    told = json.loads(Image.open(path).info["hfstyle"])
+    assert (told["strength"], told["color"], told["style"]) == (0.5, 0.25, "waves")
+
+
+def test_a_style_is_shown_by_a_drawing_of_its_own(studio: engine.Studio) -> None:
+    paths = {name: studio.drawing(studio.pipe.preset(name), name) for name in ("waves", "night")}
+    cards = {name: np.asarray(Image.open(path).convert("RGB")) for name, path in paths.items()}
+    assert {card.shape for card in cards.values()} == {(224, 256, 3)}
+    assert np.abs(cards["waves"].astype(int) - cards["night"]).mean() > 2
+    assert studio.drawing(studio.pipe.preset("waves"), "waves") == paths["waves"]
+    strip = cards["night"][200:220, ::43].astype(float).mean(0) @ [0.299, 0.587, 0.114]
+    assert list(strip) == sorted(strip)  # from dark to light

@@ -1,0 +1,145 @@
+"""Learning a style in the web demo: what it gives, how it is stopped, and what it refuses."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from app_server import open_tab, opened, picture, refusal, upload
+from PIL import Image
+
+from hfstyle import StyleCode, StyleTransferPipeline
+
+gr = pytest.importorskip("gradio")
+pytest.importorskip("skimage")
+
+from hfstyle.studio import engine  # noqa: E402
+from hfstyle.studio.pages import learn  # noqa: E402
+from hfstyle.studio.pages.learn import LearnHandlers  # noqa: E402
+
+VISITOR: Any = SimpleNamespace(session_hash="somebody")
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learn, "_SIZE", 128)  # px, which takes less time
+
+
+@pytest.fixture
+def handlers(
+    app_pipe: StyleTransferPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> LearnHandlers:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
+    return LearnHandlers(engine.Studio(app_pipe))
+
+
+@pytest.fixture
+def style(tmp_path: Path) -> str:
+    picture(90, 90, seed=2).resize((200, 150)).save(tmp_path / "mine.png")
+    return str(tmp_path / "mine.png")
+
+
+def lesson(handlers: LearnHandlers, style: str, tell: Callable[..., None]) -> Any:
+    progress: Any = tell
+    *_, last = handlers.learn(VISITOR, [style], "my hand", 30, progress=progress)
+    return last
+
+
+def test_a_program_gets_before_and_after_a_sentence_and_a_style(
+    app_client: Any, app_folder: Path, app_pipe: StyleTransferPipeline
+) -> None:
+    sheet, told, file = app_client.predict(
+        [upload(app_folder / "style.png")], name="my hand", steps=10, api_name="/learn"
+    )
+    assert Image.open(sheet).size[0] > 600
+    assert told.startswith(("It helped: after 10 steps", "It did not help: after 10 steps"))
+    code = StyleCode.load(file, app_pipe.generator.encoder_fingerprint())
+    assert (code.name, code.metadata["pictures"]) == ("my hand", "1")
+    painted = app_client.predict(
+        upload(app_folder / "photo.png"), style_file=upload(Path(file)), api_name="/stylize"
+    )
+    assert "my_hand" in Path(painted).name
+
+
+def test_stop_keeps_the_best_so_far(handlers: LearnHandlers, style: str) -> None:
+    def tell(share: float, desc: str) -> None:
+        if desc.startswith("Learning: step"):
+            handlers.stops.press(VISITOR)
+
+    _, told, file, again = lesson(handlers, style, tell)
+    assert "(you stopped it)" in told
+    assert file == again
+    assert Path(file).is_file()
+    handlers.stops.press(VISITOR)  # nothing to end any more
+
+
+def test_stopped_in_the_queue_it_does_not_begin(handlers: LearnHandlers, style: str) -> None:
+    handlers.stops.asked(VISITOR)
+    handlers.stops.press(VISITOR)
+    with pytest.raises(gr.Error, match="stopped before it began"):
+        lesson(handlers, style, lambda *_, **__: None)
+    handlers.stops.asked(VISITOR)
+    with pytest.raises(gr.Error, match="Choose the pictures"):
+        list(handlers.learn(VISITOR, [], progress=lambda *_, **__: None))  # type: ignore[arg-type]
+    handlers.stops.press(VISITOR)  # of nothing
+    _, told, *_ = lesson(handlers, style, lambda *_, **__: None)
+    assert "after 30 steps" in told
+
+
+def test_it_ends_when_its_time_is_over(
+    handlers: LearnHandlers, style: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learn, "LESSON_SECONDS", -60)
+    _, told, _, _ = lesson(handlers, style, lambda *_, **__: None)
+    assert "after 1 steps (it ended after" in told
+
+
+def test_who_leaves_ends_it(handlers: LearnHandlers, style: str) -> None:
+    running = handlers.learn(VISITOR, [style], "", 180, progress=lambda *_, **__: None)  # type: ignore[arg-type]
+    next(running)
+    running.close()  # type: ignore[attr-defined]
+    for thread in threading.enumerate():
+        if thread.name == "job":
+            thread.join(60)
+            assert not thread.is_alive()
+
+
+def test_what_cannot_be_learned_from_is_told(
+    app_client: Any, app_folder: Path, tmp_path: Path
+) -> None:
+    asked = {"api_name": "/learn"}
+    assert "Choose the pictures" in refusal(app_client, pictures=[], **asked)
+    photo = upload(app_folder / "style.png")
+    assert "the limit is 50" in refusal(app_client, pictures=[photo] * 51, **asked)
+    assert "180" in refusal(app_client, pictures=[photo], steps=5000, **asked)
+    (tmp_path / "notes.png").write_bytes(b"notes")
+    assert "not a picture" in refusal(
+        app_client, pictures=[upload(tmp_path / "notes.png")], **asked
+    )
+
+
+@pytest.mark.slow
+def test_a_learned_style_is_used_with_one_button(
+    browser: Any, running_app: Any, app_folder: Path
+) -> None:
+    from playwright.sync_api import expect
+
+    with opened(browser, running_app, 390) as page:
+        open_tab(page, "Learn")
+        chooser = page.locator("input[type=file][multiple]:not([webkitdirectory])").first
+        chooser.set_input_files(app_folder / "style.png")
+        page.get_by_label("Name of the style").fill("my hand")
+        page.get_by_label("number input for Steps").locator("visible=true").fill("10")
+        page.get_by_role("button", name="Learn the style").click()
+        expect(page.get_by_label("How much it helped")).to_have_value(
+            re.compile("It (helped|did not help)")
+        )
+        expect(page.get_by_alt_text("photos before and after").first).to_be_visible()
+        page.get_by_role("button", name="Use this style on Stylize").locator("visible=true").click()
+        expect(page.locator("#status")).to_be_visible()
+        expect(page.locator("#status")).to_contain_text("my hand")

@@ -1,0 +1,81 @@
+"""Names that come from outside are shown as they are, at a length that a page has room for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from app_server import opened, refusal, upload
+
+from hfstyle import StyleCode, StyleTransferPipeline
+
+pytest.importorskip("gradio")
+
+from hfstyle.studio.refusals import LONGEST_NAME, one_line, plain
+
+HOSTILE = "# ![cat](http://127.0.0.1:9/cat.png) <img src=http://127.0.0.1:9/dog.png> www.example.com\n\n| a |"
+
+
+@pytest.fixture
+def hostile_style(app_pipe: StyleTransferPipeline, tmp_path: Path) -> Path:
+    code = app_pipe.preset("waves")
+    metadata = {"title": HOSTILE + "y" * 100_000, "artist": HOSTILE}
+    name = HOSTILE + "x" * 200_000
+    StyleCode(code.vector, code.tokens, code.encoder, name, metadata).save(
+        tmp_path / "hostile.style.safetensors"
+    )
+    return tmp_path / "hostile.style.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("  Waves\n by\tHokusai ", "Waves by Hokusai"),
+        ("a\u202egnp.exe", "a gnp.exe"),
+        ("x" * 200_000, "x" * (LONGEST_NAME - 1) + "…"),
+    ],
+)
+def test_a_name_becomes_one_line(text: str, line: str) -> None:
+    assert one_line(text) == line
+
+
+def test_nothing_of_markdown_is_left_in_plain_text() -> None:
+    assert plain("a_b") == r"a\_b"
+    assert plain("![x](y) <b>") == r"\!\[x\]\(y\) \<b\>"
+    assert plain("Größe 北斎 7") == "Größe 北斎 7"
+
+
+@pytest.mark.slow
+def test_a_style_files_name_is_text_on_the_page(
+    browser: Any, running_app: Any, hostile_style: Path
+) -> None:
+    pytest.importorskip("skimage")
+    from playwright.sync_api import expect
+
+    with opened(browser, running_app, 1280) as page:
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        height = page.evaluate("document.documentElement.scrollHeight")
+        page.get_by_role("tab", name="Style file").click()
+        page.locator("input[type=file][accept*=safetensors]").first.set_input_files(hostile_style)
+        status = page.locator("#status")
+        expect(status).to_contain_text("![cat](http://127.0.0.1:9/cat.png) <img")
+        assert status.locator("img, a, h1, table").count() == 0
+        assert page.evaluate("document.documentElement.scrollHeight") < height + 400
+        assert not [url for url in asked if "127.0.0.1:9/" in url or "example.com" in url]
+
+
+def test_a_refusal_is_of_bounded_length(app_client: Any, app_folder: Path, tmp_path: Path) -> None:
+    photo = upload(app_folder / "photo.png")
+    said = refusal(app_client, content=photo, preset="x" * 100_000)
+    assert len(said) < 600
+
+
+def test_long_names_are_cut_in_results(
+    app_client: Any, app_folder: Path, hostile_style: Path
+) -> None:
+    photo = upload(app_folder / "photo.png")
+    path = app_client.predict(photo, style_file=upload(hostile_style), api_name="/stylize")
+    assert len(Path(path).name) < 150
+    assert Path(path).stat().st_size < 40_000

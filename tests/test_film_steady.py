@@ -1,0 +1,243 @@
+"""Frames stay alike: on clips with known motion, across cuts, on stills; each layer alone."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+pytest.importorskip("cv2")
+
+import itertools
+
+from film_clips import panned, texture
+
+from hfstyle import StyleTransferPipeline
+from hfstyle.examples import example_photo
+from hfstyle.film import Layers, SteadyPainter
+from hfstyle.film.cuts import is_cut, palette_of
+from hfstyle.film.flow import Tracker, small_view
+
+Rgb = NDArray[np.uint8]
+NONE, ALL = Layers(False, False, False), Layers()
+
+
+@functools.cache
+def pipe() -> StyleTransferPipeline:
+    return StyleTransferPipeline.from_pretrained()
+
+
+def painted(frames: Sequence[Rgb], layers: Layers, **options: float) -> list[Rgb]:
+    painter = SteadyPainter(pipe(), layers=layers)
+    code = pipe().preset("starry_night_van_gogh")
+    return [painter.paint(f, i / 25, code, **options) for i, f in enumerate(frames)]
+
+
+def shimmer(frames: Sequence[Rgb], step: int, lag: int = 1) -> float:
+    """Mean difference of frames after a pan by `step` px a frame, moved back, of 255; without the borders."""
+    far = step * lag
+    pairs = zip(frames[:-lag], frames[lag:], strict=True)
+    inner = slice(12, -12)
+    return float(
+        np.mean(
+            [
+                np.abs(a[inner, far + 12 : -12].astype(int) - b[inner, 12 : -far - 12]).mean()
+                for a, b in pairs
+            ]
+        )
+    )
+
+
+def noisy(frames: Sequence[Rgb]) -> list[Rgb]:
+    random = np.random.default_rng(5)
+    return [np.clip(f + random.normal(0, 4, f.shape), 0, 255).astype(np.uint8) for f in frames]
+
+
+@pytest.fixture(scope="module")
+def pan() -> list[Rgb]:
+    return noisy(panned(9, 144, 192, step=2))
+
+
+def test_without_layers_frames_are_those_of_the_pipeline(pan: list[Rgb]) -> None:
+    code = pipe().preset("starry_night_van_gogh")
+    plain = np.asarray(pipe()(torch.from_numpy(pan[3]).permute(2, 0, 1), code).images[0])
+    assert np.abs(painted(pan[:4], NONE)[3].astype(int) - plain).max() <= 1
+    assert np.array_equal(painted(pan[:1], ALL)[0], painted(pan[:1], NONE)[0])
+
+
+def test_a_pan_shimmers_half_as_much_at_both_lags(pan: list[Rgb]) -> None:
+    plain, steady = painted(pan, NONE), painted(pan, ALL)
+    for lag in (1, 6):
+        assert shimmer(steady, 2, lag) < 0.5 * shimmer(plain, 2, lag)
+    # What is painted anew at the border is not what was carried: the last columns are those of a new painting.
+    assert np.abs(steady[-1][:, -4:].astype(int) - plain[-1][:, -4:]).mean() < 40
+
+
+def test_layers_of_coarse_and_finished_painting_help_alone(pan: list[Rgb]) -> None:
+    plain = shimmer(painted(pan, NONE), 2)
+    assert shimmer(painted(pan, Layers(False, True, False)), 2) < 0.9 * plain
+    assert shimmer(painted(pan, Layers(False, False, True)), 2) < 0.5 * plain
+
+
+def test_statistics_and_grid_follow_slowly() -> None:
+    """Noise moves the grid of the coarse level on a still; followed, it stays."""
+    frames = noisy([texture(128, 160)] * 8)
+
+    def change(layers: Layers) -> float:
+        shown = painted(frames, layers)
+        return float(
+            np.mean([np.abs(a.astype(int) - b).mean() for a, b in itertools.pairwise(shown)])
+        )
+
+    assert change(Layers(True, False, False)) < change(NONE)
+
+
+def test_a_still_stays_still() -> None:
+    """Noise of a camera that stands flickers less than half as much, and the painting is no softer for it."""
+    frames = noisy([texture(128, 160)] * 8)
+    plain, steady = painted(frames, NONE), painted(frames, ALL)
+    apart = [np.abs(a.astype(int) - b).mean() for a, b in itertools.pairwise(steady)]
+    before = [np.abs(a.astype(int) - b).mean() for a, b in itertools.pairwise(plain)]
+    assert np.mean(apart) < 0.45 * np.mean(before)
+
+    def edges(rgb: Rgb) -> float:
+        return float(np.abs(np.diff(rgb.astype(int), axis=1)).mean())
+
+    assert edges(steady[-1]) > 0.8 * edges(plain[-1])
+
+
+def test_nothing_is_left_behind_a_moving_thing() -> None:
+    """Where a square was, the painting is soon that of a film in which it never was."""
+    wall = texture(128, 192, seed=2)
+    random = np.random.default_rng(1)
+    square = random.integers(0, 256, (40, 40, 3), np.uint8)
+    square = square // 4 + np.array((180, 20, 20), np.uint8)
+    frames = []
+    for i in range(8):
+        frame = wall.copy()
+        frame[40:80, 10 + 18 * i : 50 + 18 * i] = square
+        frames.append(frame)
+    with_square, plain = painted(frames, ALL), painted(frames, NONE)
+    place = (slice(44, 76), slice(14, 60))  # left by frame 4
+    apart = np.abs(with_square[7][place].astype(int) - plain[7][place]).mean()
+    between = np.abs(plain[0][place].astype(int) - plain[7][place]).mean()
+    assert apart < 0.45 * between
+
+
+def test_nothing_of_one_scene_is_in_the_next() -> None:
+    first, second = panned(4, 128, 160), [255 - f for f in panned(4, 128, 160)]
+    painter = SteadyPainter(pipe())
+    code = pipe().preset("great_wave_hokusai")
+    shown = [painter.paint(f, i / 25, code) for i, f in enumerate([*first, *second])]
+    assert painter.cuts == 1
+    assert np.array_equal(shown[4], SteadyPainter(pipe()).paint(second[0], 0, code))
+
+
+def test_cuts_are_told_from_motion_flashes_and_fades() -> None:
+    def cut(before: Rgb, now: Rgb) -> bool:
+        tracker = Tracker(small_view(before))
+        return is_cut(tracker.follow(small_view(now)), palette_of(before), palette_of(now))
+
+    pan = panned(30, 144, 192, step=12)
+    assert not any(cut(a, b) for a, b in itertools.pairwise(pan))
+    faded = [np.asarray(pan[0] * (1 - 0.06 * i), np.uint8) for i in range(14)]
+    assert not any(cut(a, b) for a, b in itertools.pairwise(faded))
+    others = [texture(144, 192, seed) for seed in range(4)]
+    others[1] = 255 - others[1] // 3
+    others[3] = others[3] // 3
+    assert all(cut(a, b) for a, b in itertools.pairwise(others))
+
+
+def test_motion_is_found_where_it_is_known() -> None:
+    """A pan by 3 px, over many frames: right to a fifth of a pixel there and to the mark."""
+    frames = panned(12, 192, 256, step=3)
+    tracker = Tracker(small_view(frames[0]))
+    for index, frame in enumerate(frames[1:], start=1):
+        motion = tracker.follow(small_view(frame))
+        inner = (slice(20, -20), slice(20, -60))
+        assert np.abs(motion.back[inner] - (3, 0)).mean() < 0.2
+        assert motion.certain[inner].mean() > 0.9
+        if index < 10:
+            assert np.abs(motion.far[inner] - (3 * index, 0)).mean() < 0.4
+    assert motion.certain[:, -2:].mean() < 0.3  # has come in from outside
+
+
+def test_strength_zero_is_the_film_itself_and_thin_paint_leaves_no_trail(pan: list[Rgb]) -> None:
+    assert all(
+        np.array_equal(a, b) for a, b in zip(painted(pan, ALL, strength=0.0), pan, strict=True)
+    )
+    thin, plain = painted(pan, ALL, strength=0.3), painted(pan, NONE, strength=0.3)
+    assert shimmer(thin, 2) < shimmer(plain, 2)
+    # The photo's own share is this frame's, not a trail of those before.
+    photo = np.stack(pan[-1:]).astype(int)
+
+    def likeness(frame: Rgb) -> float:
+        return float(np.corrcoef(frame.ravel(), photo.ravel())[0, 1])
+
+    assert likeness(thin[-1]) > likeness(plain[-1]) - 0.02
+
+
+def test_a_painter_goes_on_where_another_stopped(pan: list[Rgb]) -> None:
+    code = pipe().preset("franz_marc")
+    one = SteadyPainter(pipe())
+    shown = [one.paint(f, i / 25, code) for i, f in enumerate(pan)]
+    first, second = SteadyPainter(pipe()), SteadyPainter(pipe())
+    for i, f in enumerate(pan[:5]):
+        first.paint(f, i / 25, code)
+    second.recall(first.memory())
+    for i, f in enumerate(pan[5:], start=5):
+        assert np.array_equal(second.paint(f, i / 25, code), shown[i])
+
+
+def test_a_gap_in_time_is_forgotten(pan: list[Rgb]) -> None:
+    code = pipe().preset("franz_marc")
+    painter = SteadyPainter(pipe())
+    painter.paint(pan[0], 0, code)
+    assert np.array_equal(
+        painter.paint(pan[1], 5, code), SteadyPainter(pipe()).paint(pan[1], 0, code)
+    )
+
+
+def test_smaller_painting_and_the_films_own_palette(pan: list[Rgb]) -> None:
+    painter = SteadyPainter(pipe(), processing_resolution=72)
+    code = pipe().preset("starry_night_van_gogh")
+    shown = [painter.paint(f, i / 25, code, 1.0, 0.0) for i, f in enumerate(pan)]
+    assert shown[-1].shape == pan[-1].shape
+    assert shown[-1].mean((0, 1)) == pytest.approx(pan[-1].mean((0, 1)), abs=4)
+
+
+@functools.cache
+def portrait() -> Rgb:
+    """A woman's face, of a photo inside scikit-image."""
+    return np.array(example_photo("astronaut").crop((100, 0, 356, 192)).resize((192, 144)))
+
+
+@pytest.mark.parametrize("faces", [0.0, 0.9])
+def test_of_faces_as_much_is_kept_as_of_a_still_picture(faces: float) -> None:
+    code = pipe().preset("starry_night_van_gogh")
+    still = np.asarray(pipe()(Image.fromarray(portrait()), code, faces=faces).images[0])
+    assert np.array_equal(SteadyPainter(pipe()).paint(portrait(), 0, code, faces=faces), still)
+
+
+def test_a_face_that_is_found_in_every_other_frame_does_not_flicker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = itertools.cycle((1.0, 0.0))
+    monkeypatch.setattr(
+        pipe().generator.faces,
+        "forward",
+        lambda x: torch.full((1, 1, x.shape[2] // 4, x.shape[3] // 4), next(found)),
+    )
+    code = pipe().preset("starry_night_van_gogh")
+
+    def flicker(layers: Layers) -> float:
+        painter = SteadyPainter(pipe(), layers=layers)
+        shown = [painter.paint(portrait(), i / 25, code).astype(int) for i in range(6)]
+        return float(np.mean([np.abs(a - b).mean() for a, b in itertools.pairwise(shown)]))
+
+    assert flicker(Layers(True, False, False)) < 0.4 * flicker(NONE)

@@ -1,0 +1,78 @@
+"""What a newcomer sees of training in the first minutes: an explanation of each option, and that it works."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from toy_training import toy_arguments, train_here
+
+pytest.importorskip("accelerate")
+
+from training import steady, tune
+from training.run import arguments
+from training.run.launch import warn_of_launch
+from training.run.report import time_left
+
+
+@pytest.mark.parametrize("parse", [arguments.parse_args, steady.parse_args, tune.parse_args])
+def test_each_option_is_explained(
+    parse: Callable[[list[str]], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsers: list[argparse.ArgumentParser] = []
+
+    def keep(self: argparse.ArgumentParser, argv: object = None) -> argparse.Namespace:
+        parsers.append(self)
+        raise SystemExit
+
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", keep)
+    with pytest.raises(SystemExit):
+        parse([])
+    options = [action for action in parsers[0]._actions if action.option_strings]
+    assert len(options) > 10
+    assert [action.dest for action in options if not action.help] == []
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "seconds", "limit", "said"),
+    [
+        (1, 160_000, 2.0, float("inf"), "3.7 days left"),
+        (10, 110, 360.0, float("inf"), "60 min left"),
+        (10, 1000, 360.0, 660.0, "5.0 min left"),
+    ],
+)
+def test_the_time_left(done: int, total: int, seconds: float, limit: float, said: str) -> None:
+    assert time_left(done, total, seconds, limit) == said
+
+
+def test_one_thread_of_several_is_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "no")
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    for threads, told in ((1, True), (4, False)):
+        caplog.clear()
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        warn_of_launch(1, torch.device("cpu"))
+        assert ("--num_cpu_threads_per_process 8" in caplog.text) == told
+
+
+def test_a_run_says_at_once_how_long_it_takes_and_shows_where_it_begins(
+    toy: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    changes = {"max_train_steps": 2, "logging_steps": 50, "validation_steps": 1000}
+    with caplog.at_level(logging.INFO):
+        train_here(toy_arguments(toy, tmp_path, **changes))
+    told = [record.getMessage() for record in caplog.records]
+    assert any(
+        re.search(r"step 1 of 2: [\d.e-]+ s a step, .* left; numbers every 50", x) for x in told
+    )
+    with Image.open(tmp_path / "validation" / "step-0000000.png") as picture:
+        assert picture.width > picture.height > 64

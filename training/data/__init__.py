@@ -1,0 +1,1 @@
+"""Pictures for training: where they come from, and how they become batches."""

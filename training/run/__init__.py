@@ -1,0 +1,1 @@
+"""A training run around its steps: arguments, optimisers, checkpoints, reports."""

@@ -1,0 +1,38 @@
+"""What `accelerate launch` does to a run on CPUs that nobody would expect; it is told in the first lines."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+import torch
+
+__all__ = ["warn_of_launch"]
+
+logger = logging.getLogger(__name__)
+
+
+def warn_of_launch(processes: int, device: torch.device) -> None:
+    """Log a warning if there are fewer processes or threads than the machine has room for.
+
+    Args:
+        processes: of the run.
+        device: where it trains.
+    """
+    if "MASTER_ADDR" in os.environ and "RANK" not in os.environ and processes == 1:
+        logger.warning(
+            "`accelerate launch --cpu` starts one process whatever --num_processes says; for N processes on CPUs use "
+            "`torchrun --nproc_per_node N training/train.py ...`"
+        )
+    launched = "ACCELERATE_MIXED_PRECISION" in os.environ
+    cores = os.cpu_count() or 1
+    if (
+        launched
+        and device.type == "cpu"
+        and processes == 1 < cores
+        and torch.get_num_threads() == 1
+    ):
+        logger.warning(
+            f"one thread of {cores}: `accelerate launch` gives a process on a CPU no more, unless it is told; "
+            f"`accelerate launch --num_cpu_threads_per_process {cores}` is faster"
+        )
