@@ -6,7 +6,7 @@ import os
 import shutil
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,15 @@ from hfstyle import StyleCode, StyleGenerator, StyleTransferPipeline
 
 PATIENCE = 300_000
 """Milliseconds after which a browser's state is not waited for any more; a busy machine needs minutes for some."""
-
+STALLED = 400
+"""Seconds that a test may take before its browsers are killed: more than `PATIENCE`, which says what was waited for."""
+KILLED = "Target.* closed|Target crashed|Connection closed|Browser closed"
+"""What Playwright says when a browser was killed."""
 
 AT_REST = """() => !document.querySelector("[data-testid=status-tracker]:not(.hide), .pending, .generating")"""
 """Whether nothing is computed for a page."""
-_CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-"""A moving picture that Chromium draws, and leave to see it."""
+_CAMERA = ["--use-fake-device-for-media-stream=fps=5", "--use-fake-ui-for-media-stream"]
+"""A moving picture that Chromium draws, slowly since others compute meanwhile, and leave to see it."""
 
 
 def picture(width: int = 70, height: int = 50, seed: int = 0) -> Image.Image:
@@ -117,25 +120,90 @@ def app_client(running_app: Any, tmp_path_factory: pytest.TempPathFactory) -> An
     return new_client(running_app, tmp_path_factory.mktemp("downloads"))
 
 
+class Chromium:
+    """Chromium as the system has it, started when a page is wanted and none runs: a killed one is replaced.
+
+    While it runs, no other test can run an event loop.
+    """
+
+    def __init__(self, driver: Any, executable: str) -> None:
+        self._driver = driver
+        self._executable = executable
+        self._running: Any = None
+
+    def new_page(self, **options: Any) -> Any:
+        return self._started().new_page(**options)
+
+    def new_context(self, **options: Any) -> Any:
+        return self._started().new_context(**options)
+
+    def _started(self) -> Any:
+        if self._running is None or not self._running.is_connected():
+            self._running = self._driver.chromium.launch(
+                executable_path=self._executable, args=["--no-sandbox", *_CAMERA]
+            )
+        return self._running
+
+    def close(self) -> None:
+        if self._running is not None:
+            close(self._running)
+
+
 @contextmanager
-def launched_chromium() -> Iterator[Any]:
-    """Chromium as the system has it; while it runs, no other test can run an event loop."""
+def launched_chromium() -> Iterator[Chromium]:
+    """A browser for tests, until the block ends."""
     playwright = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None and "HFSTYLE_BROWSER_NEEDED" not in os.environ:
+    executable = shutil.which("chromium") or shutil.which("google-chrome")
+    if executable is None:
+        if "HFSTYLE_BROWSER_NEEDED" in os.environ:
+            pytest.fail("HFSTYLE_BROWSER_NEEDED is set, but there is no chromium or google-chrome.")
         pytest.skip("no Chromium")
     with playwright.sync_playwright() as driver:
         playwright.expect.set_options(timeout=PATIENCE)
-        chrome = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", *_CAMERA])
-        yield chrome
-        chrome.close()
+        chromium = Chromium(driver, executable)
+        yield chromium
+        with killed_after(STALLED):
+            chromium.close()
+
+
+def close(page: Any) -> None:
+    """Close a page, a context or a browser; one that was killed is closed already."""
+    from playwright.sync_api import Error
+
+    with suppress(Error):
+        page.close()
+
+
+@contextmanager
+def killed_after(seconds: float) -> Iterator[None]:
+    """Kill this process's browsers unless the block ends in time.
+
+    For some answers, as that of `evaluate` or `close`, Playwright waits for ever. A kill ends them by an `Error` that
+    matches `KILLED`.
+    """
+    timer = threading.Timer(seconds, _kill_browsers)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _kill_browsers() -> None:
+    import psutil
+
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            if "chrom" in process.name():
+                process.kill()
 
 
 @pytest.fixture(scope="module")
-def browser(running_app: Any) -> Iterator[Any]:
+def browser(running_app: Any) -> Iterator[Chromium]:
     """For pages of the app."""
-    with launched_chromium() as chrome:
-        yield chrome
+    with launched_chromium() as chromium:
+        yield chromium
 
 
 @contextmanager
@@ -153,7 +221,7 @@ def opened(browser: Any, demo: Any, width: int) -> Iterator[Any]:
         page.locator(part).wait_for()
     page.locator(".strip .thumbnail-item").nth(4).wait_for()
     yield page
-    page.close()
+    close(page)
     assert not problems
 
 

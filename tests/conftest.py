@@ -25,7 +25,16 @@ import hypothesis
 import numpy as np
 import pytest
 import torch
-from app_server import app_client, app_folder, app_pipe, browser, running_app
+from app_server import (
+    KILLED,
+    STALLED,
+    app_client,
+    app_folder,
+    app_pipe,
+    browser,
+    killed_after,
+    running_app,
+)
 from filelock import FileLock
 from hub_server import HubServer
 from small_model import small_generator
@@ -58,6 +67,19 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: (*_LONG, item.path.stem).index(item.path.stem))
+    for item in items:
+        if {"browser", "chromium"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.flaky(reruns=2, only_rerun=KILLED))
+
+
+@pytest.fixture(autouse=True)
+def _no_browser_stalls(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A browser that no longer answers is killed, and the test gets another one; any other failure counts."""
+    if {"browser", "chromium"} & set(request.fixturenames):
+        with killed_after(STALLED):
+            yield
+    else:
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ pytest.importorskip("axe_playwright_python")
 from accessibility import in_the_end, unreached, violations
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def page(browser: Any, running_app: Any) -> Iterator[Any]:
     with opened(browser, running_app, 1280) as page:
         page.add_style_tag(content="* { transition: none !important }")  # no colours in between

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 from accessibility import in_the_end, unreached, violations
-from app_server import PATIENCE, launched_chromium
+from app_server import PATIENCE, close, launched_chromium
 from huggingface_hub import SpaceCard
 from PIL import Image
 from small_model import small_generator
@@ -123,7 +123,7 @@ def opened(chromium: Any, address: str) -> Iterator[Callable[..., Any]]:
 
     yield open_page
     for context in contexts:
-        context.close()
+        close(context)
     assert not problems
 
 
