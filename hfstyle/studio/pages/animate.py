@@ -14,15 +14,15 @@ from hfstyle import StyleCode
 from hfstyle.images import Picture
 from hfstyle.limits import DEFAULT_FACES, DEFAULT_STYLE_SIZE
 from hfstyle.paths import style_path
-from hfstyle.studio.engine import Studio
-from hfstyle.studio.jobs import PROGRESS, job
+from hfstyle.studio.backend.engine import Studio
+from hfstyle.studio.backend.jobs import PROGRESS, job
+from hfstyle.studio.backend.refusals import friendly_steps, needed, refusal, within
+from hfstyle.studio.backend.results import slug, write_animation, write_webp
+from hfstyle.studio.backend.settings import DEFAULT_RESOLUTION, Settings
 from hfstyle.studio.pages.parts import begin_and_stop, files_result, picture_result, style_choice
 from hfstyle.studio.pages.remember import remember_in_tab
 from hfstyle.studio.pages.shared import Shared
 from hfstyle.studio.pages.slots import slot_styles
-from hfstyle.studio.refusals import friendly_steps, needed, refusal, within
-from hfstyle.studio.results import slug, write_animation, write_webp
-from hfstyle.studio.settings import DEFAULT_RESOLUTION, Settings
 
 MAX_STEPS: Final = 24
 MIN_FRAME_SIDE: Final = 128

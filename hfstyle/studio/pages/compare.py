@@ -13,9 +13,13 @@ from hfstyle import StyleCode
 from hfstyle.images import to_pil
 from hfstyle.images.arrays import as_float
 from hfstyle.limits import DEFAULT_FACES, DEFAULT_STYLE_SIZE
-from hfstyle.studio.diffusion import DiffusionPainter
-from hfstyle.studio.engine import Studio
-from hfstyle.studio.jobs import PROGRESS, job, mark
+from hfstyle.studio.backend.diffusion import DiffusionPainter
+from hfstyle.studio.backend.engine import Studio
+from hfstyle.studio.backend.jobs import PROGRESS, job, mark
+from hfstyle.studio.backend.refusals import friendly_steps, needed, refusal, whole
+from hfstyle.studio.backend.results import write_png
+from hfstyle.studio.backend.settings import DEFAULT_RESOLUTION, Settings
+from hfstyle.studio.backend.uploads import PhotoUpload, open_picture
 from hfstyle.studio.pages.explain import ExplainHandlers, explain_part
 from hfstyle.studio.pages.parts import (
     results_gallery,
@@ -23,10 +27,6 @@ from hfstyle.studio.pages.parts import (
 )
 from hfstyle.studio.pages.remember import remember_in_tab
 from hfstyle.studio.pages.shared import Shared
-from hfstyle.studio.refusals import friendly_steps, needed, refusal, whole
-from hfstyle.studio.results import write_png
-from hfstyle.studio.settings import DEFAULT_RESOLUTION, Settings
-from hfstyle.studio.uploads import PhotoUpload, open_picture
 
 COMPARED_STYLES: Final = 8
 _COMPARED_STRENGTHS: Final = (0.25, 0.5, 0.75, 1.0)

@@ -12,8 +12,11 @@ import gradio as gr
 
 from hfstyle import StyleCode
 from hfstyle.limits import DEFAULT_FACES
-from hfstyle.studio.engine import Studio
-from hfstyle.studio.jobs import PROGRESS, job
+from hfstyle.studio.backend.engine import Studio
+from hfstyle.studio.backend.jobs import PROGRESS, job
+from hfstyle.studio.backend.refusals import friendly_steps, needed, plain, refusal, whole
+from hfstyle.studio.backend.settings import DEFAULT_RESOLUTION, Settings
+from hfstyle.studio.backend.wishes import Wishes
 from hfstyle.studio.pages.chosen import ChosenStyle, use_style
 from hfstyle.studio.pages.parts import (
     IN_VIEW,
@@ -25,9 +28,6 @@ from hfstyle.studio.pages.parts import (
 )
 from hfstyle.studio.pages.remember import remember_in_tab
 from hfstyle.studio.pages.shared import Shared
-from hfstyle.studio.refusals import friendly_steps, needed, plain, refusal, whole
-from hfstyle.studio.settings import DEFAULT_RESOLUTION, Settings
-from hfstyle.studio.wishes import Wishes
 
 SHOWN: Final = 6
 """Styles that are offered at a time."""

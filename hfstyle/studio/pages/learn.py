@@ -12,9 +12,18 @@ import gradio as gr
 
 from hfstyle.images import Picture, resize
 from hfstyle.images.arrays import as_float
-from hfstyle.studio.engine import Studio
-from hfstyle.studio.gpu import on_cpu_here
-from hfstyle.studio.jobs import PROGRESS, job, mark
+from hfstyle.studio.backend.engine import Studio
+from hfstyle.studio.backend.gpu import on_cpu_here
+from hfstyle.studio.backend.jobs import PROGRESS, job, mark
+from hfstyle.studio.backend.refusals import LONGEST_NAME, friendly_steps, needed, refusal, within
+from hfstyle.studio.backend.results import slug, write_png
+from hfstyle.studio.backend.stops import Stops
+from hfstyle.studio.backend.uploads import (
+    MAX_STYLE_FILE_BYTES,
+    PicturesUpload,
+    open_picture,
+    still_here,
+)
 from hfstyle.studio.pages.chosen import ChosenStyle, use_style
 from hfstyle.studio.pages.collect import CollectHandlers, collection_part
 from hfstyle.studio.pages.encode import EncodeHandlers, encode_part
@@ -22,15 +31,6 @@ from hfstyle.studio.pages.parts import ON_CHANGE, QUIET, in_view, picture_result
 from hfstyle.studio.pages.remember import remember_in_tab
 from hfstyle.studio.pages.shared import Shared
 from hfstyle.studio.pages.slots import given_name
-from hfstyle.studio.refusals import LONGEST_NAME, friendly_steps, needed, refusal, within
-from hfstyle.studio.results import slug, write_png
-from hfstyle.studio.stops import Stops
-from hfstyle.studio.uploads import (
-    MAX_STYLE_FILE_BYTES,
-    PicturesUpload,
-    open_picture,
-    still_here,
-)
 from hfstyle.styles.learning import LearnedStyle
 
 __all__ = ["LearnHandlers", "learn_page"]

@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hfstyle.limits import DEFAULT_LIVE_SIZE
-from hfstyle.studio.camera import LIVE_SIZES, CameraPictures, LiveStudio, PaintedPictures
-from hfstyle.studio.engine import Studio
-from hfstyle.studio.gpu import on_cpu_here
+from hfstyle.studio.backend.camera import LIVE_SIZES, CameraPictures, LiveStudio, PaintedPictures
+from hfstyle.studio.backend.engine import Studio
+from hfstyle.studio.backend.gpu import on_cpu_here
+from hfstyle.studio.backend.refusals import friendly, refusal, within
+from hfstyle.studio.backend.settings import DEFAULT_RESOLUTION, Settings
 from hfstyle.studio.look.players import SAVE_PICTURE, STOP_CAMERA
 from hfstyle.studio.pages.chosen import ChosenStyle, style_here
 from hfstyle.studio.pages.parts import stop_button
 from hfstyle.studio.pages.shared import Shared
-from hfstyle.studio.refusals import friendly, refusal, within
-from hfstyle.studio.settings import DEFAULT_RESOLUTION, Settings
 
 __all__ = ["LiveHandlers", "live_page"]
 

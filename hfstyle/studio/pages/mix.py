@@ -10,8 +10,17 @@ import gradio as gr
 
 from hfstyle import StyleCode
 from hfstyle.limits import DEFAULT_FACES, DEFAULT_STYLE_SIZE
-from hfstyle.studio.engine import Studio
-from hfstyle.studio.jobs import PROGRESS, job
+from hfstyle.studio.backend.engine import Studio
+from hfstyle.studio.backend.jobs import PROGRESS, job
+from hfstyle.studio.backend.refusals import (
+    friendly_steps,
+    needed,
+    plain,
+    refusal,
+    whole,
+)
+from hfstyle.studio.backend.settings import DEFAULT_RESOLUTION, Settings
+from hfstyle.studio.backend.wishes import Wishes
 from hfstyle.studio.pages.chosen import ChosenStyle, use_style
 from hfstyle.studio.pages.parts import (
     QUIET,
@@ -25,15 +34,6 @@ from hfstyle.studio.pages.parts import (
 from hfstyle.studio.pages.remember import remember_in_tab
 from hfstyle.studio.pages.shared import Shared
 from hfstyle.studio.pages.slots import STYLE_SLOTS, slot_styles
-from hfstyle.studio.refusals import (
-    friendly_steps,
-    needed,
-    plain,
-    refusal,
-    whole,
-)
-from hfstyle.studio.settings import DEFAULT_RESOLUTION, Settings
-from hfstyle.studio.wishes import Wishes
 
 
 class MixHandlers:

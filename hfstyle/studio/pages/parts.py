@@ -9,12 +9,12 @@ from typing import Any, Final
 import gradio as gr
 
 from hfstyle.limits import OPTIONS
-from hfstyle.studio.engine import Studio
+from hfstyle.studio.backend.engine import Studio
+from hfstyle.studio.backend.photos import example_paths, example_thumbnail
+from hfstyle.studio.backend.results import AS_PHOTO, DEFAULT_QUALITY
+from hfstyle.studio.backend.uploads import PhotoUpload
+from hfstyle.studio.backend.wishes import Wishes
 from hfstyle.studio.look.stop import STOPS
-from hfstyle.studio.photos import example_paths, example_thumbnail
-from hfstyle.studio.results import AS_PHOTO, DEFAULT_QUALITY
-from hfstyle.studio.uploads import PhotoUpload
-from hfstyle.studio.wishes import Wishes
 
 QUIET: Final[dict[str, Any]] = {
     "api_visibility": "private",

@@ -15,9 +15,9 @@ from hfstyle.images import resize, to_pil
 from hfstyle.limits import DEFAULT_FACES, DEFAULT_STYLE_SIZE
 from hfstyle.painting.found import absent_package, found_mask
 from hfstyle.painting.shapes import FOUND
-from hfstyle.studio.engine import Studio, preset_label
-from hfstyle.studio.jobs import PROGRESS, job, mark
-from hfstyle.studio.masks import (
+from hfstyle.studio.backend.engine import Studio, preset_label
+from hfstyle.studio.backend.jobs import PROGRESS, job, mark
+from hfstyle.studio.backend.masks import (
     EDITOR_SIDE,
     REGION_COLORS,
     MaskEditor,
@@ -26,6 +26,10 @@ from hfstyle.studio.masks import (
     note_of_drawing,
     noted_drawing,
 )
+from hfstyle.studio.backend.refusals import friendly_steps, needed, plain, refusal
+from hfstyle.studio.backend.results import write_webp
+from hfstyle.studio.backend.settings import DEFAULT_RESOLUTION, Settings
+from hfstyle.studio.backend.uploads import PhotoUpload, open_picture
 from hfstyle.studio.pages.parts import (
     before_after_slider,
     color_slider,
@@ -37,10 +41,6 @@ from hfstyle.studio.pages.parts import (
 )
 from hfstyle.studio.pages.remember import remember_in_tab
 from hfstyle.studio.pages.shared import Shared
-from hfstyle.studio.refusals import friendly_steps, needed, plain, refusal
-from hfstyle.studio.results import write_webp
-from hfstyle.studio.settings import DEFAULT_RESOLUTION, Settings
-from hfstyle.studio.uploads import PhotoUpload, open_picture
 
 DRAWN: Final = "drawn"
 """Where a region is, if not at a place with a name."""

@@ -8,6 +8,8 @@ from typing import Any, Final
 import gradio as gr
 from gradio.utils import get_upload_folder
 
+from hfstyle.studio.backend.photos import example_paths
+from hfstyle.studio.backend.uploads import PhotoUpload
 from hfstyle.studio.pages.parts import (
     color_slider,
     example_thumbnails,
@@ -16,8 +18,6 @@ from hfstyle.studio.pages.parts import (
     strength_slider,
     style_size_slider,
 )
-from hfstyle.studio.photos import example_paths
-from hfstyle.studio.uploads import PhotoUpload
 
 __all__ = ["FIRST_STRENGTH", "Shared", "shared_controls"]
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any, Final
 
 from hfstyle import StyleCode
-from hfstyle.studio.engine import Studio
-from hfstyle.studio.refusals import one_line
+from hfstyle.studio.backend.engine import Studio
+from hfstyle.studio.backend.refusals import one_line
 
 STYLE_SLOTS: Final = 4
 

@@ -11,10 +11,14 @@ from typing import Any, Final
 import gradio as gr
 
 from hfstyle.limits import DEFAULT_FACES, DEFAULT_STYLE_SIZE
-from hfstyle.studio.drawing import DRAWN
-from hfstyle.studio.engine import Studio
-from hfstyle.studio.gallery import Thumbnails
-from hfstyle.studio.jobs import PROGRESS, job
+from hfstyle.studio.backend.drawing import DRAWN
+from hfstyle.studio.backend.engine import Studio
+from hfstyle.studio.backend.gallery import Thumbnails
+from hfstyle.studio.backend.jobs import PROGRESS, job
+from hfstyle.studio.backend.refusals import friendly_steps, needed, plain, refusal
+from hfstyle.studio.backend.results import AS_PHOTO, DEFAULT_QUALITY, file_format
+from hfstyle.studio.backend.settings import DEFAULT_RESOLUTION, Settings
+from hfstyle.studio.backend.wishes import Wishes
 from hfstyle.studio.pages.chosen import ChosenStyle
 from hfstyle.studio.pages.keep import keep_part, link_button
 from hfstyle.studio.pages.parts import (
@@ -34,10 +38,6 @@ from hfstyle.studio.pages.parts import (
 from hfstyle.studio.pages.shared import Shared
 from hfstyle.studio.pages.style_part import style_part
 from hfstyle.studio.pages.wipe import WipeHandlers, wipe_part
-from hfstyle.studio.refusals import friendly_steps, needed, plain, refusal
-from hfstyle.studio.results import AS_PHOTO, DEFAULT_QUALITY, file_format
-from hfstyle.studio.settings import DEFAULT_RESOLUTION, Settings
-from hfstyle.studio.wishes import Wishes
 
 STRIP: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
 

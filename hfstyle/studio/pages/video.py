@@ -12,7 +12,7 @@ from gradio.utils import get_upload_folder
 
 from hfstyle import StyleCode
 from hfstyle.limits import DEFAULT_FACES, DEFAULT_STYLE_SIZE
-from hfstyle.studio.films import (
+from hfstyle.studio.backend.films import (
     DEFAULT_FILM_SIZE,
     FILM_SIZES,
     LIMITS,
@@ -23,8 +23,19 @@ from hfstyle.studio.films import (
     FilmUpload,
     example_film,
 )
-from hfstyle.studio.gpu import on_cpu_here
-from hfstyle.studio.jobs import PROGRESS, job
+from hfstyle.studio.backend.gpu import on_cpu_here
+from hfstyle.studio.backend.jobs import PROGRESS, job
+from hfstyle.studio.backend.refusals import (
+    friendly,
+    friendly_steps,
+    needed,
+    number,
+    refusal,
+    within,
+)
+from hfstyle.studio.backend.settings import DEFAULT_RESOLUTION, Settings
+from hfstyle.studio.backend.stops import Stops
+from hfstyle.studio.backend.wishes import Wishes
 from hfstyle.studio.look.players import PLAY_TOGETHER
 from hfstyle.studio.pages.chosen import ChosenStyle, style_here
 from hfstyle.studio.pages.parts import (
@@ -37,10 +48,6 @@ from hfstyle.studio.pages.parts import (
 )
 from hfstyle.studio.pages.remember import remember_in_tab
 from hfstyle.studio.pages.shared import Shared
-from hfstyle.studio.refusals import friendly, friendly_steps, needed, number, refusal, within
-from hfstyle.studio.settings import DEFAULT_RESOLUTION, Settings
-from hfstyle.studio.stops import Stops
-from hfstyle.studio.wishes import Wishes
 
 __all__ = ["VideoHandlers", "video_page"]
 

@@ -11,12 +11,12 @@ from PIL import Image
 
 from hfstyle.film.before_after import divided
 from hfstyle.images.provenance import put_mark
-from hfstyle.studio.engine import Studio
-from hfstyle.studio.jobs import PROGRESS, job, mark
+from hfstyle.studio.backend.engine import Studio
+from hfstyle.studio.backend.jobs import PROGRESS, job, mark
+from hfstyle.studio.backend.refusals import friendly_steps, refusal
+from hfstyle.studio.backend.results import slug, write_animation
+from hfstyle.studio.backend.settings import Settings
 from hfstyle.studio.pages.parts import begin_and_stop, files_result, picture_result
-from hfstyle.studio.refusals import friendly_steps, refusal
-from hfstyle.studio.results import slug, write_animation
-from hfstyle.studio.settings import Settings
 
 __all__ = ["WipeHandlers", "wipe_part"]
 

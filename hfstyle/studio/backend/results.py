@@ -25,9 +25,9 @@ from hfstyle import ImageError, StyleCode, __version__
 from hfstyle.images.exif import resolution_of, with_resolution
 from hfstyle.images.provenance import mark_of, packet, png_info
 from hfstyle.paths import save_animation
-from hfstyle.studio.jobs import Stopped, mark
-from hfstyle.studio.refusals import refusal, within
-from hfstyle.studio.settings import Settings
+from hfstyle.studio.backend.jobs import Stopped, mark
+from hfstyle.studio.backend.refusals import refusal, within
+from hfstyle.studio.backend.settings import Settings
 
 _log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 from hfstyle.limits import NUMBERS, OPTIONS, Numbers
-from hfstyle.studio.refusals import whole
+from hfstyle.studio.backend.refusals import whole
 
 DEFAULT_RESOLUTION: Final[int] = OPTIONS["resolution"].default
 """Not "auto", as elsewhere: a preview comes within a second, and the full-size picture has the strokes of its preview."""
