@@ -138,27 +138,43 @@ OPTIONS: Final[dict[str, Option]] = {
     "format": Option(
         "png", None, None, "of files in a folder", ("png", "jpg", "webp", "tif", "avif")
     ),
-    "quality": Option(95, 1, 100, "1 to 100, of JPEG, WebP and AVIF"),
+    "quality": Option(
+        95,
+        1,
+        100,
+        "1 to 100, of JPEG, WebP and AVIF",
+        hint="of JPEG and WebP; higher makes larger files",
+    ),
     "film_quality": Option(75, 1, 100, "1 to 100, of films; not of .gif"),
     "live_size": Option(
         384,  # ten pictures per second on two cores
         64,
         2160,
         "short side in pixels, 64 to 2160, at which a camera's pictures are painted and shown",
+        hint="short side in pixels; smaller is faster",
+        slider=(128, 480),
     ),
     "temperature": Option(
         1.0, 0, 3, "0 (the mean of the training art) over 1 (as various as it) to 3"
     ),
-    "steps": Option(16, 2, 1000, "pictures of an animation"),
+    "steps": Option(
+        16, 2, 1000, "pictures of an animation", hint="from first to last style", slider=(2, 24)
+    ),
     "fps": Option(8.0, 0.1, 50, "pictures per second of an animation"),
     "frame_size": Option(
-        384, 64, None, "short side of an animation in pixels, at most that of the photo"
+        384,
+        64,
+        None,
+        "short side of an animation in pixels, at most that of the photo",
+        hint="short side in pixels",
+        slider=(128, 512),
     ),
     "resolution": Option(
         512,
         64,
         4096,
-        "short side in pixels of the app's previews, which are smaller than results elsewhere",
+        "short side in pixels, 64 to 4096, at which the app paints, less than elsewhere for previews to come at once; a "
+        "full-size picture has the photo's own size",
         hint="short side in pixels at which the photo is painted; higher is finer and slower",
         slider=(128, 1024),
     ),

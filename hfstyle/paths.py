@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from hfstyle.film.animation import save_animation as save_animation
+from hfstyle.limits import OPTIONS
 from hfstyle.models.color import ColorTransfer
 from hfstyle.styles.code import StyleCode
 
@@ -21,7 +22,7 @@ _ALIKE: Final = 0.25  # change of the logarithm of the spread that needs no easi
 
 
 def style_path(
-    codes: Sequence[StyleCode], steps: int = 11, *, close: bool = False
+    codes: Sequence[StyleCode], steps: int = OPTIONS["steps"].default, *, close: bool = False
 ) -> list[StyleCode]:
     """Codes along straight lines from each style to the next, spaced so that pictures move evenly.
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, cast
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import partial
+from typing import Any, Final, TypeVar, cast
 
-from hfstyle.limits import NUMBERS, OPTIONS, Numbers
-from hfstyle.studio.backend.refusals import whole
+from hfstyle.limits import NUMBERS, OPTIONS, Numbers, Option
+from hfstyle.studio.backend.endpoints import spread
+from hfstyle.studio.backend.refusals import number, whole
+
+__all__ = ["DEFAULTS", "DEFAULT_RESOLUTION", "SETTINGS", "Settings", "with_settings"]
+
+_Handler = TypeVar("_Handler", bound=Callable[..., Any])
 
 DEFAULT_RESOLUTION: Final[int] = OPTIONS["resolution"].default
 """Not "auto", as elsewhere: a preview comes within a second, and the full-size picture has the strokes of its preview."""
@@ -14,15 +21,7 @@ DEFAULT_RESOLUTION: Final[int] = OPTIONS["resolution"].default
 
 @dataclass(frozen=True)
 class Settings:
-    """How a photo is painted, whatever the style.
-
-    Args:
-        strength: from 0, the photo, to 1, the full style.
-        color: from 0, the photo's own colours, to 1, the style's.
-        style_size: short side in pixels at which style pictures are looked at.
-        resolution: short side in pixels at which the photo is painted.
-        faces: from 0, faces are painted like everything else, to 1, of faces as much as possible is kept.
-    """
+    """How a photo is painted, whatever the style: by the names of `hfstyle.limits.OPTIONS`, in the order of the endpoints."""
 
     strength: float = OPTIONS["strength"].default
     color: float = OPTIONS["color"].default
@@ -35,19 +34,39 @@ class Settings:
         return cast(Numbers, {name: getattr(self, name) for name in NUMBERS})
 
     @classmethod
-    def of(
-        cls,
-        strength: float,
-        color: float,
-        style_size: float,
-        resolution: float,
-        faces: float = OPTIONS["faces"].default,
-    ) -> Settings:
-        """From sliders, whose whole numbers may come as floats."""
-        return cls(
-            float(strength),
-            float(color),
-            whole(style_size, "style size"),
-            whole(resolution, "resolution"),
-            float(faces),
-        )
+    def of(cls, *values: float | None, without: str = "") -> Settings:
+        """From sliders, in the order of `SETTINGS`, but for one that a page has not; whole numbers may come as floats."""
+        names = [name for name in SETTINGS if name != without]
+        return cls(**{n: _read(n, value) for n, value in zip(names, values, strict=True)})
+
+
+SETTINGS: Final = tuple(field.name for field in fields(Settings))
+"""Names of the sliders, as of `hfstyle.limits.OPTIONS`."""
+DEFAULTS: Final = Settings()
+
+
+def _read(name: str, value: float | None) -> Any:
+    """What a slider or a program gives, which may be none, NaN or out of range."""
+    option, called = OPTIONS[name], name.replace("_", " ")
+    assert option.least is not None
+    assert option.most is not None
+    if isinstance(option.default, int):
+        return whole(value, called)
+    return number(value, called, option.least, option.most)
+
+
+def _about(option: Option) -> str:
+    """A sentence with the range that the slider has."""
+    (least, most), limits = option.offered, (option.least, option.most)
+    return option.about.replace("{:g} to {:g}".format(*limits), f"{least:g} to {most:g}")
+
+
+def with_settings(without: str = "") -> Callable[[_Handler], _Handler]:
+    """A handler's `settings` are a parameter for each slider, but for one that its page has not."""
+    names = [name for name in SETTINGS if name != without]
+    return spread(
+        "settings",
+        {name: getattr(DEFAULTS, name) for name in names},
+        {name: _about(OPTIONS[name]) for name in names},
+        partial(Settings.of, without=without),
+    )

@@ -11,7 +11,6 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 
 from hfstyle import StyleCode
-from hfstyle.limits import DEFAULT_FACES, DEFAULT_STYLE_SIZE
 from hfstyle.studio.backend.films import (
     DEFAULT_FILM_SIZE,
     FILM_SIZES,
@@ -33,7 +32,7 @@ from hfstyle.studio.backend.refusals import (
     refusal,
     within,
 )
-from hfstyle.studio.backend.settings import DEFAULT_RESOLUTION, Settings
+from hfstyle.studio.backend.settings import DEFAULTS, Settings, with_settings
 from hfstyle.studio.backend.stops import Stops
 from hfstyle.studio.backend.wishes import Wishes
 from hfstyle.studio.look.players import PLAY_TOGETHER
@@ -76,17 +75,14 @@ class VideoHandlers:
         self.films, self.studio = films, films.studio
         self.stops = Stops()
 
+    @with_settings()
     def preview(
         self,
         film: str | None,
         preset: str | None,
         style: str | None,
         style_file: str | None,
-        strength: float,
-        color: float,
-        style_size: float,
-        resolution: float,
-        faces: float,
+        settings: Settings,
         begin: float,
         seconds: float,
         size: float,
@@ -96,7 +92,6 @@ class VideoHandlers:
         def work() -> tuple[Any, str]:
             if film is None:
                 return None, "Choose a film, or take the example."
-            settings = Settings.of(strength, color, style_size, resolution, faces)
             code = self.studio.style(style, style_file, preset, settings.style_size)
             part = self._part(film, begin, seconds, size)
             told = self.films.told(part)
@@ -107,17 +102,14 @@ class VideoHandlers:
 
         yield (yield from job(work, (gr.skip(), gr.skip())))
 
+    @with_settings()
     def video(
         self,
         film: str | None,
         preset: str | None = None,
         style: str | None = None,
         style_file: str | None = None,
-        strength: float = 1.0,
-        color: float = 1.0,
-        style_size: float = DEFAULT_STYLE_SIZE,
-        resolution: float = DEFAULT_RESOLUTION,
-        faces: float = DEFAULT_FACES,
+        settings: Settings = DEFAULTS,
         begin: float = 0.0,
         seconds: float = _DEFAULT_SECONDS,
         size: float = DEFAULT_FILM_SIZE,
@@ -131,11 +123,7 @@ class VideoHandlers:
             preset: name of a style of the gallery; used if there is no style picture and no style file.
             style: a picture whose style is taken.
             style_file: a style file that /encode or /mix made; used if there is no style picture.
-            strength: from 0, the film itself, to 1, the full style.
-            color: from 0, the film's own colours, to 1, the colours of the style.
-            style_size: short side in pixels at which the style picture is looked at; larger makes broader strokes.
-            resolution: short side in pixels at which frames are painted, at most that of the painted film.
-            faces: from 0, faces are painted like everything else, to 1, as much of them as possible is kept.
+            settings: as of the sliders.
             begin: in seconds, where the part begins.
             seconds: how long the part is, at most 20.
             size: short side of the painted film in pixels, 128 to 480, at most that of the film.
@@ -146,7 +134,6 @@ class VideoHandlers:
         waiting = gr.skip(), gr.skip(), gr.skip()
         with self.stops.during(request) as stop:
             path = needed(film, "film")
-            settings = Settings.of(strength, color, style_size, resolution, faces)
 
             def begun() -> tuple[FilmPart, StyleCode]:
                 code = self.studio.style(style, style_file, preset, settings.style_size)
