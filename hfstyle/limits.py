@@ -5,10 +5,11 @@ Imports nothing that takes time. What a front end does otherwise, it says where 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Any, Final, Literal, TypeAlias, TypedDict, cast
+from typing import Any, Final, Literal, ParamSpec, TypeAlias, TypedDict, TypeVar, cast
 
 __all__ = [
     "DEFAULT_FACES",
@@ -28,14 +29,19 @@ __all__ = [
     "as_share",
     "as_shares",
     "as_strengths",
+    "check_flag",
     "check_int",
     "check_live_size",
     "check_resolution",
     "check_style_size",
     "check_tile_size",
+    "flags_checked",
     "item_name",
     "working_size",
 ]
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 TileSize: TypeAlias = int | Literal["auto"] | None
 """Side of tiles in pixels; None for one pass."""
@@ -292,6 +298,26 @@ def as_share(name: str, value: Any, most: float = 1.0) -> float:
     if not 0 <= number <= most:  # NaN as well
         raise ValueError(f"{name} is {number}; it must lie in [0, {most:g}]")
     return number
+
+
+def flags_checked(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Refuses, with a ValueError, what is given by name for a `bool` and is none: "no" would count as true."""
+    flags = frozenset(name for name, kind in function.__annotations__.items() if kind == "bool")
+
+    @functools.wraps(function)
+    def checked(*args: _P.args, **keywords: _P.kwargs) -> _R:
+        for name in flags & keywords.keys():
+            check_flag(name, keywords[name])
+        return function(*args, **keywords)
+
+    return checked
+
+
+def check_flag(name: str, value: Any) -> None:
+    """ValueError for what is neither True nor False; 0, 1 and numpy's count as these."""
+    given = isinstance(value, int) and value in (0, 1)
+    if not given and str(getattr(value, "dtype", "")) != "bool":
+        raise ValueError(f"{name} is {value!r}; give True or False")
 
 
 def item_name(argument: str, index: int, count: int) -> str:

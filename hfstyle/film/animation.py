@@ -15,13 +15,14 @@ from hfstyle.film.read import Frame
 from hfstyle.film.write import Form, save_film
 from hfstyle.images.decode import ImageError
 from hfstyle.images.provenance import mark_of
-from hfstyle.limits import OPTIONS
+from hfstyle.limits import OPTIONS, flags_checked
 
 __all__ = ["save_animation"]
 
 _FPS: Final = OPTIONS["fps"]
 
 
+@flags_checked
 def save_animation(
     images: Sequence[Image.Image],
     path: str | Path,
