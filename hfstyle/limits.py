@@ -161,7 +161,26 @@ OPTIONS: Final[dict[str, Option]] = {
         slider=(128, 480),
     ),
     "temperature": Option(
-        1.0, 0, 3, "0 (the mean of the training art) over 1 (as various as it) to 3"
+        1.0,
+        0,
+        3,
+        "0 (the mean of the training art) over 1 (as various as it) to 3",
+        hint="0 is the mean of all styles, 1 as various as the paintings it learned from",
+        slider=(0, 2),
+    ),
+    "learning_steps": Option(
+        90,
+        1,
+        None,
+        "at most; each paints one photo",
+        hint="more take longer and help less and less",
+        slider=(10, 180),
+    ),
+    "learning_size": Option(
+        512,
+        128,
+        2048,
+        "short side in pixels, 128 to 2048, at which pictures and photos are compared",
     ),
     "steps": Option(
         16, 2, 1000, "pictures of an animation", hint="from first to last style", slider=(2, 24)

@@ -27,6 +27,7 @@ from hfstyle.upload import Upload
     [
         StyleTransferPipeline.__call__,
         StyleTransferPipeline.paint_file,
+        StyleTransferPipeline.learn_style,
         StyleTransferPipeline.sample_style,
         stylize_dataset,
         save_animation,
@@ -37,13 +38,15 @@ from hfstyle.upload import Upload
     ],
 )
 def test_defaults_of_python_are_those_of_the_table(function: Callable[..., Any]) -> None:
-    """Which the shell and the app read; a function may call an option otherwise, or paint a film."""
+    """Which the shell and the app read. A function may call an option otherwise; None is a default that it finds itself."""
     called = {"frames_per_second": "fps"}
     if function is PaintedFilm.save:
         called["quality"] = "film_quality"
+    if function is StyleTransferPipeline.learn_style:
+        called |= {"steps": "learning_steps", "size": "learning_size"}
     parameters = inspect.signature(function).parameters.values()
     told = {called.get(p.name, p.name): p.default for p in parameters}
-    told = {name: default for name, default in told.items() if name in OPTIONS}
+    told = {n: given for n, given in told.items() if n in OPTIONS and given is not None}
     assert told
     assert told == {name: OPTIONS[name].default for name in told}
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 import gradio as gr
 
 from hfstyle import StyleCode
+from hfstyle.limits import OPTIONS
 from hfstyle.studio.backend.engine import Studio
 from hfstyle.studio.backend.jobs import PROGRESS, job
 from hfstyle.studio.backend.refusals import friendly_steps, needed, plain, refusal, whole
@@ -21,6 +22,7 @@ from hfstyle.studio.pages.parts import (
     IN_VIEW,
     before_after_slider,
     files_of_wish,
+    option_slider,
     results_gallery,
     stop_button,
     wish_of,
@@ -148,7 +150,7 @@ class DiscoverHandlers:
         self,
         content: str | None,
         seed: float = 0,
-        variety: float = 1.0,
+        variety: float = OPTIONS["temperature"].default,
         settings: Settings = DEFAULTS,
         progress: gr.Progress = PROGRESS,
     ) -> Iterator[Any]:
@@ -255,14 +257,7 @@ def discover_page(
                     label="Seed",
                     info="the same seed gives the same style",
                 )
-                variety = gr.Slider(
-                    0,
-                    2,
-                    value=1,
-                    step=0.1,
-                    label="Variety",
-                    info="0 is the mean of all styles, 1 as various as the paintings it learned from",
-                )
+                variety = option_slider("temperature", "Variety", step=0.1)
             gr.Markdown("**Choose one** of the styles that were found.")
             shown = results_gallery(
                 "Found styles",
