@@ -312,9 +312,9 @@ class StyleGenerator(
         wanted = Wanted(style, look_fine, colors, amount, seen_colors, measured, apart, contrast)
         spared = how.spared
         if spared is not None:
-            full, returned = SPARED_COARSE if coarse else SPARED_FINE
-            share = full + (returned - full) * blend(asked.detail)
-            spared = (share * placed(spared, x)).clamp(max=1)  # (B, 1, H, W)
+            returned = blend(asked.detail)
+            share = SPARED_COARSE + (1 - SPARED_COARSE) * returned if coarse else SPARED_FINE
+            spared = share * placed(spared, x)  # (B, 1, H, W)
         return Painting(self.head(x, plain, tinted, fine, h, wanted, statistics, spared), shown)
 
     def origin(self, content: Tensor) -> Tensor:
