@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 from pathlib import Path
 
@@ -66,6 +67,18 @@ def test_the_more_faces_are_kept_the_more_they_resemble_the_photo(
     assert alike[0] + 0.02 < alike[1] < alike[2]
     elsewhere = (results[2] - results[0])[:, 350:, 400:].abs().mean()
     assert elsewhere < 0.3 * (results[2] - results[0])[:, *FACE].abs().mean()
+
+
+def test_strokes_leave_a_face_first_when_strength_falls(
+    pipe: StyleTransferPipeline, portrait: Tensor
+) -> None:
+    """From strength 1 to 3/4, a face comes nearer to the photo than the finest detail alone would bring it."""
+    original, style = portrait[:, *FACE], pipe.preset("mondrian_composition")
+    full, less = (
+        pipe(portrait, style, strength=strength, output_type="pt").images[0]  # type: ignore[union-attr]
+        for strength in (1.0, 0.75)
+    )
+    assert likeness(less[:, *FACE], original) > likeness(full[:, *FACE], original) + 0.027
 
 
 def test_a_face_that_is_kept_has_the_palette_of_the_style(
@@ -152,6 +165,66 @@ def test_the_map_learns_what_boxes_say_and_nothing_else_changes(tmp_path: Path) 
     changed = {name for name in new if not torch.equal(old[name].half(), new[name])}
     assert changed
     assert all(name.startswith("faces.") for name in changed)
+
+
+def test_a_map_goes_on_from_what_it_knows() -> None:
+    """Norms, before anything is learned, change nothing; folding them back neither."""
+    torch.manual_seed(0)
+    before = FaceMap((4, 4, 8, 8))
+    torch.nn.init.normal_(before.out.weight)
+    pictures = torch.rand(16, 3, 64, 64)
+    normed = teacher.with_norms(copy.deepcopy(before))
+    teacher.keep_function(normed, pictures)
+    after = teacher.fold_norms(normed.eval())
+    with torch.inference_mode():
+        assert torch.allclose(before.logits(pictures), after.logits(pictures), atol=0.02)
+
+
+def test_pictures_on_which_the_map_is_wrong_are_drawn_more_often() -> None:
+    box = (0.2, 0.2, 0.8, 0.8)
+    photos = [
+        teacher.Photo(np.zeros((8, 8, 3), np.uint8), [box] if n < 10 else []) for n in range(20)
+    ]
+    rng, goal = np.random.default_rng(0), teacher.soft_ellipses([box], 16, 16)[None]
+    for mining, often in ((0.0, 1.0), (0.5, 3.0)):
+        draws = teacher.Draws(photos, mining)
+        for _ in range(20):  # a face is missed on 0, and on 10 something is taken for one
+            for number in range(20):
+                there, said = goal * (number < 10), goal * (1 <= number <= 10)
+                logits = (said * 0.9998 + 1e-4).logit()
+                draws.seen([number], teacher.wrong(logits, there))
+        drawn = np.bincount([draws.one(rng) for _ in range(4000)], minlength=20)
+        assert 0.25 < drawn[10:].sum() / 4000 < 0.35
+        for wrong, others in ((0, range(1, 10)), (10, range(11, 20))):
+            ratio = drawn[wrong] / drawn[list(others)].mean()
+            assert (ratio > often) if mining else 0.7 < ratio < 1.4
+
+
+def test_photos_held_out_are_by_nobody_who_is_learned_from() -> None:
+    pixels = np.zeros((8, 8, 3), np.uint8)
+    photos = [teacher.Photo(pixels, author=name) for name in "abcdabcd"]
+    learned, held = teacher.split(photos, 4)
+    assert [photo.author for photo in held] == ["d", "d"]
+    assert [photo.author for photo in learned] == list("abcabc")
+    assert teacher.split(photos, 0) == (photos, [])
+
+
+def test_what_is_measured_of_a_map_is_right() -> None:
+    """A map that marks the left half of every photo."""
+
+    class LeftHalf(FaceMap):
+        def forward(self, picture: Tensor) -> Tensor:
+            found = torch.zeros(1, 1, picture.shape[2] // 4, picture.shape[3] // 4)
+            found[..., : found.shape[3] // 2] = 1
+            return found
+
+    pixels = np.zeros((128, 128, 3), np.uint8)
+    left, right = (0.1, 0.1, 0.45, 0.9), (0.55, 0.1, 0.9, 0.9)
+    photos = [teacher.Photo(pixels, [left, right]), teacher.Photo(pixels)]
+    quality = teacher.measure(LeftHalf((4, 4, 8, 8)), photos)
+    assert quality.recall == 0.5
+    assert quality.empty == 0.5
+    assert 0.3 < quality.precision < 0.5  # of the marked half of the first photo, the most
 
 
 def test_photos_without_boxes_are_refused(tmp_path: Path) -> None:

@@ -23,9 +23,10 @@ __all__ = ["LOOKED_AT", "SPARED_COARSE", "SPARED_DRAWN", "SPARED_FINE", "FaceMap
 LOOKED_AT: Final = 256
 """Short side in px at which a photo is looked at, whatever its size: faces have a size in pictures, not in pixels."""
 
-# Where a place is spared wholly: the share that the photo in the style's colours has of what the coarse and the fine level
-# paint, and how much of its finest lightness is drawn, whatever the network says. Of the fine level less, so that a face is
-# painted with the same brush as its surroundings. By portraits in twelve styles, looked at.
+# Where a place is spared wholly at strength 1: the share that the photo in the style's colours has of what the coarse and the
+# fine level paint, and how much of its finest lightness is drawn, whatever the network says. Of the fine level less, so that
+# a face is painted with the same brush as its surroundings. By portraits in twelve styles, looked at. As strength falls to
+# 3/4 and the photo's detail returns, the coarse level's share rises to 1: the large strokes leave a face before other places.
 SPARED_COARSE: Final = 0.8
 SPARED_FINE: Final = 0.6
 SPARED_DRAWN: Final = 1.35

@@ -267,7 +267,8 @@ class StyleGenerator(
             self.encoder.parts, dim=1
         )
         style = self._style(how, coarse)  # (B, D)
-        amount = how.asked(seen, self.training).paint  # (B, 1, 1, 1) or (B, 1, H, W)
+        asked = how.asked(seen, self.training)
+        amount = asked.paint  # (B, 1, 1, 1) or (B, 1, H, W)
 
         x = standardise(seen)
         seen_colors = statistics.of("colors", opponent_sums(x))
@@ -311,7 +312,9 @@ class StyleGenerator(
         wanted = Wanted(style, look_fine, colors, amount, seen_colors, measured, apart, contrast)
         spared = how.spared
         if spared is not None:
-            spared = (SPARED_COARSE if coarse else SPARED_FINE) * placed(spared, x)
+            returned = blend(asked.detail)
+            share = SPARED_COARSE + (1 - SPARED_COARSE) * returned if coarse else SPARED_FINE
+            spared = share * placed(spared, x)  # (B, 1, H, W)
         return Painting(self.head(x, plain, tinted, fine, h, wanted, statistics, spared), shown)
 
     def origin(self, content: Tensor) -> Tensor:
