@@ -196,7 +196,7 @@ def video_page(
             film = FilmUpload(
                 label="Your film",
                 file_types=["video", ".mkv", ".avi", ".gif", ".webp"],
-                height=110,
+                height=150,
                 elem_classes="film",
             )
             gr.Markdown(LIMITS + on_cpu_here("films are painted"))
@@ -207,7 +207,7 @@ def video_page(
                 MAX_BEGIN,
                 value=0,
                 step=0.1,
-                label="Begin",
+                label="Start",
                 info="seconds into the film; the frame there is shown",
             )
             with gr.Row(elem_classes="beside"):
@@ -217,7 +217,7 @@ def video_page(
                     value=_DEFAULT_SECONDS,
                     step=0.1,
                     label="Length",
-                    info="seconds of the part",
+                    info="seconds to paint",
                     min_width=140,
                 )
                 size = gr.Slider(
@@ -237,6 +237,7 @@ def video_page(
             told = gr.Textbox(
                 "",
                 label="What was done",
+                placeholder="Nothing painted yet",
                 lines=1,
                 interactive=False,
                 elem_id="film-told",
