@@ -98,7 +98,7 @@ OPTIONS: Final[dict[str, Option]] = {
         0,
         1,
         "0 (the photo's own palette) to 1 (the style's)",
-        hint="0 keeps the photo's, 1 takes the style's",
+        hint="0 is the photo's, 1 the style's",
     ),
     "faces": Option(
         0.9,  # found again in most styles, and still painted

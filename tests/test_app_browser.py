@@ -104,6 +104,8 @@ def test_photo_and_painting_are_enlarged_and_moved_together(
         page.get_by_role("button", name="Zoom", exact=True).first.click()
         box = page.get_by_role("dialog", name="Photo and painting, enlarged")
         expect(box).to_be_visible()
+        root = "getComputedStyle(document.documentElement).overflowY"
+        assert page.evaluate(root) == "hidden", "the page's scroll bar covers the enlarged picture"
         size = box.locator("output")
 
         def places() -> list[list[float]]:

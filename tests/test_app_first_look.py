@@ -37,8 +37,11 @@ def test_two_actions_make_a_painting_without_scrolling(
             tile,
             page.locator(".compared").first,
             page.get_by_label("range slider for Strength").first,
+            *([page.get_by_role("button", name="Full-size picture")] if width > 640 else []),
         ):
-            expect(part).to_be_in_viewport()
+            expect(part).to_be_in_viewport(ratio=0.9)
+        sliders = page.locator(".amounts input[type=range]")
+        assert len({round(s.bounding_box()["y"]) for s in sliders.all()}) == 1, "not level"
         expect(page.get_by_label("number input for Strength").first).to_have_value("0.8")
 
         page.get_by_label("Search the styles").fill("squa")
@@ -84,13 +87,45 @@ def test_what_is_found_becomes_the_style_of_the_first_page_and_stays(
         page.get_by_role("button", name="Use this style on Stylize").locator("visible=true").click()
         expect(page.locator("#status")).to_be_visible()
         expect(page.locator("#status")).to_contain_text("50% Waves + 50% Night: 70 × 50 px")
+        marked = page.locator(".presets .thumbnail-item.selected")
+        expect(marked).to_have_count(0)
+        page.get_by_role("button", name="Copy link").click()
+        expect(page.get_by_text("not this style").first).to_be_visible()
         for come_again in (page.reload, lambda: (page.goto("about:blank"), page.go_back())):
             come_again()
             expect(page.locator("#status")).to_contain_text("50% Waves + 50% Night: 70 × 50 px")
-        marked = page.locator(".presets .thumbnail-item.selected")
         expect(marked).to_have_count(0)
         page.get_by_role("button", name="Night, A. Painter, 1900").first.click()
         expect(page.locator("#status")).to_contain_text("Night (A. Painter, 1900)")
+        expect(marked).to_have_attribute("aria-label", "Night, A. Painter, 1900")
+
+
+@pytest.mark.slow
+def test_a_link_holds_what_the_sliders_say_and_marks_its_style(
+    browser: Any, running_app: Any
+) -> None:
+    """Copied while the newest settings are still being painted."""
+    pytest.importorskip("skimage")
+    from playwright.sync_api import expect
+
+    with opened(browser, running_app, 1280) as page:
+        marked = page.locator(".presets .thumbnail-item.selected")
+        expect(marked).to_have_count(1)  # what the page opens with
+        page.get_by_role("button", name="Squares, A. Painter, 1900").first.click()
+        expect(page.locator("#status")).to_contain_text("Squares")
+        page.evaluate("""() => {
+            const slider = document.querySelector("[aria-label='range slider for Colour']");
+            slider.value = .25;
+            slider.dispatchEvent(new Event("input", {bubbles: true}));
+            setTimeout(() => document.querySelector("#copy-link").click(), 30);
+        }""")
+        expect(page).to_have_url(re.compile(r"[?&]color=0.25(&|$)"), timeout=3000)
+        link = page.url
+        page.goto("about:blank")
+        page.goto(link)
+        expect(page.locator("#status")).to_contain_text("Squares (A. Painter, 1900)")
+        expect(marked).to_have_attribute("aria-label", "Squares, A. Painter, 1900")
+        expect(page.get_by_label("number input for Colour").first).to_have_value("0.25")
 
 
 @pytest.mark.slow

@@ -109,7 +109,12 @@ class TestQueue:
         }  # one visitor at a time each, beside each other
         assert {fn.concurrency_limit for fn in queued if fn.concurrency_id in alone} == {1}
         others = {fn.name for fn in queued if fn.concurrency_id not in alone}
-        assert others <= {"growing", "choose", "leave"}  # wait for thumbnails, or paint nothing
+        assert others <= {
+            "growing",
+            "choose",
+            "leave",
+            "warn",
+        }  # wait for thumbnails, or paint nothing
         assert running_app._queue.max_size == MAX_QUEUE
 
 

@@ -12,6 +12,7 @@ from hfstyle import StyleCode, StyleTransferPipeline
 
 pytest.importorskip("gradio")
 
+from hfstyle.studio.backend.gallery import shown_name
 from hfstyle.studio.backend.refusals import LONGEST_NAME, one_line, plain
 
 HOSTILE = "# ![cat](http://127.0.0.1:9/cat.png) <img src=http://127.0.0.1:9/dog.png> www.example.com\n\n| a |"
@@ -79,3 +80,20 @@ def test_long_names_are_cut_in_results(
     path = app_client.predict(photo, style_file=upload(hostile_style), api_name="/stylize")
     assert len(Path(path).name) < 150
     assert Path(path).stat().st_size < 40_000
+
+
+@pytest.mark.parametrize(
+    ("name", "about", "shown"),
+    [
+        ("random style 7", {}, "random style 7"),
+        ("an_artist", {"title": "The Drinker", "artist": "A. B.", "year": "1914"}, "The Drinker (A. B., 1914)"),
+        ("x", {"title": "waves 1835", "artist": "ohara koson"}, "Waves 1835 (Ohara Koson)"),
+        ("cat11_00838301", {"title": "cat11_00838301", "movement": "roman mosaic"}, "Roman mosaic"),
+        ("x", {"movement": "chinese ink landscape (Song)"}, "Chinese ink landscape (Song)"),
+    ],
+)  # fmt: skip
+def test_a_style_is_called_by_its_title_not_by_a_file(
+    app_pipe: StyleTransferPipeline, name: str, about: dict[str, str], shown: str
+) -> None:
+    code = app_pipe.preset("waves")
+    assert shown_name(StyleCode(code.vector, code.tokens, code.encoder, name, about)) == shown

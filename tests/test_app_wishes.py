@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -61,10 +62,47 @@ class TestWishes:
         wishes = Wishes()
         told, photo = wishes.told(2), {"path": "cat.png"}
         assert told(visitor("a"), photo, 1, 0.1) == [None, None]
-        wishes.asked(visitor("a"), photo, 2)  # while the page still tells of the 2
+        wishes.asked(visitor("a"), photo, 2, 0.2)  # while the page still tells of the 2
         assert all(told(visitor("a"), photo, 2, 0.2))  # left as they are
         assert told(visitor("b"), photo, 2, 0.1) == [None, None]
         assert told(visitor("a"), photo, 3, 0.3) == [None, None]
+
+    def files(self, wishes: Wishes, name: str, photo: str, amount: float) -> list[Any]:
+        def steps(photo: str, amount: float, format: str) -> Iterator[Any]:
+            yield {"__type__": "update"}
+            yield f"{photo}-{amount}.{format}"
+
+        running = wishes.files(steps, 2)(visitor(name), photo, amount, "png")
+        return [step for step in running if isinstance(step, str)]
+
+    def test_a_file_of_settings_that_have_changed_is_not_handed_out(self) -> None:
+        wishes = Wishes()
+        told, asked = wishes.told(1), wishes.asked
+        photo = {"path": "cat.png"}
+        told(visitor("a"), photo, 1, 0.1)
+        asked(visitor("a"), photo, 1, 0.2)
+        assert self.files(wishes, "a", "cat.png", 1) == ["cat.png-1.png"]
+        told(visitor("a"), photo, 2, 0.3)
+        assert self.files(wishes, "a", "cat.png", 1) == []
+        assert self.files(wishes, "b", "cat.png", 1) == ["cat.png-1.png"], "a program"
+
+    def test_a_file_is_handed_out_when_the_change_before_it_is_told_late(self) -> None:
+        wishes = Wishes()
+        wishes.asked(visitor("a"), "cat.png", 2, 0.3)
+        wishes.told()(visitor("a"), "cat.png", 1, 0.1)
+        wishes.told()(visitor("a"), "cat.png", 2, 0.2)
+        assert self.files(wishes, "a", "cat.png", 2) == ["cat.png-2.png"]
+
+    def test_what_hands_out_files_is_documented_as_before(self) -> None:
+        def steps(photo: str, amount: float = 1) -> Iterator[Any]:
+            """Paint it."""
+            yield photo
+
+        from gradio.utils import get_function_params
+
+        handler = Wishes().files(steps, 2)
+        assert [name for name, *_ in get_function_params(handler)] == ["photo", "amount"]
+        assert handler.__doc__ == "Paint it."
 
     def test_a_change_that_was_overtaken_counts_no_more(self) -> None:
         wishes = Wishes()
@@ -129,6 +167,48 @@ def test_the_newest_wish_comes_first_in_a_browser(
             page.wait_for_timeout(60)
         expect(page.get_by_text("Painted, strength 0.5", exact=True)).to_be_visible()
         assert slow.begun <= begun + 6, "more was painted than the first and the last value"
+
+
+@pytest.mark.slow
+def test_what_is_saved_is_what_is_shown(
+    browser: Any, running_app: Any, app_pipe: StyleTransferPipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slider moves while the full-size picture is painted: no file of the old settings comes, and the page says so."""
+    pytest.importorskip("skimage")
+    from playwright.sync_api import expect
+
+    with opened(browser, running_app, 1280) as page:
+        page.locator("[aria-label^='Example photo']:visible").first.click()
+        expect(page.locator("#status")).to_contain_text("At full size")
+        page.wait_for_function(AT_REST)
+        slow = Slow(app_pipe, monkeypatch)
+        slow.seconds = 3600  # until it is ended
+        save = page.get_by_role("button", name="Full-size picture", exact=True).first
+        save.click()
+        page.wait_for_timeout(1500)
+        said = page.locator(".files .empty:visible").first.evaluate(
+            "box => getComputedStyle(box, '::after').content"
+        )
+        assert said == '"At work …"'
+        page.get_by_label("range slider for Strength").first.press("ArrowLeft")
+        expect(page.get_by_text("The settings have changed").first).to_be_visible()
+        slow.seconds = 0
+        expect(page.get_by_text("Painted, strength 0.75", exact=True)).to_be_visible()
+        page.wait_for_function(AT_REST)
+        assert page.locator(".files a[download]:visible").count() == 0
+        save.click()
+        expect(page.locator(".files a[download]:visible").first).to_have_attribute(
+            "download", re.compile("strength075")
+        )
+
+        page.get_by_role("button", name="Before and after as GIF and MP4").click()
+        page.get_by_role("button", name="Make GIF and MP4").click()
+        moving = page.get_by_alt_text("the painting slides over the photo")
+        expect(moving).to_be_visible()
+        page.wait_for_function(AT_REST)
+        page.get_by_label("range slider for Strength").first.press("ArrowLeft")
+        expect(moving).to_have_count(0)
+        expect(page.locator(".files a[download]:visible")).to_have_count(0)
 
 
 @pytest.mark.slow

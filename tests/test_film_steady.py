@@ -21,7 +21,7 @@ from hfstyle import StyleTransferPipeline
 from hfstyle.examples import example_photo
 from hfstyle.film import Layers, SteadyPainter
 from hfstyle.film.cuts import is_cut, palette_of
-from hfstyle.film.flow import Tracker, small_view
+from hfstyle.film.flow import EXACT, QUICK, Search, Tracker, small_view
 
 Rgb = NDArray[np.uint8]
 NONE, ALL = Layers(False, False, False), Layers()
@@ -153,12 +153,13 @@ def test_cuts_are_told_from_motion_flashes_and_fades() -> None:
     assert all(cut(a, b) for a, b in itertools.pairwise(others))
 
 
-def test_motion_is_found_where_it_is_known() -> None:
-    """A pan by 3 px, over many frames: right to a fifth of a pixel there and to the mark."""
+@pytest.mark.parametrize("search", [EXACT, QUICK])
+def test_motion_is_found_where_it_is_known(search: Search) -> None:
+    """A pan by 3 px, over many frames: right to a fifth of a pixel there and to the mark; of a film and of a camera."""
     frames = panned(12, 192, 256, step=3)
-    tracker = Tracker(small_view(frames[0]))
+    tracker = Tracker(small_view(frames[0], search), search)
     for index, frame in enumerate(frames[1:], start=1):
-        motion = tracker.follow(small_view(frame))
+        motion = tracker.follow(small_view(frame, search)).scaled(256, 192)
         inner = (slice(20, -20), slice(20, -60))
         assert np.abs(motion.back[inner] - (3, 0)).mean() < 0.2
         assert motion.certain[inner].mean() > 0.9
@@ -222,6 +223,26 @@ def test_of_faces_as_much_is_kept_as_of_a_still_picture(faces: float) -> None:
     code = pipe().preset("starry_night_van_gogh")
     still = np.asarray(pipe()(Image.fromarray(portrait()), code, faces=faces).images[0])
     assert np.array_equal(SteadyPainter(pipe()).paint(portrait(), 0, code, faces=faces), still)
+
+
+def test_a_cameras_faces_are_looked_for_in_one_of_three_pictures_and_carried_along(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is spared moves with the picture in between; a film's are looked for in every frame."""
+    looked: list[int] = []
+    look = pipe().generator.faces.forward
+    monkeypatch.setattr(pipe().generator.faces, "forward", lambda x: (looked.append(1), look(x))[1])
+    wide = np.pad(portrait(), ((0, 0), (0, 40), (0, 0)), mode="reflect")
+    frames = [np.ascontiguousarray(wide[:, 4 * i : 4 * i + 192]) for i in range(7)]
+    code = pipe().preset("starry_night_van_gogh")
+    shown = {}
+    for quick, times in ((False, 7), (True, 3)):
+        looked.clear()
+        painter = SteadyPainter(pipe(), quick=quick)
+        shown[quick] = [painter.paint(f, i / 10, code).astype(int) for i, f in enumerate(frames)]
+        assert len(looked) == times
+    for exact, quick in zip(shown[False], shown[True], strict=True):
+        assert np.abs(exact - quick).mean() < 3
 
 
 def test_a_face_that_is_found_in_every_other_frame_does_not_flicker(

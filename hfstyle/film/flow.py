@@ -13,11 +13,19 @@ from numpy.typing import NDArray
 
 from hfstyle.film.errors import load_cv2
 
-__all__ = ["Motion", "Tracker", "certain_where", "remapped", "small_view"]
+__all__ = [
+    "EXACT",
+    "QUICK",
+    "Motion",
+    "Search",
+    "Tracker",
+    "certain_where",
+    "remapped",
+    "small_view",
+]
 
 Pixels = NDArray[Any]
 
-_SHORT: Final = 192  # px, short side of the small view
 _AGREE: Final = 0.01  # of the squared lengths of both ways, and
 _AGREE_LEAST: Final = 0.5  # px², by which there and back may differ (Sundaram et al. 2010, eq. 5)
 _LIGHT: Final = (
@@ -27,6 +35,30 @@ _AGE: Final = 16  # frames after which a mark is set anew
 _LEAST_SEEN: Final = 0.55  # share of a mark's places that must still be seen
 _STRETCHED: Final = 0.15  # change of the way from px to px, from which on a picture is carried less, and twice that not
 _NUDGE: Final = 0.3  # of the way from the motions added up to the motion found at once
+
+
+@dataclass(frozen=True)
+class Search:
+    """How closely motion is looked for.
+
+    short: short side of the small view, in px.
+    preset: "MEDIUM" or "FAST", how densely OpenCV's DIS lays its patches.
+    steps: of gradient descent for a patch.
+    refinements: of the whole field at each size.
+    to_mark: frames, of which one is compared with the mark at once.
+    """
+
+    short: int
+    preset: str
+    steps: int
+    refinements: int
+    to_mark: int
+
+
+EXACT: Final = Search(192, "MEDIUM", 8, 3, 1)
+"""Of films, which can wait."""
+QUICK: Final = Search(160, "FAST", 6, 3, 2)
+"""Of cameras: a little over a third of the time."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +82,7 @@ class Motion:
         there = self.certain > 0.5
         if not there.any():
             return 0.0, 0.0
-        right, down = np.median(self.back[there], axis=0)
+        right, down = (np.median(self.back[..., axis][there]) for axis in (0, 1))
         return -float(down) / self.certain.shape[0], -float(right) / self.certain.shape[1]
 
     def scaled(self, width: int, height: int) -> Motion:
@@ -72,11 +104,13 @@ class Tracker:
 
     Args:
         view: (h, w) uint8, the small view of the first frame, the first mark.
+        search: how closely motion is looked for.
     """
 
-    def __init__(self, view: NDArray[np.uint8]) -> None:
+    def __init__(self, view: NDArray[np.uint8], search: Search = EXACT) -> None:
         # Two: a finder that has been told where to begin remembers it for the next search.
-        self._finder, self._nearby = _finder(), _finder()
+        self._finder, self._nearby = _finder(search), _finder(search)
+        self._to_mark = search.to_mark
         self.before = self.mark = view
         self.far = np.zeros((*view.shape, 2), np.float32)
         self.far_certain = np.ones(view.shape, np.float32)
@@ -92,10 +126,11 @@ class Tracker:
         far = back + remapped(self.far, back)
         far_certain = np.minimum(remapped(self.far_certain, back), 1) * certain
         if self.age > 0:
-            at_once = self._nearby.calc(view, self.mark, far.copy())
-            gap = np.square(at_once - far).sum(2)
-            far += (_NUDGE * np.clip(2 - gap, 0, 1))[..., None] * (at_once - far)
-            far_certain *= np.clip(1.5 - gap / 8, 0, 1)
+            if self.age % self._to_mark == 0:
+                at_once = self._nearby.calc(view, self.mark, far.copy())
+                gap = np.square(at_once - far).sum(2)
+                far += (_NUDGE * np.clip(2 - gap, 0, 1))[..., None] * (at_once - far)
+                far_certain *= np.clip(1.5 - gap / 8, 0, 1)
             far_certain *= _same_light(self.mark, view, far)
             far_certain *= _unstretched(far)
         self.age += 1
@@ -114,20 +149,20 @@ class Tracker:
         self.far, self.far_certain = np.zeros_like(self.far), np.ones_like(self.far_certain)
 
 
-def _finder() -> Any:
+def _finder(search: Search) -> Any:
     cv2 = load_cv2()
-    finder = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    finder = cv2.DISOpticalFlow_create(getattr(cv2, f"DISOPTICAL_FLOW_PRESET_{search.preset}"))
     finder.setFinestScale(0)  # the view is small already
-    finder.setGradientDescentIterations(8)
-    finder.setVariationalRefinementIterations(3)
+    finder.setGradientDescentIterations(search.steps)
+    finder.setVariationalRefinementIterations(search.refinements)
     return finder
 
 
-def small_view(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def small_view(rgb: NDArray[np.uint8], search: Search = EXACT) -> NDArray[np.uint8]:
     """rgb (H, W, 3) -> its lightness (h, w) uint8, in which motion is found."""
     cv2 = load_cv2()
     height, width = rgb.shape[:2]
-    scale = min(1.0, _SHORT / min(height, width))
+    scale = min(1.0, search.short / min(height, width))
     size = max(16, round(width * scale)), max(16, round(height * scale))
     small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY))

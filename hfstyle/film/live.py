@@ -61,7 +61,7 @@ class LivePainter:
     ) -> None:
         self._pipe = pipe
         self.size = check_live_size(size)
-        self._painter = SteadyPainter(pipe, layers=layers)
+        self._painter = SteadyPainter(pipe, layers=layers, quick=True)
         self._lock = threading.Lock()
         self._tickets = threading.Lock()
         self._newest = 0

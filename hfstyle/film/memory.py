@@ -30,6 +30,7 @@ class Memory:
     asked: the style's vector, strength, colour and how far faces are spared.
     origin: px down and right, where the grid of the coarse level began.
     faces: (h', w'), where faces are, smaller than the frame.
+    faces_age: frames since they were looked for.
     change: (h, w, 3), what the coarse painting changed of the frame before.
     paint, mark: (h, w, 3), the frame before and the tracker's mark as painted at full thickness.
     """
@@ -41,6 +42,7 @@ class Memory:
     statistics: dict[str, Tensor] = field(default_factory=dict)
     origin: tuple[float, ...] | None = None
     faces: Floats | None = None
+    faces_age: int = 0
     change: Floats | None = None
     paint: Floats | None = None
     mark: Floats | None = None

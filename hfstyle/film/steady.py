@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hfstyle.film.cuts import is_cut, palette_of
-from hfstyle.film.flow import Motion, Tracker, remapped, small_view
+from hfstyle.film.flow import EXACT, QUICK, Motion, Tracker, remapped, small_view
 from hfstyle.film.memory import Floats, Memory
 from hfstyle.film.statistics import FollowingStatistics
 from hfstyle.images.arrays import as_float
@@ -53,6 +53,7 @@ _FINISHED_KEPT: Final = (
 )
 _KEPT_IN_CHANGE: Final = 0.5  # of both, while style, strength or colour change
 _FACES_FOLLOW: Final = 0.3  # s, the same for the map of faces, which is carried along as well
+_FACES_EVERY: Final = 3  # frames of a camera, of which one is looked at for faces
 _LONGEST_STEP: Final = 1.0  # s between two frames, after which nothing is remembered
 
 
@@ -77,6 +78,8 @@ class SteadyPainter:
             layers are left out.
         layers: what keeps frames alike.
         processing_resolution: short side in px at which the network runs; None is that of the frames.
+        quick: for a camera, which does not wait: motion is found less closely, and faces are looked for in every third frame
+            and carried along in the others.
     """
 
     def __init__(
@@ -85,8 +88,10 @@ class SteadyPainter:
         *,
         layers: Layers | None = None,
         processing_resolution: int | None = None,
+        quick: bool = False,
     ) -> None:
         self._pipe, self._resolution = pipe, processing_resolution
+        self._quick, self._search = quick, QUICK if quick else EXACT
         self.layers = layers or Layers()
         self.cuts = 0
         """How often nothing of the frame before belonged to the next."""
@@ -154,7 +159,7 @@ class SteadyPainter:
 
     def _follow(self, rgb: NDArray[np.uint8], time: float) -> Motion | None:
         """Motion since the frame before; None, and an empty memory, if there is none that belongs to this one."""
-        view, palette = small_view(rgb), palette_of(rgb)
+        view, palette = small_view(rgb, self._search), palette_of(rgb)
         memory = self._memory
         if memory is not None and memory.tracker.before.shape == view.shape:
             since = time - memory.time
@@ -164,7 +169,7 @@ class SteadyPainter:
                     memory.time, memory.palette, self._since = time, palette, since
                     return motion
                 self.cuts += 1
-        self._memory = Memory(time, Tracker(view), palette)
+        self._memory = Memory(time, Tracker(view, self._search), palette)
         return None
 
     def _network(
@@ -234,17 +239,34 @@ class SteadyPainter:
                 memory.faces = None
             return None
         painter = self._pipe.painter
-        found = painter.face_map(content)  # (1, 1, h', w')
-        if memory is not None and self.layers.statistics:
-            own = found[0, 0].cpu().numpy()
-            if motion is not None and memory.faces is not None:
-                way = motion.scaled(own.shape[1], own.shape[0])
-                kept = math.exp(-self._since / _FACES_FOLLOW) * way.certain
-                own = own + kept * (remapped(memory.faces, way.back) - own)
-            memory.faces = own
-            found = torch.from_numpy(own)[None, None].to(found)
+        if memory is None or not self.layers.statistics:
+            found = painter.face_map(content)  # (1, 1, h', w')
+        else:
+            own = self._faces(content, motion, memory)
+            found = torch.from_numpy(own)[None, None].to(self._pipe.device)
         spared = seen_of(faces * found)
         return None if spared is None else painter.as_padded(spared, content.shape[2:])
+
+    def _faces(self, content: Tensor, motion: Motion | None, memory: Memory) -> Floats:
+        """(h', w'): where faces are, from what was known of the frame before and what is seen of this one."""
+        every = _FACES_EVERY if self._quick else 1
+        known, memory.faces_age = memory.faces, memory.faces_age + 1
+        if motion is None or known is None:
+            own = self._look_for_faces(content, memory)
+        else:
+            way = motion.scaled(known.shape[1], known.shape[0])
+            own = remapped(known, way.back)
+            if memory.faces_age >= every:
+                seen = self._look_for_faces(content, memory)
+                kept = math.exp(-self._since * every / _FACES_FOLLOW) * way.certain
+                own = seen + kept * (own - seen)
+        memory.faces = own
+        return own
+
+    def _look_for_faces(self, content: Tensor, memory: Memory) -> Floats:
+        memory.faces_age = 0
+        found: Floats = self._pipe.painter.face_map(content)[0, 0].cpu().numpy()
+        return found
 
     def _carried(self, change: Tensor, motion: Motion | None, memory: Memory) -> Tensor:
         """The coarse painting's change (1, 3, h, w), padded, and that of the frame before where it is certain."""

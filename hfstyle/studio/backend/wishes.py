@@ -6,7 +6,10 @@ queue, and whatever paints something else for it ends within a fraction of a sec
 
 from __future__ import annotations
 
+import functools
+import inspect
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any, Final
@@ -16,6 +19,11 @@ import gradio as gr
 __all__ = ["Wishes"]
 
 _VISITORS: Final = 2000
+_ASKED_LATE: Final = 1.0
+"""Seconds in which a page has told what its button asks for; its request for the files may come first."""
+OUTDATED: Final = (
+    "The settings have changed, so the file of the old ones was dropped. Press the button again."
+)
 
 
 class Wishes:
@@ -49,12 +57,57 @@ class Wishes:
 
         return tell
 
-    def asked(self, request: gr.Request, *inputs: Any) -> None:
-        """For an event that is registered before the one that makes files of these inputs; without preprocessing as well.
+    def asked(self, request: gr.Request, *inputs_and_time: Any) -> None:
+        """For an event that is registered before the one that makes files of these inputs, which it takes as `told` does.
 
         A change may be told late, when the visitor has seen it and asked for the files: it must not take them away.
         """
-        self._note(self._asked, request, _key(inputs))
+        *inputs, time = inputs_and_time
+        if time < self._times.get(_visitor(request), time):
+            return
+        self._note(self._times, request, time)
+        for notes in (self._newest, self._asked):
+            self._note(notes, request, _key(tuple(inputs)))
+
+    def files(
+        self, steps: Callable[..., Iterator[Any]], inputs: int, outputs: int = 1
+    ) -> Callable[..., Iterator[Any]]:
+        """The handler that makes files, which ends early, and says so, when the visitor wants something else.
+
+        What is saved would not be what is shown. A program, which tells no wishes, gets its files whatever comes.
+
+        Args:
+            steps: the handler.
+            inputs: how many of its first inputs are those of `told`.
+            outputs: how many files it gives.
+        """
+
+        @functools.wraps(steps)
+        def giving_way(request: gr.Request, *values: Any) -> Iterator[Any]:
+            key, begun = _key(values[:inputs]), time.monotonic()
+            running = steps(*values)
+            waiting = (gr.skip(),) * outputs if outputs > 1 else gr.skip()
+            try:
+                for step in running:
+                    made = step[0] if outputs > 1 else step
+                    sure = isinstance(made, str) or time.monotonic() > begun + _ASKED_LATE
+                    if sure and self._newest.get(_visitor(request), key) != key:
+                        gr.Info(OUTDATED)
+                        yield waiting
+                        return
+                    yield step
+            finally:
+                running.close()  # type: ignore[attr-defined]
+
+        # Gradio finds by name and type that it wants the request, and documents the rest for programs.
+        signature = inspect.signature(steps)
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        wanted = inspect.Parameter("request", kind, annotation=gr.Request)
+        giving_way.__signature__ = signature.replace(  # type: ignore[attr-defined]
+            parameters=[wanted, *signature.parameters.values()]
+        )
+        giving_way.__annotations__ = {"request": gr.Request, **steps.__annotations__}
+        return giving_way
 
     def newest(self, steps: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
         """The handler, which ends early when the visitor wants something else."""

@@ -43,18 +43,32 @@ input[type="range"]::-moz-range-thumb { background: var(--slider-color); border:
 .results .grid-container, .presets .grid-container { padding-top: 0; grid-auto-rows: auto; }
 .strip .grid-container { grid-template-columns: repeat(5, minmax(0, 1fr)) !important; }
 
+/* The hint of a slider has a line of its own, so sliders beside each other are level */
+.head:has(.info-text) { display: grid; grid-template-columns: minmax(0, 1fr) auto; gap: 0 .5rem; align-items: center; }
+.head:has(.info-text) > label { display: contents; }
+.head .info-text { grid-area: 2 / 1 / auto / span 2; }
+
+/* What is done with a picture stands below it on the first screen */
+.result .compared img { max-height: min(440px, max(300px, 45vh)) !important; }
+
 /* Nothing yet: a low box that says so, or none */
 .compared .empty, .results .empty { min-height: 4.5rem; }
 .compared .empty > *, .results .empty > * { display: none; }
 .compared .empty::after, .results .empty::after {
   content: "Nothing painted yet"; font-size: .875rem; color: var(--body-text-color-subdued);
 }
-.results:has(.generating) .empty::after { content: "At work …"; }
+.compared:has(.generating) .empty::after, .results:has(.generating) .empty::after { content: "At work …"; }
+/* A file that is being made: once its handler has answered, Gradio's tracker says nothing any more */
+.files:has(.generating) .empty > * { display: none; }
+.files:has(.generating) .empty::after {
+  content: "At work …"; font-size: .875rem; color: var(--body-text-color-subdued);
+}
 .compared .empty { padding-top: 2rem; }
 .block.files:has(.empty):not(:has([data-testid="status-tracker"]:not(.hide))),
 .icon-button-wrapper:not(:has(button, a)) { display: none; }
 
 /* A painted camera fills its box; two films stand beside each other */
+.films:not(:has(video, [data-testid="status-tracker"]:not(.hide))) { display: none; }
 #live img { width: 100%; height: 100%; object-fit: contain; }
 .films > * { flex: 1 1 0 !important; }
 
@@ -72,7 +86,8 @@ h1 { font-size: 1.4rem !important; margin: 0 !important; }
 .bar .gallery:has(> .gallery-item) { flex-wrap: nowrap; gap: .35rem; }
 .bar .gallery-item { width: auto; min-width: 0; }
 .bar .gallery-item .container { width: 3.4rem; height: 3.4rem; min-width: 0; }
-.bar .photo .wrap { min-height: 0; font-size: .85rem; line-height: 1.2; padding: 0; }
+.bar .photo .wrap { min-height: 0; font-size: .85rem; line-height: 1.2; padding: 2rem .25rem 0; flex-wrap: wrap; }
+.bar .photo .wrap > * { white-space: normal; }
 .bar [data-testid="upload-icon"], .bar .icon-wrap { display: none; }
 .groups .wrap { flex-wrap: wrap; gap: .35rem; }
 .groups label { padding: .2rem .6rem; border-radius: 1rem; font-size: .85rem; }
@@ -95,9 +110,14 @@ input[role="combobox"] { text-overflow: ellipsis; padding-right: 2.5rem !importa
   .bar, .browse { gap: .5rem !important; }
   .photo { height: 80px !important; }
   .photo [data-testid="block-label"] { clip-path: inset(50%); }
+  .bar .photo .wrap { padding: 0; }
   .bar, .bar > .column:has(.brush) { display: contents; }
   .brush { order: 1; }  /* below the pages */
   .bar .info-text, .bar [data-testid="reset-button"] { display: none; }
+  .bar .head:has(.info-text) { display: flex; }
+  .bar .head:has(.info-text) > label { display: block; }
+  .row:has(> button.primary) { flex-wrap: nowrap; gap: .4rem; }
+  .row:has(> button.primary) > button { min-width: 0 !important; padding: .4rem .5rem; font-size: .9rem; }
   .beside .block:has([type="range"]) { padding: .4rem .6rem; }
   .amounts { gap: .3rem; }
   .amounts .block:has([type="range"]) { padding: .3rem .4rem; }

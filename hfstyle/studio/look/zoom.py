@@ -8,10 +8,10 @@ ZOOM_CSS: Final = """
 .compared { position: relative; }
 .zoom-open {
   position: absolute; right: .5rem; bottom: .5rem; z-index: 60; min-height: 28px; padding: .1rem .7rem; border-radius: 1rem;
-  font-size: .8rem; color: white; background: rgb(30 41 59 / .85);
+  font-size: .8rem; color: white; background: rgb(30 41 59 / .85); border: 1px solid #94a3b8;
 }
 .compared:not(:has(img)) .zoom-open { display: none; }
-.zoom { width: 100vw; height: 100dvh; max-width: none; max-height: none; margin: 0; padding: 0; border: 0; color: white; background: #0f172a; }
+.zoom { inset: 0; width: 100%; height: 100dvh; max-width: none; max-height: none; margin: 0; padding: 0; border: 0; color: white; background: #0f172a; }
 .zoom[open] { display: flex; flex-direction: column; }
 .zoom .panes { flex: 1; display: flex; gap: 2px; min-height: 0; touch-action: none; cursor: grab; }
 .zoom .pane { position: relative; flex: 1; overflow: hidden; background: black; }
@@ -22,6 +22,7 @@ ZOOM_CSS: Final = """
 .zoom output { min-width: 4rem; text-align: center; }
 .zoom .close { margin-left: auto; }
 .zoom .panes.tall { flex-direction: column; }
+html:has(.zoom[open]) { overflow: hidden; }
 """
 
 # The painting is the full-size file, where the page has one of these settings; the photo is enlarged to its size.

@@ -49,9 +49,9 @@ def style_here(studio: Studio, chosen: ChosenStyle, wake: gr.Number | None = Non
     """
     here = preset_list(studio, "Style", _SAME)
     picked = here.input(
-        lambda preset: (preset, None, None, gr.update(selected_index=None)),
+        lambda preset: (preset, None, None),
         here,
-        [chosen.preset, chosen.style, chosen.style_file, chosen.gallery],
+        [chosen.preset, chosen.style, chosen.style_file],
         **QUIET,
     )
     if wake is not None:
@@ -95,11 +95,10 @@ def use_style(
         lambda: (
             None,
             None,
-            gr.update(selected_index=None),
             *(gr.update(selected=name) for _, name in chosen.tabs),
         ),
         None,
-        [chosen.preset, chosen.style, chosen.gallery, *tabs],
+        [chosen.preset, chosen.style, *tabs],
         queue=False,
         show_progress="hidden",
         api_visibility="private",

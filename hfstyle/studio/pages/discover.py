@@ -13,6 +13,7 @@ import gradio as gr
 from hfstyle import StyleCode
 from hfstyle.limits import OPTIONS
 from hfstyle.studio.backend.engine import Studio
+from hfstyle.studio.backend.gallery import shown_name
 from hfstyle.studio.backend.jobs import PROGRESS, job
 from hfstyle.studio.backend.refusals import friendly_steps, needed, plain, refusal, whole
 from hfstyle.studio.backend.settings import DEFAULTS, Settings, with_settings
@@ -74,7 +75,8 @@ class DiscoverHandlers:
         offers = []
         for index, match in enumerate(matches):
             words = ", ".join(dict.fromkeys(match.matched.values()))
-            offers.append((Found(text, index), f"{match.name}: {words}"))
+            told = shown_name(match.code)
+            offers.append((Found(text, index), f"{told}\n{words}" if words else told))
         yield from self._offer(content, offers)
 
     def _offer(
@@ -93,7 +95,8 @@ class DiscoverHandlers:
             path = yield from job(partial(paint, found), (gr.skip(), gr.skip(), gr.skip()))
             pictures.append((path, label))
             if len(pictures) == 1:  # from now on a visitor may choose another one
-                yield list(pictures), [found for found, _ in offers], found
+                first = gr.update(value=list(pictures), selected_index=0)
+                yield first, [found for found, _ in offers], found
             else:
                 yield list(pictures), gr.skip(), gr.skip()
 
@@ -114,7 +117,7 @@ class DiscoverHandlers:
         code = self._code(found)
         original = self.studio.original_preview(shown, settings.resolution)
         painted = self.studio.painted_preview(shown, code, found, settings)
-        return (original, painted), plain(code.name)
+        return (original, painted), plain(shown_name(code))
 
     @with_settings("style_size")
     def keep(
@@ -316,7 +319,10 @@ def discover_page(
     )
     files_of_wish(wishes, keep, [content, chosen, *settings])
     kept = keep.click(
-        friendly_steps(handlers.keep), [content, chosen, *settings], [file, style_file], **private
+        wishes.files(friendly_steps(handlers.keep), 2 + len(settings), 2),
+        [content, chosen, *settings],
+        [file, style_file],
+        **private,
     )
     use_style(use, friendly_steps(handlers.save_found), [chosen], chosen_style, private)
     stop.click(None, cancels=[searched, surprised, drawn, kept])

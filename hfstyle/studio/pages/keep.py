@@ -11,12 +11,13 @@ import gradio as gr
 
 from hfstyle.limits import OPTIONS
 from hfstyle.studio.backend.engine import Studio
+from hfstyle.studio.backend.gallery import shown_name
 from hfstyle.studio.backend.photos import painting_side, size_of
 from hfstyle.studio.backend.recipe import python_lines, shell_line
 from hfstyle.studio.backend.settings import Settings
 from hfstyle.studio.backend.uploads import MAX_STYLE_FILE_BYTES, MAX_UPLOAD_BYTES, still_here
 from hfstyle.studio.pages.chosen import ChosenStyle
-from hfstyle.studio.pages.parts import ON_CHANGE, QUIET, results_gallery
+from hfstyle.studio.pages.parts import NOTHING_MARKED, ON_CHANGE, QUIET, results_gallery
 from hfstyle.studio.pages.remember import noted_values
 from hfstyle.studio.pages.shared import FIRST_STRENGTH, Shared
 
@@ -39,12 +40,18 @@ _READ_UPLOADS: Final = """() => {
   const noted = sessionStorage.getItem("hfstyle-uploads") || "";
   return noted.includes('"') ? noted : "";  // a path is in quotes
 }"""
-_COPY_ADDRESS: Final = """async () => {
+_COPY_ADDRESS: Final = """async (...values) => {
+  (WRITE)(...values);  // a painting that is still under way would write it later
   const button = document.querySelector("#copy-link");
   try { await navigator.clipboard.writeText(location.href); button.textContent = "Link copied"; }
   catch { prompt("Copy this link:", location.href); }
   setTimeout(() => { button.textContent = "Copy link"; }, 2000);
-}"""
+  return values;
+}""".replace("WRITE", _WRITE_ADDRESS)
+_NO_STYLE: Final = (
+    "The link holds your settings, but not this style: it is no style of the gallery. Whoever opens the link sees the first "
+    "style of the gallery. To share this one, send its style file, which Styles makes."
+)
 
 _SLIDERS: Final = {
     "strength": "strength",
@@ -139,12 +146,13 @@ def keep_part(
             return gr.skip(), gr.skip()
         entry = {
             "picture": studio.small_painted_preview(photo, code, style, at),
-            "caption": f"{studio.labels.get(style, code.name)}\nstrength {at.strength:g}",
+            "caption": f"{studio.labels.get(style) or shown_name(code)}\nstrength {at.strength:g}",
             "values": list(values),
         }
         others = [old for old in entries if old["values"][:4] != entry["values"][:4]]
         entries = [entry, *others][:_LAST]
-        return entries, [(old["picture"], old["caption"]) for old in entries]
+        pictures = [(old["picture"], old["caption"]) for old in entries]
+        return entries, gr.update(value=pictures, selected_index=NOTHING_MARKED)
 
     def go_back(entries: list[dict[str, Any]], event: gr.SelectData) -> list[Any]:
         return list(entries[int(event.index)]["values"])
@@ -179,8 +187,22 @@ def _lines(label: str) -> gr.Textbox:
     )
 
 
-def link_button() -> gr.Button:
-    """Copies the page's address, which holds style and settings."""
+def link_button(address: Sequence[Any]) -> gr.Button:
+    """Copies the page's address, which holds these: preset, strength, colour, brush, detail, faces."""
     button = gr.Button("Copy link", elem_id="copy-link", scale=2, min_width=100)
-    button.click(None, js=_COPY_ADDRESS, api_visibility="private")
+
+    def warn(preset: str | None, *settings: float) -> None:
+        if preset is None:
+            gr.Info(_NO_STYLE)
+
+    # In the queue: what is outside of it shows no message.
+    button.click(
+        warn,
+        list(address),
+        None,
+        js=_COPY_ADDRESS,
+        concurrency_limit=None,
+        show_progress="hidden",
+        api_visibility="private",
+    )
     return button

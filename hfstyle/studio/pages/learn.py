@@ -197,12 +197,13 @@ def learn_page(
             steps = option_slider("learning_steps", "Steps", step=10)
             with gr.Row():
                 go = gr.Button("Learn the style", variant="primary", scale=4)
-                stop = gr.Button("Stop, keep the best so far", scale=3, min_width=120)
+                stop = gr.Button("Stop and keep", scale=3, min_width=120)
         with gr.Column(scale=3, min_width=320):
             sheet = picture_result("Before and after learning", "png", "photos before and after")
             told = gr.Textbox(
                 "",
                 label="How much it helped",
+                placeholder="Nothing learned yet",
                 lines=2,
                 interactive=False,
                 elem_id="learn-told",

@@ -143,14 +143,20 @@ def many_page(handlers: ManyHandlers, demo: gr.Blocks, shared: Shared, chosen: C
                 file_types=["image"],
                 height=220,
             )
-            with gr.Row():
-                format, quality = format_choice("jpeg"), quality_slider()
-            sheet = sheet_choice()
+            with gr.Accordion("File format and print size", open=False):
+                with gr.Row():
+                    format, quality = format_choice("jpeg"), quality_slider()
+                sheet = sheet_choice()
             go, stop = begin_and_stop("Paint them all", keeps=True)
         with gr.Column(scale=3, min_width=320):
             archive = gr.File(label="All of them, as a zip", elem_classes="files")
             status = gr.Textbox(
-                "", label="What was done", lines=2, interactive=False, elem_classes="status"
+                "",
+                label="What was done",
+                placeholder="Nothing painted yet",
+                lines=2,
+                interactive=False,
+                elem_classes="status",
             )
             shown = results_gallery("Painted photos")
     go.click(handlers.stops.asked, **QUIET)

@@ -178,7 +178,11 @@ def mix_page(
     )
     files_of_wish(wishes, save, inputs)
     run = save.click(
-        friendly_steps(handlers.mix), inputs, [file, style_file], api_name="mix", **compute
+        wishes.files(friendly_steps(handlers.mix), len(inputs), 2),
+        inputs,
+        [file, style_file],
+        api_name="mix",
+        **compute,
     )
     first = begin_with_two(studio, demo, slots)
     remember_in_tab(demo, "mix", slots, first)

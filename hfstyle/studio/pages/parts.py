@@ -105,6 +105,11 @@ def before_after_slider(share: int = 50) -> gr.ImageSlider:
     )
 
 
+NOTHING_MARKED: Final = "none"
+"""`selected_index` of a gallery of which no picture is chosen. Gradio drops None from an update, and a gallery moves any number
+to one of its pictures when it gets new ones."""
+
+
 IN_VIEW: Final = """() => {
   const shown = [...document.querySelectorAll(".compared")].find((box) => box.checkVisibility());
   if (!shown || innerWidth > 900) return;
@@ -152,13 +157,12 @@ def wish_of(
         inputs: what the picture depends on.
         outdated: files of the settings before, which are emptied.
     """
-    time = gr.Number(0, visible="hidden", label="time of the change")
     gr.on(
         list(changes),
         wishes.told(len(outdated)),
-        [*inputs, time],
+        [*inputs, _time()],
         list(outdated),
-        js="(...values) => [...values.slice(0, -1), performance.now()]",
+        js=_WITH_TIME,
         preprocess=False,
         **ON_CHANGE,
     )
@@ -175,11 +179,20 @@ def files_of_wish(wishes: Wishes, button: gr.Button, inputs: Sequence[Any]) -> N
     button.click(None, js=in_view(".files"), api_visibility="private")
     button.click(
         wishes.asked,
-        list(inputs),
+        [*inputs, _time()],
         None,
+        js=_WITH_TIME,
         preprocess=False,
         **QUIET,
     )
+
+
+_WITH_TIME: Final = "(...values) => [...values.slice(0, -1), performance.now()]"
+
+
+def _time() -> gr.Number:
+    """Filled by `_WITH_TIME`."""
+    return gr.Number(0, visible="hidden", label="time of the change")
 
 
 def format_choice(value: str = "png") -> gr.Radio:

@@ -14,7 +14,7 @@ from hfstyle.studio.backend.groups import ALL, FAVOURITES, GROUPS, chosen_styles
 from hfstyle.studio.backend.results import slug
 from hfstyle.studio.backend.uploads import PhotoUpload, StyleUpload
 from hfstyle.studio.pages.chosen import ChosenStyle
-from hfstyle.studio.pages.parts import ON_CHANGE, QUIET, preset_list
+from hfstyle.studio.pages.parts import NOTHING_MARKED, ON_CHANGE, QUIET, preset_list
 
 __all__ = ["style_part"]
 
@@ -94,19 +94,21 @@ def style_part(
     def shown(group: str, text: str, favourites: list[str] | None) -> list[str]:
         return chosen_styles(styles, group, text or "", favourites or [])
 
-    def filtered(group: str, text: str, favourites: list[str] | None, preset: str | None) -> Any:
-        names = shown(group, text, favourites)
-        index = names.index(preset) if preset in names else None
-        return gr.update(value=thumbnails.shown(names), selected_index=index)
+    def place(preset: str | None, pictures: list[tuple[str, str]]) -> int | str:
+        names = [by_file[Path(path).stem] for path, _ in pictures]
+        return names.index(preset) if preset in names else NOTHING_MARKED
+
+    def filtered(preset: str | None, *filters: Any) -> Any:
+        pictures = thumbnails.shown(shown(*filters))
+        return gr.update(value=pictures, selected_index=place(preset, pictures))
 
     def pick(event: gr.SelectData) -> tuple[Any, None, None]:
         """By the name of its picture: the gallery may have grown or been searched since."""
         return by_file[Path(event.value["image"]["path"]).stem], None, None
 
-    def marked(preset: str | None, *filters: Any) -> tuple[None, None, Any]:
-        names = shown(*filters)
-        index = names.index(preset) if preset in names else None
-        return None, None, gr.update(selected_index=index)
+    def marked(preset: str | None, *filters: Any) -> Any:
+        """However it was chosen: here, on another page, by a link."""
+        return gr.update(selected_index=place(preset, thumbnails.shown(shown(*filters))))
 
     def heart_of(preset: str | None, favourites: list[str] | None) -> Any:
         kept = preset in (favourites or [])
@@ -122,11 +124,11 @@ def style_part(
         return [*names, preset] if preset else names
 
     gallery.select(pick, None, [preset, style, style_file], **QUIET)
-    preset.input(marked, [preset, *filters], [style, style_file, gallery], **QUIET)
-    nothing_marked = gr.update(selected_index=None)
-    style.input(lambda: (None, None, nothing_marked), None, [preset, style_file, gallery], **QUIET)
-    style_file.upload(lambda: (None, None, nothing_marked), None, [preset, style, gallery], **QUIET)
-    growing = demo.load(
+    preset.input(lambda: (None, None), None, [style, style_file], **QUIET)
+    style.input(lambda: (None, None), None, [preset, style_file], **QUIET)
+    style_file.upload(lambda: (None, None), None, [preset, style], **QUIET)
+    preset.change(marked, [preset, *filters], gallery, **ON_CHANGE)
+    grown = demo.load(
         thumbnails.growing,
         None,
         gallery,
@@ -134,14 +136,15 @@ def style_part(
         concurrency_limit=None,
         show_progress="hidden",
     )
+    grown.then(marked, [preset, *filters], gallery, **QUIET)
     # What grows would soon be shown whole again.
     gr.on(
         [group.input, search.change],
         filtered,
-        [*filters, preset],
+        [preset, *filters],
         gallery,
         trigger_mode="always_last",
-        cancels=[growing],
+        cancels=[grown],
         **QUIET,
     )
     pressed = heart.click(keep, [preset, kept], kept, **QUIET)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -12,7 +11,7 @@ import gradio as gr
 
 from hfstyle.studio.backend.drawing import DRAWN
 from hfstyle.studio.backend.engine import Studio
-from hfstyle.studio.backend.gallery import Thumbnails
+from hfstyle.studio.backend.gallery import Thumbnails, shown_name
 from hfstyle.studio.backend.jobs import PROGRESS, job
 from hfstyle.studio.backend.refusals import friendly_steps, needed, plain, refusal
 from hfstyle.studio.backend.results import AS_PHOTO, DEFAULT_QUALITY, file_format
@@ -22,6 +21,7 @@ from hfstyle.studio.pages.chosen import ChosenStyle
 from hfstyle.studio.pages.keep import keep_part, link_button
 from hfstyle.studio.pages.parts import (
     IN_VIEW,
+    NOTHING_MARKED,
     ON_CHANGE,
     QUIET,
     before_after_slider,
@@ -36,7 +36,7 @@ from hfstyle.studio.pages.parts import (
 )
 from hfstyle.studio.pages.shared import Shared
 from hfstyle.studio.pages.style_part import style_part
-from hfstyle.studio.pages.wipe import WipeHandlers, wipe_part
+from hfstyle.studio.pages.wipe import WipeHandlers, wipe_part, wipe_results
 
 STRIP: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
 
@@ -68,7 +68,7 @@ class StylizeHandlers:
         style_file: str | None,
         settings: Settings,
     ) -> tuple[Any, Any, str]:
-        started, studio = time.perf_counter(), self.studio
+        studio = self.studio
         code = studio.style(style, style_file, preset, settings.style_size)
         shown = content or studio.first_photo
         if shown is None:
@@ -77,11 +77,9 @@ class StylizeHandlers:
         if code is None:
             return (original, original), None, "Choose a style."
         key = style or style_file or preset
-        remembered = studio.remembers(shown, key, settings)
         painted = studio.painted_preview(shown, code, key, settings)
-        took = "from memory" if remembered else f"in {time.perf_counter() - started:.1f} s"
         by_preset = preset if not style and not style_file else None
-        label = studio.labels.get(by_preset or "", code.name)
+        label = studio.labels.get(by_preset or "") or shown_name(code)
         seen = studio.swatch(style) if style else studio.drawing(code, key)
         beside = [
             (original, "Photo"),
@@ -89,7 +87,7 @@ class StylizeHandlers:
             (painted, f"Painted, strength {settings.strength:g}"),
         ]
         height, width = studio.preview(shown, settings.resolution).size
-        status = f"{plain(label)}: {width} × {height} px {took}"
+        status = f"{plain(label)}: {width} × {height} px"
         if content:
             status += f". {studio.told_full_size(content)}"
         if not content:
@@ -119,7 +117,9 @@ class StylizeHandlers:
             key = style or style_file or preset
             paint = partial(studio.small_painted_preview, shown, code, key, at)
             pictures.append(((yield from job(paint, gr.skip())), f"{amount:g}"))
-        yield pictures
+        amount = settings.strength
+        place = STRIP.index(amount) if amount in STRIP else NOTHING_MARKED
+        yield gr.update(value=pictures, selected_index=place)
 
     @with_settings()
     def stylize(
@@ -188,9 +188,11 @@ def stylize_page(
             status = gr.Markdown(first_status(studio), elem_id="status", elem_classes="status")
             with gr.Row():
                 download = gr.Button("Full-size picture", variant="primary", scale=4)
-                link_button()
+                link_button([chosen.preset, *shared.settings])
                 stop = stop_button()
-            file = gr.File(label="Full-size picture", elem_classes="files")
+            file = gr.File(
+                label="Full-size picture: click its size to save it", elem_classes="files"
+            )
             with gr.Accordion("File format and print size", open=False):
                 with gr.Row():
                     format = format_choice()
@@ -214,7 +216,8 @@ def stylize_page(
     changes.append(shared.wakes["stylize"].change)
     # In this order: a page waits for one event before it begins the next.
     wishes = Wishes()
-    wish_of(wishes, changes, inputs, [file])
+    moving = wipe_results()
+    wish_of(wishes, changes, inputs, [file, *moving])
     shown = gr.on(
         changes,
         wishes.newest(friendly_steps(handlers.render)),
@@ -233,7 +236,7 @@ def stylize_page(
     )
     files_of_wish(wishes, download, inputs)
     run = download.click(
-        friendly_steps(handlers.stylize),
+        wishes.files(friendly_steps(handlers.stylize), len(inputs)),
         [*inputs, format, quality, sheet],
         file,
         api_name="stylize",
@@ -248,7 +251,7 @@ def stylize_page(
         **ON_CHANGE,
     )
     with kept:
-        wipe_part(WipeHandlers(studio), inputs, private)
+        wipe_part(WipeHandlers(studio), inputs, moving, wishes, private)
         keep_part(studio, shown, inputs, shared, chosen, demo)
 
     def strength_of(event: gr.SelectData) -> float:

@@ -190,7 +190,7 @@ def video_page(
             film = FilmUpload(
                 label="Your film",
                 file_types=["video", ".mkv", ".avi", ".gif", ".webp"],
-                height=110,
+                height=150,
                 elem_classes="film",
             )
             gr.Markdown(LIMITS + on_cpu_here("films are painted"))
@@ -201,7 +201,7 @@ def video_page(
                 MAX_BEGIN,
                 value=0,
                 step=0.1,
-                label="Begin",
+                label="Start",
                 info="seconds into the film; the frame there is shown",
             )
             with gr.Row(elem_classes="beside"):
@@ -211,7 +211,7 @@ def video_page(
                     value=_DEFAULT_SECONDS,
                     step=0.1,
                     label="Length",
-                    info="seconds of the part",
+                    info="seconds to paint",
                     min_width=140,
                 )
                 size = gr.Slider(
@@ -231,6 +231,7 @@ def video_page(
             told = gr.Textbox(
                 "",
                 label="What was done",
+                placeholder="Nothing painted yet",
                 lines=1,
                 interactive=False,
                 elem_id="film-told",

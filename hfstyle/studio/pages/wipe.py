@@ -16,9 +16,10 @@ from hfstyle.studio.backend.jobs import PROGRESS, job, mark
 from hfstyle.studio.backend.refusals import friendly_steps, refusal
 from hfstyle.studio.backend.results import slug, write_animation
 from hfstyle.studio.backend.settings import Settings, with_settings
-from hfstyle.studio.pages.parts import begin_and_stop, files_result, picture_result
+from hfstyle.studio.backend.wishes import Wishes
+from hfstyle.studio.pages.parts import begin_and_stop, files_of_wish, files_result, picture_result
 
-__all__ = ["WipeHandlers", "wipe_part"]
+__all__ = ["WipeHandlers", "wipe_part", "wipe_results"]
 
 _MOST_PIXELS: Final = 300_000  # of a picture of it: a GIF is then sent within seconds
 _STEPS: Final = 12  # from the photo to its painting
@@ -78,24 +79,41 @@ def wiped(before: str, after: str) -> list[Image.Image]:
     return [*[under] * _HELD, *between, *[over] * _HELD]
 
 
-def wipe_part(handlers: WipeHandlers, inputs: Sequence[Any], private: dict[str, Any]) -> Any:
+def wipe_results() -> tuple[gr.Image, gr.File]:
+    """What it makes, to be placed by `wipe_part`: the page empties it when its settings change."""
+    shown = picture_result("Before and after, moving", "gif", "the painting slides over the photo")
+    files = files_result("GIF and MP4")
+    shown.unrender()
+    files.unrender()
+    return shown, files
+
+
+def wipe_part(
+    handlers: WipeHandlers,
+    inputs: Sequence[Any],
+    results: tuple[gr.Image, gr.File],
+    wishes: Wishes,
+    private: dict[str, Any],
+) -> Any:
     """Build it; returns the event that makes it.
 
     Args:
         handlers: what its components call.
         inputs: photo, the three kinds of style, settings.
+        results: of `wipe_results`.
+        wishes: of the page.
         private: options of events that paint.
     """
     with gr.Accordion("Before and after as GIF and MP4", open=False):
         go, stop = begin_and_stop("Make GIF and MP4")
-        shown = picture_result(
-            "Before and after, moving", "gif", "the painting slides over the photo"
-        )
-        files = files_result("GIF and MP4")
+        for result in results:
+            result.render()
+    shown = results[0]
+    files_of_wish(wishes, go, inputs)
     run = go.click(
-        friendly_steps(handlers.wipe),
+        wishes.files(friendly_steps(handlers.wipe), len(inputs), 2),
         list(inputs),
-        [shown, files],
+        list(results),
         show_progress_on=shown,
         **private,
     )
