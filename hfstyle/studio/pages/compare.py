@@ -23,6 +23,7 @@ from hfstyle.studio.pages.parts import (
 )
 from hfstyle.studio.pages.remember import remember_in_tab
 from hfstyle.studio.pages.shared import Shared
+from hfstyle.studio.photos import enlarged_side
 from hfstyle.studio.refusals import friendly_steps, needed, refusal, whole
 from hfstyle.studio.results import write_png
 from hfstyle.studio.settings import DEFAULT_RESOLUTION, Settings
@@ -113,7 +114,8 @@ class CompareHandlers:
         code = studio.style(style, None, None, settings.style_size)
         assert code is not None
         picture = studio.preview(photo, settings.resolution)
-        ours = studio.paint(picture, code, settings, None)
+        side = enlarged_side(picture.size, settings.resolution)
+        ours = studio.paint(picture, code, settings, side)
         seconds = time.perf_counter() - started
         shown = [(write_png(ours, "hfstyle", {}), f"hfstyle, {seconds:.1f} s")]
         yield list(shown)
