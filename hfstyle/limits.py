@@ -5,10 +5,11 @@ Imports nothing that takes time. What a front end does otherwise, it says where 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Any, Final, Literal, TypeAlias, TypedDict, cast
+from typing import Any, Final, Literal, ParamSpec, TypeAlias, TypedDict, TypeVar, cast
 
 __all__ = [
     "DEFAULT_FACES",
@@ -29,14 +30,19 @@ __all__ = [
     "as_share",
     "as_shares",
     "as_strengths",
+    "check_flag",
     "check_int",
     "check_live_size",
     "check_resolution",
     "check_style_size",
     "check_tile_size",
+    "flags_checked",
     "item_name",
     "working_size",
 ]
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 TileSize: TypeAlias = int | Literal["auto"] | None
 """Side of tiles in pixels; None for one pass."""
@@ -140,27 +146,62 @@ OPTIONS: Final[dict[str, Option]] = {
     "format": Option(
         "png", None, None, "of files in a folder", ("png", "jpg", "webp", "tif", "avif")
     ),
-    "quality": Option(95, 1, 100, "1 to 100, of JPEG, WebP and AVIF"),
+    "quality": Option(
+        95,
+        1,
+        100,
+        "1 to 100, of JPEG, WebP and AVIF",
+        hint="of JPEG and WebP; higher makes larger files",
+    ),
     "film_quality": Option(75, 1, 100, "1 to 100, of films; not of .gif"),
     "live_size": Option(
         384,  # ten pictures per second on two cores
         64,
         2160,
         "short side in pixels, 64 to 2160, at which a camera's pictures are painted and shown",
+        hint="short side in pixels; smaller is faster",
+        slider=(128, 480),
     ),
     "temperature": Option(
-        1.0, 0, 3, "0 (the mean of the training art) over 1 (as various as it) to 3"
+        1.0,
+        0,
+        3,
+        "0 (the mean of the training art) over 1 (as various as it) to 3",
+        hint="0 is the mean of all styles, 1 as various as the paintings it learned from",
+        slider=(0, 2),
     ),
-    "steps": Option(16, 2, 1000, "pictures of an animation"),
+    "learning_steps": Option(
+        90,
+        1,
+        None,
+        "at most; each paints one photo",
+        hint="more take longer and help less and less",
+        slider=(10, 180),
+    ),
+    "learning_size": Option(
+        512,
+        128,
+        2048,
+        "short side in pixels, 128 to 2048, at which pictures and photos are compared",
+    ),
+    "steps": Option(
+        16, 2, 1000, "pictures of an animation", hint="from first to last style", slider=(2, 24)
+    ),
     "fps": Option(8.0, 0.1, 50, "pictures per second of an animation"),
     "frame_size": Option(
-        384, 64, None, "short side of an animation in pixels, at most that of the photo"
+        384,
+        64,
+        None,
+        "short side of an animation in pixels, at most that of the photo",
+        hint="short side in pixels",
+        slider=(128, 512),
     ),
     "resolution": Option(
         512,
         64,
         4096,
-        "short side in pixels of the app's previews, which are smaller than results elsewhere",
+        "short side in pixels, 64 to 4096, at which the app paints, less than elsewhere for previews to come at once; a "
+        "full-size picture has the photo's own size",
         hint="short side in pixels at which the photo is painted; higher is finer and slower",
         slider=(128, 1024),
     ),
@@ -285,6 +326,26 @@ def as_share(name: str, value: Any, most: float = 1.0) -> float:
     if not 0 <= number <= most:  # NaN as well
         raise ValueError(f"{name} is {number}; it must lie in [0, {most:g}]")
     return number
+
+
+def flags_checked(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Refuses, with a ValueError, what is given by name for a `bool` and is none: "no" would count as true."""
+    flags = frozenset(name for name, kind in function.__annotations__.items() if kind == "bool")
+
+    @functools.wraps(function)
+    def checked(*args: _P.args, **keywords: _P.kwargs) -> _R:
+        for name in flags & keywords.keys():
+            check_flag(name, keywords[name])
+        return function(*args, **keywords)
+
+    return checked
+
+
+def check_flag(name: str, value: Any) -> None:
+    """ValueError for what is neither True nor False; 0, 1 and numpy's count as these."""
+    given = isinstance(value, int) and value in (0, 1)
+    if not given and str(getattr(value, "dtype", "")) != "bool":
+        raise ValueError(f"{name} is {value!r}; give True or False")
 
 
 def item_name(argument: str, index: int, count: int) -> str:

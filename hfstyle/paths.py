@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from hfstyle.film.animation import save_animation as save_animation
+from hfstyle.limits import OPTIONS, flags_checked
 from hfstyle.models.color import ColorTransfer
 from hfstyle.styles.code import StyleCode
 
@@ -20,8 +21,9 @@ _FAINT: Final = 0.1  # deviation of colour from which on changes count by their 
 _ALIKE: Final = 0.25  # change of the logarithm of the spread that needs no easing
 
 
+@flags_checked
 def style_path(
-    codes: Sequence[StyleCode], steps: int = 11, *, close: bool = False
+    codes: Sequence[StyleCode], steps: int = OPTIONS["steps"].default, *, close: bool = False
 ) -> list[StyleCode]:
     """Codes along straight lines from each style to the next, spaced so that pictures move evenly.
 

@@ -30,6 +30,7 @@ from hfstyle.limits import (
     check_resolution,
     check_style_size,
     check_tile_size,
+    flags_checked,
     item_name,
     working_size,
 )
@@ -102,6 +103,7 @@ class StyleTransferPipeline:
 
     @classmethod
     @own_precision()
+    @flags_checked
     def from_pretrained(
         cls,
         pretrained_model_name_or_path: str | os.PathLike[str] | None = None,
@@ -423,6 +425,7 @@ class StyleTransferPipeline:
         return stylize_video(self, film, style, strength, **options)
 
     @own_precision()
+    @flags_checked
     def __call__(
         self,
         image: ImageInput | Picture | Sequence[ImageInput | Picture],
@@ -539,6 +542,7 @@ class StyleTransferPipeline:
         return StyleTransferOutput(images) if return_dict else (images,)
 
     @own_precision()
+    @flags_checked
     def paint_file(
         self,
         source: str | os.PathLike[str],

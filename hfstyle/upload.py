@@ -19,6 +19,7 @@ from huggingface_hub.errors import (
     OfflineModeIsEnabled,
 )
 
+from hfstyle.limits import flags_checked
 from hfstyle.models.discriminator import StyleDiscriminator
 from hfstyle.models.generator import StyleGenerator
 from hfstyle.models.hub import MODEL_CARD_TEMPLATE, transport_error
@@ -65,6 +66,7 @@ class Upload:
             + [f"  {line}" for line in head.splitlines()]
         )
 
+    @flags_checked
     def send(
         self,
         *,

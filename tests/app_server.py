@@ -71,7 +71,7 @@ def launched(pipe: StyleTransferPipeline, uploads: Path, **options: Any) -> Iter
         options: of `create_app`.
     """
     from hfstyle import studio
-    from hfstyle.studio import gallery
+    from hfstyle.studio.backend import gallery
 
     with pytest.MonkeyPatch.context() as patch:
         for variable in ("NO_PROXY", "no_proxy"):

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import torch
 from accelerate import Accelerator
-from toy_training import SMALL_GENERATOR
+from small_model import SMALL_GENERATOR
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -24,7 +24,7 @@ from training.run.optimisation import hidden_and_others
 
 torch.manual_seed(0)
 torch.set_num_threads(1)
-generator = StyleGenerator(**SMALL_GENERATOR).train()  # type: ignore[arg-type]
+generator = StyleGenerator(**SMALL_GENERATOR).train()
 drawn = torch.Generator().manual_seed(1)
 content, style, goal = (torch.rand(4, 3, 64, 64, generator=drawn) for _ in range(3))
 strength, places = torch.tensor([1, 1, 0.5, 0.3]), torch.tensor([[0, 8], [16, 0], [-4, -4], [8, 8]])

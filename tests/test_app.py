@@ -18,7 +18,7 @@ from hfstyle import StyleCode, StyleTransferPipeline
 
 gr = pytest.importorskip("gradio")
 
-from hfstyle.studio.masks import REGION_COLORS  # noqa: E402
+from hfstyle.studio.backend.masks import REGION_COLORS  # noqa: E402
 
 
 def test_every_endpoint_is_documented_and_typed(app_client: Any) -> None:

@@ -19,10 +19,10 @@ from hfstyle.film import write as film_write
 
 gr = pytest.importorskip("gradio")
 
-from hfstyle.studio import results  # noqa: E402
-from hfstyle.studio.engine import Studio  # noqa: E402
+from hfstyle.studio.backend import results  # noqa: E402
+from hfstyle.studio.backend.engine import Studio  # noqa: E402
+from hfstyle.studio.backend.uploads import MAX_PICTURES  # noqa: E402
 from hfstyle.studio.pages.explain import ExplainHandlers  # noqa: E402
-from hfstyle.studio.uploads import MAX_PICTURES  # noqa: E402
 
 
 @pytest.fixture

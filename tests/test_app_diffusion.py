@@ -16,8 +16,8 @@ from hfstyle import StyleTransferPipeline
 
 gr = pytest.importorskip("gradio")
 
-from hfstyle.studio import diffusion, engine  # noqa: E402
-from hfstyle.studio.diffusion import IPAdapterPainter, find_diffusion  # noqa: E402
+from hfstyle.studio.backend import diffusion, engine  # noqa: E402
+from hfstyle.studio.backend.diffusion import IPAdapterPainter, find_diffusion  # noqa: E402
 from hfstyle.studio.pages.compare import CompareHandlers  # noqa: E402
 
 

@@ -26,9 +26,9 @@ from film_clips import panned, streams_of, write_clip  # noqa: E402
 
 from hfstyle import StyleTransferPipeline  # noqa: E402
 from hfstyle.film import film_facts, read_frames  # noqa: E402
-from hfstyle.studio import camera, films  # noqa: E402
-from hfstyle.studio.engine import Studio  # noqa: E402
-from hfstyle.studio.films import Films  # noqa: E402
+from hfstyle.studio.backend import camera, films  # noqa: E402
+from hfstyle.studio.backend.engine import Studio  # noqa: E402
+from hfstyle.studio.backend.films import Films  # noqa: E402
 from hfstyle.studio.pages.live import LiveHandlers  # noqa: E402
 from hfstyle.studio.pages.video import VideoHandlers  # noqa: E402
 

@@ -18,9 +18,9 @@ from hfstyle import StyleTransferPipeline
 
 pytest.importorskip("gradio")
 
-from hfstyle.studio import engine, gpu
-from hfstyle.studio.gallery import Thumbnails
-from hfstyle.studio.settings import Settings
+from hfstyle.studio.backend import engine, gpu
+from hfstyle.studio.backend.gallery import Thumbnails
+from hfstyle.studio.backend.settings import Settings
 
 
 class Spaces(types.SimpleNamespace):

@@ -20,13 +20,13 @@ from hfstyle.images.exif import resolution_of
 
 gr = pytest.importorskip("gradio")
 
-from hfstyle.studio import engine, groups, recipe  # noqa: E402
+from hfstyle.studio.backend import engine, groups, recipe  # noqa: E402
+from hfstyle.studio.backend.settings import Settings  # noqa: E402
+from hfstyle.studio.backend.timing import Expected  # noqa: E402
 from hfstyle.studio.pages.keep import restored, restored_uploads  # noqa: E402
 from hfstyle.studio.pages.many import ManyHandlers  # noqa: E402
 from hfstyle.studio.pages.shared import FIRST_STRENGTH  # noqa: E402
 from hfstyle.studio.pages.wipe import WipeHandlers, wiped  # noqa: E402
-from hfstyle.studio.settings import Settings  # noqa: E402
-from hfstyle.studio.timing import Expected  # noqa: E402
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from hfstyle import StyleCode, StyleTransferPipeline
 gr = pytest.importorskip("gradio")
 pytest.importorskip("skimage")
 
-from hfstyle.studio import engine  # noqa: E402
+from hfstyle.studio.backend import engine  # noqa: E402
 from hfstyle.studio.pages import learn  # noqa: E402
 from hfstyle.studio.pages.learn import LearnHandlers  # noqa: E402
 

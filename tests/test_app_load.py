@@ -17,8 +17,8 @@ from hfstyle import StyleTransferPipeline
 gr = pytest.importorskip("gradio")
 pytest.importorskip("gradio_client")
 
-from hfstyle.studio import jobs, results  # noqa: E402
 from hfstyle.studio.app import MAX_QUEUE  # noqa: E402
+from hfstyle.studio.backend import jobs, results  # noqa: E402
 
 TILES = 9 * 9
 

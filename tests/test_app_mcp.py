@@ -21,7 +21,7 @@ from hfstyle import StyleTransferPipeline
 pytest.importorskip("gradio")
 mcp = pytest.importorskip("mcp")
 
-from hfstyle.studio import results, uploads  # noqa: E402
+from hfstyle.studio.backend import results, uploads  # noqa: E402
 
 TOOLS = {
     *("stylize", "regions", "sample", "find", "mix", "encode", "compare"),

@@ -14,8 +14,8 @@ from PIL import Image
 
 gr = pytest.importorskip("gradio")
 
-from hfstyle.studio import masks  # noqa: E402
-from hfstyle.studio.masks import REGION_COLORS, drawn_masks, given_masks  # noqa: E402
+from hfstyle.studio.backend import masks  # noqa: E402
+from hfstyle.studio.backend.masks import REGION_COLORS, drawn_masks, given_masks  # noqa: E402
 
 SIZE = (140, 100)
 

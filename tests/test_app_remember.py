@@ -12,14 +12,14 @@ from PIL import Image
 
 gr = pytest.importorskip("gradio")
 
-from hfstyle.studio.masks import (  # noqa: E402
+from hfstyle.studio.backend.masks import (  # noqa: E402
     REGION_COLORS,
     given_masks,
     note_of_drawing,
     noted_drawing,
 )
+from hfstyle.studio.backend.uploads import PhotoUpload, PicturesUpload  # noqa: E402
 from hfstyle.studio.pages.remember import fitting  # noqa: E402
-from hfstyle.studio.uploads import PhotoUpload, PicturesUpload  # noqa: E402
 
 
 def is_left(value: Any) -> bool:

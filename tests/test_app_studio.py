@@ -14,10 +14,10 @@ from hfstyle import StyleTransferPipeline
 gr = pytest.importorskip("gradio")
 
 from hfstyle import studio as app  # noqa: E402
-from hfstyle.studio import engine, refusals  # noqa: E402
-from hfstyle.studio.gallery import Thumbnails  # noqa: E402
-from hfstyle.studio.memory import Memory  # noqa: E402
-from hfstyle.studio.settings import Settings  # noqa: E402
+from hfstyle.studio.backend import engine, refusals  # noqa: E402
+from hfstyle.studio.backend.gallery import Thumbnails  # noqa: E402
+from hfstyle.studio.backend.memory import Memory  # noqa: E402
+from hfstyle.studio.backend.settings import Settings  # noqa: E402
 
 
 class TestStudio:

@@ -18,7 +18,7 @@ from hfstyle import ImageError, StyleCode, StyleTransferPipeline
 
 gr = pytest.importorskip("gradio")
 
-from hfstyle.studio import results, uploads  # noqa: E402
+from hfstyle.studio.backend import results, uploads  # noqa: E402
 
 
 def _encoded(image: Image.Image, format: str, **options: Any) -> bytes:
@@ -276,7 +276,7 @@ def test_a_panorama_is_painted(app_client: Any, tmp_path: Path) -> None:
 
 def test_decoding_ends_with_its_request(tmp_path: Path) -> None:
     """Whoever presses Stop, or leaves, leaves no thread at work behind, whatever the file makes a decoder do."""
-    from hfstyle.studio import jobs
+    from hfstyle.studio.backend import jobs
 
     data = _encoded(picture(2000, 2000), "JPEG", progressive=True, quality=5)
     last = data.rindex(b"\xff\xda")  # its last scan; each one asks for a pass over all pixels
@@ -305,7 +305,7 @@ def test_decoding_ends_with_its_request(tmp_path: Path) -> None:
 
 
 def test_a_job_is_ended_after_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    from hfstyle.studio import jobs
+    from hfstyle.studio.backend import jobs
 
     monkeypatch.setattr(jobs, "MOST_SECONDS", 0.3)
 
@@ -321,7 +321,7 @@ def test_a_job_is_ended_after_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_few_pictures_are_decoded_at_a_time(
     app_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from hfstyle.studio import jobs
+    from hfstyle.studio.backend import jobs
 
     at_once: list[int] = []
     at_work = threading.Semaphore(100)

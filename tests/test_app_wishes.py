@@ -16,7 +16,7 @@ from hfstyle import StyleTransferPipeline
 
 pytest.importorskip("gradio")
 
-from hfstyle.studio.wishes import Wishes
+from hfstyle.studio.backend.wishes import Wishes
 
 
 def visitor(name: str) -> Any:
@@ -83,7 +83,7 @@ class Slow:
     """Makes each painting take a second, in which it can be ended; counts those that were begun and those that ended well."""
 
     def __init__(self, pipe: StyleTransferPipeline, patch: pytest.MonkeyPatch) -> None:
-        from hfstyle.studio.jobs import mark
+        from hfstyle.studio.backend.jobs import mark
 
         self.begun = self.done = 0
         self.seconds = 1.0

@@ -269,6 +269,7 @@ def test_styles_of_one_name_get_different_results(here: Path, run: Run) -> None:
     styles = ["-s", "painting.png", "-s", "sub/painting.png"]
     assert run("stylize", "photo.jpg", *styles, "-o", "out")[0] == 0
     assert len(_files("out")) == 2
+    styles[3] = str(here / "sub" / "painting.png")  # the same file
     assert run("stylize", "photo.jpg", *styles[2:], *styles[:2], "-o", "again")[0] == 0
     assert {n: Path("again", n).read_bytes() for n in _files("again")} == {
         n: Path("out", n).read_bytes() for n in _files("out")

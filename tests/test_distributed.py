@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from toy_training import ROOT, SMALL_GENERATOR, finish, launch_two
+from small_model import SMALL_GENERATOR
+from toy_training import ROOT, finish, launch_two
 
 from hfstyle.models.discriminator import StyleDiscriminator
 from hfstyle.models.generator import StyleGenerator
@@ -23,7 +24,7 @@ def test_two_processes_step_as_one_that_accumulates(tmp_path: Path) -> None:
     finish([sys.executable, "tests/ddp_step.py", str(one)], PYTHONPATH=paths)
     ends = [torch.load(file) for file in (two, one)]
     torch.manual_seed(0)
-    generator = StyleGenerator(**SMALL_GENERATOR)  # type: ignore[arg-type]
+    generator = StyleGenerator(**SMALL_GENERATOR)
     width = generator.encoder.vector_width
     players = {
         "generator": generator,

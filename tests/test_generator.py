@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
+from small_model import SMALL_GENERATOR
 from torch import Tensor
-from toy_training import SMALL_GENERATOR
 
 from hfstyle.models.color import ColorTransfer, luminance, standardise
 from hfstyle.models.detail import ask, drawn_under
@@ -18,7 +18,7 @@ from hfstyle.models.style_encoder import Condition
 
 def small_generator(seed: int = 0, **changes: object) -> StyleGenerator:
     torch.manual_seed(seed)
-    return StyleGenerator(**{**SMALL_GENERATOR, **changes}).eval()  # type: ignore[arg-type]
+    return StyleGenerator(**{**SMALL_GENERATOR, **changes}).eval()
 
 
 def pictures(*shape: int, seed: int = 1) -> Tensor:

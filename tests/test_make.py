@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from toy_training import SMALL_GENERATOR, toy_pictures, train_here
+from small_model import SMALL_GENERATOR
+from toy_training import toy_pictures, train_here
 
 from hfstyle import StyleTransferPipeline
 from hfstyle.models.generator import StyleGenerator
@@ -110,7 +111,7 @@ def test_all_stages_make_a_model_and_go_on_where_one_was_killed(
             main, more = others[file]
             return main([*arguments, *more]) or 0
         if "--init_from" not in arguments:
-            arguments += ["--generator_config", str(toy / "generator.json")]
+            arguments += ["--generator_config", "tiny"]
         name = Path(arguments[arguments.index("--output_dir") + 1]).name
         kill = name in killed
         killed.discard(name)
@@ -158,10 +159,10 @@ def test_a_signal_to_end_is_passed_on_and_waited_for(tmp_path: Path) -> None:
 
 
 def test_the_mean_of_two_models() -> None:
-    models = [StyleGenerator(**SMALL_GENERATOR) for _ in range(2)]  # type: ignore[arg-type]
+    models = [StyleGenerator(**SMALL_GENERATOR) for _ in range(2)]
     wanted = torch.lerp(models[0].spread.weight, models[1].spread.weight, 0.25).detach()
     mean = average(models, [0.75, 0.25])
     torch.testing.assert_close(mean.spread.weight.detach(), wanted)
-    other = StyleGenerator(**{**SMALL_GENERATOR, "style_width": 8})  # type: ignore[arg-type]
+    other = StyleGenerator(**{**SMALL_GENERATOR, "style_width": 8})
     with pytest.raises(ValueError, match="different architectures"):
         average([mean, other])

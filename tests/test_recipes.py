@@ -10,7 +10,8 @@ import pytest
 import torch
 from hub_server import HubServer
 from PIL import Image
-from toy_training import ROOT, SMALL_GENERATOR, toy_arguments, toy_pictures, train_here
+from small_model import SMALL_GENERATOR
+from toy_training import ROOT, toy_arguments, toy_pictures, train_here
 
 from hfstyle import StyleTransferPipeline
 from hfstyle.models.discriminator import StyleDiscriminator
@@ -59,7 +60,7 @@ def test_the_bundled_weights_come_with_their_discriminator() -> None:
 @torch.no_grad()
 def test_an_adapter_changes_nothing_at_first_and_is_folded_in() -> None:
     torch.manual_seed(0)
-    generator = StyleGenerator(**SMALL_GENERATOR).eval()  # type: ignore[arg-type]
+    generator = StyleGenerator(**SMALL_GENERATOR).eval()
     photo, full = torch.rand(1, 3, 64, 64), torch.ones(1)
     codes = [generator.encode(torch.rand(1, 3, 64, 64)) for _ in range(2)]
     before = [generator(photo, code, full) for code in codes]
@@ -71,7 +72,7 @@ def test_an_adapter_changes_nothing_at_first_and_is_folded_in() -> None:
     after = [generator(photo, code, full) for code in codes]
     assert (after[0] - before[0]).abs().max() > 1e-3
     plain = folded(generator)
-    assert plain.state_dict().keys() == StyleGenerator(**SMALL_GENERATOR).state_dict().keys()  # type: ignore[arg-type]
+    assert plain.state_dict().keys() == StyleGenerator(**SMALL_GENERATOR).state_dict().keys()
     for code, painted in zip(codes, after, strict=True):
         torch.testing.assert_close(plain(photo, code, full), painted)
         torch.testing.assert_close(generator(photo, code, full), painted)  # goes on learning
@@ -81,7 +82,7 @@ def test_an_adapter_changes_nothing_at_first_and_is_folded_in() -> None:
 def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small model with two presets."""
     torch.manual_seed(0)
-    pipe = StyleTransferPipeline(StyleGenerator(**SMALL_GENERATOR).half().float().eval())  # type: ignore[arg-type]
+    pipe = StyleTransferPipeline(StyleGenerator(**SMALL_GENERATOR).half().float().eval())
     old = toy_pictures("style", 14)[12:]
     pipe.presets = {name: pipe.encode_style(x) for name, x in zip("ab", old, strict=True)}
     pipe.save_pretrained(folder := tmp_path_factory.mktemp("start"))
@@ -175,6 +176,6 @@ def test_old_styles_are_kept_only_of_a_model_that_has_some(
     toy: Path, art: Path, tmp_path: Path
 ) -> None:
     torch.manual_seed(0)
-    StyleGenerator(**SMALL_GENERATOR).save_pretrained(tmp_path / "bare")  # type: ignore[arg-type]
+    StyleGenerator(**SMALL_GENERATOR).save_pretrained(tmp_path / "bare")
     with pytest.raises(ValueError, match="neither presets nor a style space"):
         train_here(own_art(toy, tmp_path / "bare", art, tmp_path / "out"))

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from toy_training import SMALL_GENERATOR, toy_crops
+from small_model import SMALL_GENERATOR
+from toy_training import toy_crops
 
 from hfstyle.models.generator import StyleGenerator
 
@@ -19,7 +20,7 @@ from training.game.perceptual import load_perceptual
 def visible_painter() -> StyleGenerator:
     """A generator of random weights whose strokes can be seen, and are others at a border."""
     torch.manual_seed(0)
-    generator = StyleGenerator(**SMALL_GENERATOR)  # type: ignore[arg-type]
+    generator = StyleGenerator(**SMALL_GENERATOR)
     with torch.no_grad():
         generator.head.paint.weight.mul_(30)
         for block in generator.blocks_low:
@@ -51,7 +52,7 @@ def test_borders_are_learned_and_the_encoder_stays(toy: Path, tmp_path: Path) ->
     steady.main([
         "--model", str(tmp_path / "before"), "--content_data_dir", str(toy / "content.parquet"),
         "--style_data_dir", str(toy / "style.parquet"), "--output_dir", str(tmp_path / "after"),
-        "--perceptual_model", str(toy / "vgg.safetensors"), "--max_train_steps", "18",
+        "--perceptual_model", str(toy / "vgg.safetensors"), "--max_train_steps", "36",
         "--learning_rate", "1e-3", "--train_batch_size", "2", "--mixed_precision", "no", "--noise", "0",
     ])  # fmt: skip
     after = StyleGenerator.from_pretrained(tmp_path / "after").float()
@@ -68,4 +69,4 @@ def test_borders_are_learned_and_the_encoder_stays(toy: Path, tmp_path: Path) ->
             steady.lesson(pupil, before, perceptual, content, style, full, "window", arguments)
             for pupil in (before, after)
         )
-    assert near < 0.93 * far  # three seeds gave 0.73 to 0.87
+    assert near < 0.93 * far  # three seeds gave 0.82 to 0.88

@@ -17,8 +17,8 @@ from hub_server import HubServer
 from huggingface_hub import snapshot_download
 from PIL import Image
 from safetensors.torch import load_file
+from small_model import SMALL_GENERATOR
 from toy_training import (
-    SMALL_GENERATOR,
     finish,
     launch,
     launch_two,
@@ -597,7 +597,7 @@ def test_the_generator_learns(toy: Path, game: Path) -> None:
         return float(2 * style_loss + losses.texture_loss(seen, goal, own, goal))
 
     torch.manual_seed(3)
-    fresh = distance(StyleGenerator(**SMALL_GENERATOR))  # type: ignore[arg-type]
+    fresh = distance(StyleGenerator(**SMALL_GENERATOR))
     trained = distance(StyleGenerator.from_pretrained(game))
     assert trained < 0.9 * fresh
 
@@ -639,7 +639,7 @@ def test_a_generator_that_ignores_the_style_has_no_diversity(
     from training.game.discriminator_move import diversity
 
     torch.manual_seed(0)
-    generator = StyleGenerator(**SMALL_GENERATOR)  # type: ignore[arg-type]
+    generator = StyleGenerator(**SMALL_GENERATOR)
     content, style = torch.rand(4, 3, 64, 64), torch.rand(4, 3, 1, 1).expand(4, 3, 64, 64)
     different = diversity(generator, content, style)["diversity"]
     encode = generator.encode

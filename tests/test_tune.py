@@ -13,7 +13,8 @@ from types import ModuleType
 
 import pytest
 import torch
-from toy_training import SMALL_GENERATOR, toy_crops
+from small_model import SMALL_GENERATOR
+from toy_training import toy_crops
 
 from hfstyle import StyleTransferPipeline
 from hfstyle.models.generator import StyleGenerator
@@ -27,7 +28,7 @@ from training.game.perceptual import load_perceptual, load_perceptuals
 
 def painter() -> StyleGenerator:
     torch.manual_seed(0)
-    return StyleGenerator(**SMALL_GENERATOR)  # type: ignore[arg-type]
+    return StyleGenerator(**SMALL_GENERATOR)
 
 
 @torch.no_grad()

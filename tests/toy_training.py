@@ -19,16 +19,6 @@ from torch import Tensor
 
 ROOT = Path(__file__).resolve().parents[1]
 
-SMALL_GENERATOR = {
-    "widths": (8, 8, 16, 16),
-    "fine_width": 8,
-    "blocks": (1, 1, 1),
-    "style_width": 16,
-    "token_width": 8,
-    "token_grid": 2,
-    "heads": 2,
-}
-
 
 def toy_pictures(kind: str, count: int, side: int = 80) -> list[Image.Image]:
     """`content`: dull, smooth shapes. `style`: bright stripes, each picture in colours and a direction of its own."""
@@ -79,12 +69,11 @@ def write_perceptual(path: Path) -> None:
 
 
 def make_toy(folder: Path) -> Path:
-    """Files of a toy training run: content.parquet, style.parquet, vgg.safetensors, generator.json."""
+    """Files of a toy training run: content.parquet, style.parquet and vgg.safetensors."""
     folder.mkdir(parents=True, exist_ok=True)
     write_parquet(folder / "content.parquet", toy_pictures("content", 12))
     write_parquet(folder / "style.parquet", toy_pictures("style", 12))
     write_perceptual(folder / "vgg.safetensors")
-    (folder / "generator.json").write_text(json.dumps(SMALL_GENERATOR))
     return folder
 
 
@@ -94,7 +83,7 @@ def toy_arguments(toy: Path, output_dir: Path, **changes: object) -> list[str]:
         "content_data_dir": toy / "content.parquet",
         "style_data_dir": toy / "style.parquet",
         "perceptual_model": toy / "vgg.safetensors",
-        "generator_config": toy / "generator.json",
+        "generator_config": "tiny",
         "output_dir": output_dir,
         "resolution": 64,
         "train_batch_size": 4,

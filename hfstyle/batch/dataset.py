@@ -24,7 +24,14 @@ from hfstyle.files import short_digest, write_json
 from hfstyle.images.encode import WRITE_FORMATS
 from hfstyle.images.load import load_image
 from hfstyle.images.sources import Source, is_below, open_source
-from hfstyle.limits import DEFAULT_STYLE_SIZE, Numbers, TileSize, all_numbers, check_callback
+from hfstyle.limits import (
+    DEFAULT_STYLE_SIZE,
+    Numbers,
+    TileSize,
+    all_numbers,
+    check_callback,
+    flags_checked,
+)
 from hfstyle.messages import UsageError, reason
 from hfstyle.painting.large_file import better_by_rows
 from hfstyle.pipeline import StyleTransferPipeline
@@ -48,6 +55,7 @@ class BatchReport:
     failed: list[dict[str, Any]] = field(default_factory=list)
 
 
+@flags_checked
 def stylize_dataset(
     pipe: StyleTransferPipeline,
     dataset: str,

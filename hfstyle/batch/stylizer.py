@@ -12,7 +12,7 @@ import torch
 from hfstyle.images.encode import WRITE_FORMATS
 from hfstyle.images.load import load_image
 from hfstyle.images.save import encode_image
-from hfstyle.limits import DEFAULT_STYLE_SIZE, Numbers, all_numbers
+from hfstyle.limits import DEFAULT_STYLE_SIZE, Numbers, all_numbers, flags_checked
 from hfstyle.messages import reason
 from hfstyle.models.devices import chosen_device
 from hfstyle.pipeline import StyleTransferPipeline
@@ -57,6 +57,7 @@ class Stylizer:
             painted.
     """
 
+    @flags_checked
     def __init__(
         self,
         style: StyleInput,

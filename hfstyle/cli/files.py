@@ -232,13 +232,22 @@ def style_label(styles: Sequence[str]) -> str:
 
 
 def file_labels(groups: Sequence[Sequence[str]]) -> list[str]:
-    """What styles, or mixtures, are called in names of files; those called alike get a digest of what was given."""
+    """What styles, or mixtures, are called in names of files; those called alike get a digest of where their files lie,
+    however these are named.
+    """
     labels = [safe_name(style_label(group), room=_ROOM_BESIDE_LABEL) for group in groups]
     folds = Counter(map(folded, labels))
     return [
-        f"{label}-{short_digest('+'.join(group))}" if folds[folded(label)] > 1 else label
+        f"{label}-{short_digest('+'.join(map(_identity, group)))}"
+        if folds[folded(label)] > 1
+        else label
         for label, group in zip(labels, groups, strict=True)
     ]
+
+
+def _identity(style: str) -> str:
+    """A file by its whole path; what is none as it is."""
+    return os.path.realpath(style) if os.path.exists(style) else style
 
 
 def find_style(pipe: StyleTransferPipeline, style: str, style_size: int) -> StyleCode:

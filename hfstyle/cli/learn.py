@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from hfstyle.cli.options import Commands, Parser, add_command, add_model, add_style_size, whole
+from hfstyle.cli.options import Commands, Parser, add_command, add_model, add_option, add_style_size
 from hfstyle.cli.terminal import Progress
 from hfstyle.files import safe_name
 from hfstyle.messages import UsageError
@@ -99,20 +99,8 @@ def add_learn(commands: Commands[Parser]) -> Parser:
         help="photos or folders of photos to paint meanwhile, from 2; one in four is held out to judge by "
         "(default: the four of scikit-image)",
     )
-    parser.add_argument(
-        "--steps",
-        type=whole(1, None),
-        default=90,
-        metavar="N",
-        help="at most; each paints one photo (default: 90)",
-    )
-    parser.add_argument(
-        "--size",
-        type=whole(128, 2048),
-        default=512,
-        metavar="N",
-        help="short side in pixels, 128 to 2048, at which pictures and photos are compared (default: 512)",
-    )
+    add_option(parser, "learning_steps", flag="--steps")
+    add_option(parser, "learning_size", flag="--size")
     parser.add_argument(
         "--perceptual-model",
         metavar="MODEL",

@@ -9,6 +9,7 @@ from hfstyle.cli.options import (
     Parser,
     add_command,
     add_model,
+    add_numbers,
     add_option,
     add_style_size,
     numbers_of,
@@ -68,9 +69,7 @@ def add_live(commands: Commands[Parser]) -> Parser:
         metavar="N",
         help="number of the camera (default: 0)",
     )
-    add_option(parser, "strength", help="0 (what the camera sees) to 1 (the full style)")
-    add_option(parser, "color", help="0 (the camera's own palette) to 1 (the style's)")
-    add_option(parser, "faces")
+    add_numbers(parser, "picture")
     add_option(parser, "live_size", flag="--size", dest="size")
     add_style_size(parser)
     add_model(parser)

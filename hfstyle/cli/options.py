@@ -14,6 +14,7 @@ __all__ = [
     "Parser",
     "add_command",
     "add_model",
+    "add_numbers",
     "add_option",
     "add_painting",
     "add_style_size",
@@ -82,13 +83,18 @@ def add_style_size(parser: Parser) -> None:
     add_option(parser, "style_size")
 
 
+def add_numbers(parser: Parser, painted: str = "photo") -> None:
+    """Strength, and the numbers of `numbers_of`; in their help, what is painted."""
+    for name in ("strength", *NUMBERS):
+        add_option(parser, name, help=OPTIONS[name].about.replace("photo", painted))
+
+
 def add_painting(parser: Parser, formats: tuple[str, ...] = ()) -> None:
     """How photos are painted and written: the same for `hfstyle stylize` and `hfstyle.batch`.
 
     formats: beside those of files.
     """
-    for name in ("strength", *NUMBERS):
-        add_option(parser, name)
+    add_numbers(parser)
     parser.add_argument(
         "--region",
         action="append",

@@ -9,13 +9,13 @@ from hfstyle.cli.options import (
     Parser,
     add_command,
     add_model,
+    add_numbers,
     add_option,
     add_provenance,
     add_style_size,
     numbers_of,
 )
 from hfstyle.cli.terminal import Progress
-from hfstyle.limits import NUMBERS
 from hfstyle.messages import UsageError
 
 __all__ = ["add_path", "path"]
@@ -95,8 +95,7 @@ def add_path(commands: Commands[Parser]) -> Parser:
         action="store_true",
         help="go on from the last style to the first, round and round",
     )
-    for name in ("strength", *NUMBERS):
-        add_option(parser, name)
+    add_numbers(parser)
     add_option(parser, "frame_size", flag="--size")
     add_style_size(parser)
     add_provenance(parser)

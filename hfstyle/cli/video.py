@@ -12,6 +12,7 @@ from hfstyle.cli.options import (
     Parser,
     add_command,
     add_model,
+    add_numbers,
     add_option,
     add_provenance,
     add_style_size,
@@ -142,9 +143,7 @@ def add_video(commands: Commands[Parser]) -> Parser:
         metavar="FILE",
         help="film to write: .mp4 .mov .mkv .webm, or .gif .webp without sound",
     )
-    add_option(parser, "strength", help="0 (the film itself) to 1 (the full style)")
-    add_option(parser, "color", help="0 (the film's own palette) to 1 (the style's)")
-    add_option(parser, "faces")
+    add_numbers(parser, "film")
     parser.add_argument(
         "--keyframes",
         metavar="LINE",

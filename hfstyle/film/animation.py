@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from PIL import Image
@@ -14,15 +15,19 @@ from hfstyle.film.read import Frame
 from hfstyle.film.write import Form, save_film
 from hfstyle.images.decode import ImageError
 from hfstyle.images.provenance import mark_of
+from hfstyle.limits import OPTIONS, flags_checked
 
 __all__ = ["save_animation"]
 
+_FPS: Final = OPTIONS["fps"]
 
+
+@flags_checked
 def save_animation(
     images: Sequence[Image.Image],
     path: str | Path,
     *,
-    frames_per_second: float = 8,
+    frames_per_second: float = _FPS.default,
     swing: bool = True,
 ) -> None:
     """Write pictures of one size as .gif, or .mp4 (H.264, sides cropped to even numbers), as films are written.
@@ -44,8 +49,11 @@ def save_animation(
         raise ImageError(f"{target} has the suffix {target.suffix!r}; animations are .gif or .mp4")
     if len(images) < 2 or len({image.size for image in images}) > 1:
         raise ImageError(f"{len(images)} pictures; give at least 2, all of one size")
-    if not 0.1 <= frames_per_second <= 50:
-        raise ValueError(f"frames_per_second is {frames_per_second}; it must lie in [0.1, 50]")
+    least, most = _FPS.offered
+    if not least <= frames_per_second <= most:
+        raise ValueError(
+            f"frames_per_second is {frames_per_second}; it must lie in [{least}, {most}]"
+        )
     frames = [image.convert("RGB") for image in images]
     frames += frames[-2:0:-1] if swing else []
     rate = Fraction(frames_per_second).limit_denominator(1000)

@@ -27,6 +27,7 @@ from hfstyle.limits import (
     check_int,
     check_resolution,
     check_style_size,
+    flags_checked,
     working_size,
 )
 
@@ -143,6 +144,7 @@ class PaintedFilm:
         """Painted frames from the first on; each time anew."""
         return self._painted(self._painter(), self._read())
 
+    @flags_checked
     def save(
         self,
         path: str | os.PathLike[str],
@@ -190,6 +192,7 @@ class PaintedFilm:
         frames = self._painted(self._painter(), self._read())
         save_film(frames, target, form, overwrite=overwrite, progress_callback=told.step)
 
+    @flags_checked
     def form(
         self,
         *,

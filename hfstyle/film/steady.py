@@ -27,7 +27,7 @@ from hfstyle.film.memory import Floats, Memory
 from hfstyle.film.statistics import FollowingStatistics
 from hfstyle.images.arrays import as_float
 from hfstyle.images.geometry import pad_to_multiple, resize
-from hfstyle.limits import DEFAULT_FACES
+from hfstyle.limits import DEFAULT_FACES, check_flag
 from hfstyle.models.detail import ask
 from hfstyle.models.devices import own_precision
 from hfstyle.models.fast import channels_last
@@ -63,6 +63,10 @@ class Layers:
     statistics: bool = True
     coarse: bool = True
     finished: bool = True
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            check_flag(name, value)
 
 
 class SteadyPainter:

@@ -24,7 +24,7 @@ from hfstyle.film.sound import Sound, SoundTracks
 from hfstyle.film.webp import mark_webp
 from hfstyle.images.encode import whole_or_nothing
 from hfstyle.images.provenance import Mark
-from hfstyle.limits import check_callback
+from hfstyle.limits import check_callback, flags_checked
 
 __all__ = ["CODECS", "SUFFIXES", "CodedWriter", "Form", "FrameWriter", "check_form", "save_film"]
 
@@ -114,6 +114,7 @@ class FrameWriter(Protocol):
     def close(self, end: Fraction) -> None: ...
 
 
+@flags_checked
 def save_film(
     frames: Iterable[Frame],
     path: str | os.PathLike[str],

@@ -32,6 +32,7 @@ from hfstyle.images.pixels import Strip, flattened, has_8_bits, pil_strips
 from hfstyle.images.pixels import has_alpha as image_has_alpha
 from hfstyle.images.provenance import portable_xmp
 from hfstyle.images.unscaled import largest_in, largest_of, tell_unscaled
+from hfstyle.limits import flags_checked
 
 __all__ = ["READ_SUFFIXES", "ImageInput", "Picture", "list_images", "load_image", "load_input"]
 
@@ -77,6 +78,7 @@ class Picture:
         return self.rgb.shape[-2], self.rgb.shape[-1]
 
 
+@flags_checked
 def load_image(
     source: ImageInput | Picture,
     *,
@@ -197,6 +199,7 @@ def _empty(channels: int, size: tuple[int, int], compact: bool) -> np.ndarray:
     return np.empty((channels, *size), dtype=np.float32)
 
 
+@flags_checked
 def list_images(folder: str | os.PathLike[str], recursive: bool = False) -> list[Path]:
     """The picture files in a folder, by suffix, sorted by path; hidden ones are left out.
 

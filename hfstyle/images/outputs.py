@@ -15,6 +15,7 @@ from hfstyle.images.arrays import as_float
 from hfstyle.images.exif import Resolution
 from hfstyle.images.provenance import Mark, put_mark
 from hfstyle.images.save import save_image, to_pil
+from hfstyle.limits import flags_checked
 
 __all__ = ["Output", "StyleTransferOutput", "output_of", "stacked"]
 
@@ -34,6 +35,7 @@ class StyleTransferOutput:
 
     images: Any
 
+    @flags_checked
     def save(
         self,
         path: str | os.PathLike[str],

@@ -21,6 +21,7 @@ from hfstyle.images.exif import orientation_of, resolution_of
 from hfstyle.images.load import WHITE, check_background, load_image
 from hfstyle.images.pixels import strip_bounds
 from hfstyle.images.provenance import marked
+from hfstyle.limits import flags_checked
 
 __all__ = ["encode_image", "save_image", "to_numpy", "to_pil"]
 
@@ -58,6 +59,7 @@ def to_numpy(rgb: Tensor) -> np.ndarray:
     return np.array(pixels.numpy(), order="C")  # (..., H, W, 3)
 
 
+@flags_checked
 def save_image(
     image: Image.Image,
     path: str | os.PathLike[str],

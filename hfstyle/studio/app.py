@@ -12,11 +12,13 @@ from typing import Any, Final
 import gradio as gr
 
 from hfstyle import StyleTransferPipeline, __version__
-from hfstyle.studio.diffusion import find_diffusion
-from hfstyle.studio.engine import Studio
-from hfstyle.studio.films import MAX_FILM_BYTES, Films
-from hfstyle.studio.gallery import Thumbnails
-from hfstyle.studio.gpu import home_device
+from hfstyle.studio.backend.diffusion import find_diffusion
+from hfstyle.studio.backend.engine import Studio
+from hfstyle.studio.backend.films import MAX_FILM_BYTES, Films
+from hfstyle.studio.backend.gallery import Thumbnails
+from hfstyle.studio.backend.gpu import home_device
+from hfstyle.studio.backend.results import delete_old
+from hfstyle.studio.backend.uploads import MAX_UPLOAD_BYTES, MAX_UPLOAD_PIXELS
 from hfstyle.studio.look.keyboard import EQUIP_PAGE
 from hfstyle.studio.look.stop import STOP_PAGE
 from hfstyle.studio.look.texts import ABOUT, INTRO
@@ -34,9 +36,7 @@ from hfstyle.studio.pages.regions import RegionHandlers, regions_page
 from hfstyle.studio.pages.shared import shared_controls
 from hfstyle.studio.pages.stylize import StylizeHandlers, stylize_page
 from hfstyle.studio.pages.video import VideoHandlers, video_page
-from hfstyle.studio.results import delete_old
 from hfstyle.studio.server import CLOSED_ROUTES, SESSIONS, StudioBlocks, keep_sessions_small
-from hfstyle.studio.uploads import MAX_UPLOAD_BYTES, MAX_UPLOAD_PIXELS
 
 MAX_QUEUE: Final = 32
 """Requests that wait at most, of all visitors."""

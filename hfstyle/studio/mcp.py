@@ -16,8 +16,8 @@ from urllib.parse import quote
 import gradio.mcp
 from gradio.route_utils import API_PREFIX
 
-from hfstyle.studio.results import new_file
-from hfstyle.studio.uploads import MAX_UPLOAD_BYTES
+from hfstyle.studio.backend.results import new_file
+from hfstyle.studio.backend.uploads import MAX_UPLOAD_BYTES
 
 __all__ = ["limit_questions"]
 

@@ -15,8 +15,8 @@ from gradio_client.utils import is_file_obj_with_meta, is_http_url_like
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 
-from hfstyle.studio.refusals import LONGEST_SENTENCE, refusal
-from hfstyle.studio.uploads import NoWebAddresses, described
+from hfstyle.studio.backend.refusals import LONGEST_SENTENCE, refusal
+from hfstyle.studio.backend.uploads import NoWebAddresses, described
 
 __all__ = ["CLOSED_ROUTES", "SESSIONS", "StudioBlocks", "keep_sessions_small"]
 

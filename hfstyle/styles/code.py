@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from hfstyle.images.load import ImageInput, Picture
+from hfstyle.limits import flags_checked
 from hfstyle.models.style_encoder import Condition
 from hfstyle.styles.code_file import (
     StyleCodeError,
@@ -120,6 +121,7 @@ class StyleCode:
         return code
 
     @classmethod
+    @flags_checked
     def from_pretrained(
         cls,
         pretrained_model_name_or_path: str | os.PathLike[str],

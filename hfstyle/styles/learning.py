@@ -25,7 +25,7 @@ from hfstyle.images.geometry import resize
 from hfstyle.images.load import ImageInput, Picture, load_input
 from hfstyle.images.save import to_pil
 from hfstyle.images.sheet import contact_sheet
-from hfstyle.limits import check_callback, item_name
+from hfstyle.limits import OPTIONS, check_callback, item_name
 from hfstyle.models.devices import own_precision
 from hfstyle.models.generator import StyleGenerator
 from hfstyle.models.hub import check_usable
@@ -254,10 +254,11 @@ def learn_code(
 
 
 def _check(steps: int, size: int) -> None:
+    least, most = OPTIONS["learning_size"].offered
     if steps < 1:
         raise ValueError(f"steps is {steps}; give at least 1")
-    if not 128 <= size <= 2048:
-        raise ValueError(f"size is {size}; give 128 to 2048 px")
+    if not least <= size <= most:
+        raise ValueError(f"size is {size}; give {least} to {most} px")
 
 
 def _small(rgb: Tensor, size: int) -> Tensor:

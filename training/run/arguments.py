@@ -118,7 +118,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--init_from", help="folder or Hub id of a generator to start from")
     add(
         "--generator_config",
-        help="JSON file of a new generator's keyword arguments, such as another model's config.json",
+        help="a size of hfstyle.models.sizes, base (default) or tiny, for a first try; or a JSON file of a new generator's keyword "
+        "arguments, such as another model's config.json",
     )
     add(
         "--init_discriminator_from",

@@ -14,6 +14,7 @@ from hfstyle.models.devices import computes_in_bfloat16
 from hfstyle.models.generator import StyleGenerator
 from hfstyle.models.hub import check_options
 from hfstyle.models.hub import read_config as read_model_config
+from hfstyle.models.sizes import SIZES
 
 __all__ = [
     "ema_update",
@@ -48,9 +49,11 @@ def precision(asked: str, device: torch.device | str) -> str:
 
 
 def read_config(path: str | None) -> dict[str, Any]:
-    """Keyword arguments of the generator from a JSON file, for instance the config.json of another model."""
+    """Keyword arguments of the generator: of a size by its name, or from a JSON file, such as another model's config.json."""
     if path is None:
         return {}
+    if path in SIZES:
+        return dict(SIZES[path])
     config = read_model_config(Path(path))
     check_options(config, path, StyleGenerator)
     known = inspect.signature(StyleGenerator.__init__).parameters.keys() - {"self"}

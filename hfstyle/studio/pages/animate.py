@@ -12,24 +12,26 @@ from PIL import Image
 
 from hfstyle import StyleCode
 from hfstyle.images import Picture
-from hfstyle.limits import DEFAULT_FACES, DEFAULT_STYLE_SIZE
+from hfstyle.limits import OPTIONS
 from hfstyle.paths import style_path
-from hfstyle.studio.engine import Studio
-from hfstyle.studio.jobs import PROGRESS, job
-from hfstyle.studio.pages.parts import begin_and_stop, files_result, picture_result, style_choice
+from hfstyle.studio.backend.engine import Studio
+from hfstyle.studio.backend.jobs import PROGRESS, job
+from hfstyle.studio.backend.refusals import friendly_steps, needed, refusal, within
+from hfstyle.studio.backend.results import slug, write_animation, write_webp
+from hfstyle.studio.backend.settings import DEFAULTS, Settings, with_settings
+from hfstyle.studio.pages.parts import (
+    begin_and_stop,
+    files_result,
+    option_slider,
+    picture_result,
+    style_choice,
+)
 from hfstyle.studio.pages.remember import remember_in_tab
 from hfstyle.studio.pages.shared import Shared
-from hfstyle.studio.pages.slots import slot_styles
-from hfstyle.studio.refusals import friendly_steps, needed, refusal, within
-from hfstyle.studio.results import slug, write_animation, write_webp
-from hfstyle.studio.settings import DEFAULT_RESOLUTION, Settings
+from hfstyle.studio.pages.slots import Slots, begin_with_two, slot_styles, with_slots
 
-MAX_STEPS: Final = 24
-MIN_FRAME_SIDE: Final = 128
-MAX_FRAME_SIDE: Final = 512
-DEFAULT_STEPS: Final = 12
-DEFAULT_FRAME_SIDE: Final = 320
-
+_STEPS: Final = OPTIONS["steps"]
+_SIZE: Final = OPTIONS["frame_size"]
 _FRAME_PIXELS: Final = 400_000  # a GIF of the most frames is then written within some seconds
 
 
@@ -39,61 +41,32 @@ class AnimateHandlers:
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
 
+    @with_slots((1.0, 1.0, 1.0, 1.0), "0 leaves the {ordinal} style out")
+    @with_settings("resolution")
     def path(
         self,
         content: str | None,
-        strength: float = 1.0,
-        color: float = 1.0,
-        style_size: float = DEFAULT_STYLE_SIZE,
-        faces: float = DEFAULT_FACES,
-        steps: float = DEFAULT_STEPS,
-        size: float = DEFAULT_FRAME_SIDE,
-        preset_1: str | None = None,
-        style_1: str | None = None,
-        weight_1: float = 1.0,
-        preset_2: str | None = None,
-        style_2: str | None = None,
-        weight_2: float = 1.0,
-        preset_3: str | None = None,
-        style_3: str | None = None,
-        weight_3: float = 1.0,
-        preset_4: str | None = None,
-        style_4: str | None = None,
-        weight_4: float = 1.0,
+        settings: Settings = DEFAULTS,
+        steps: float = _STEPS.default,
+        size: float = _SIZE.default,
+        slots: Slots = (),
         progress: gr.Progress = PROGRESS,
     ) -> Iterator[Any]:
         """Animate a photo on the way from style to style, forth and back.
 
         Args:
             content: the photo.
-            strength: from 0, the photo itself, to 1, the full style.
-            color: from 0, the photo's own colours, to 1, the colours of the style.
-            style_size: short side in pixels at which style pictures are looked at; larger makes broader strokes.
-            faces: from 0, faces are painted like everything else, to 1, as much of them as possible is kept.
+            settings: as of the sliders.
             steps: paintings from the first style to the last one, from 2 to 24; at least one for each style.
             size: short side of the animation in pixels, from 128 to 512, at most that of the photo.
-            preset_1: name of the style with which the way begins; used if there is no picture for it.
-            style_1: picture of the first style.
-            weight_1: 0 leaves the first style out.
-            preset_2: name of the second style; used if there is no picture for it.
-            style_2: picture of the second style.
-            weight_2: 0 leaves the second style out.
-            preset_3: name of the third style; used if there is no picture for it.
-            style_3: picture of the third style.
-            weight_3: 0 leaves the third style out.
-            preset_4: name of the fourth style; used if there is no picture for it.
-            style_4: picture of the fourth style.
-            weight_4: 0 leaves the fourth style out.
+            slots: preset, picture and weight of each style.
 
         Returns:
             The animation as GIF; and its files: the GIF, and an MP4 where the server has the package av.
         """
         studio, photo = self.studio, needed(content, "photo")
-        settings = Settings.of(strength, color, style_size, DEFAULT_RESOLUTION, faces)
-        count = within(steps, "number of steps", 2, MAX_STEPS)
-        side = within(size, "size of the animation", MIN_FRAME_SIDE, MAX_FRAME_SIDE)
-        slots = [preset_1, style_1, weight_1, preset_2, style_2, weight_2]
-        slots += [preset_3, style_3, weight_3, preset_4, style_4, weight_4]
+        count = within(steps, "number of steps", *_STEPS.offered)
+        side = within(size, "size of the animation", *_SIZE.offered)
 
         def begin() -> tuple[Picture, list[StyleCode]]:
             codes, _ = slot_styles(studio, settings.style_size, slots)
@@ -140,44 +113,19 @@ def animate_page(
                     slots.append(gr.Number(1.0, visible=False, label=f"Weight {number}"))
         with gr.Column(scale=3, min_width=320):
             with gr.Row(elem_classes="beside"):
-                steps = gr.Slider(
-                    2,
-                    MAX_STEPS,
-                    value=DEFAULT_STEPS,
-                    step=1,
-                    label="Steps",
-                    info="from first to last style",
-                    min_width=150,
-                )
-                size = gr.Slider(
-                    MIN_FRAME_SIDE,
-                    MAX_FRAME_SIDE,
-                    value=DEFAULT_FRAME_SIDE,
-                    step=64,
-                    label="Size",
-                    info="short side in pixels",
-                    min_width=150,
-                )
+                steps = option_slider("steps", "Steps", step=1, min_width=150)
+                size = option_slider("frame_size", "Size", step=64, min_width=150)
             go, stop = begin_and_stop("Make the animation")
             shown = picture_result("Animation", "gif", "the photo on its way from style to style")
             files = files_result("Animation files")
-    painting = [shared.strength, shared.color, shared.style_size, shared.faces]
     run = go.click(
         friendly_steps(handlers.path),
-        [shared.content, *painting, steps, size, *slots],
+        [shared.content, *shared.settings_without("resolution"), steps, size, *slots],
         [shown, files],
         api_name="path",
         **compute,
     )
     stop.click(None, cancels=[run])
-    first = None
-    if studio.labels:
-        first = demo.load(
-            lambda: tuple(studio.first_styles(2)),
-            None,
-            [slots[0], slots[3]][: len(studio.labels)],
-            api_visibility="private",
-            queue=False,
-        )
+    first = begin_with_two(studio, demo, slots)
     chosen = [slot for index, slot in enumerate(slots) if index % 3 < 2]
     remember_in_tab(demo, "animate", [*chosen, steps, size], first)

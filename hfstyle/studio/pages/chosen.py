@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import gradio as gr
 
-from hfstyle.studio.engine import Studio
+from hfstyle.studio.backend.engine import Studio
+from hfstyle.studio.backend.refusals import display_name, friendly
+from hfstyle.studio.backend.uploads import PhotoUpload, StyleUpload
 from hfstyle.studio.pages.parts import ON_CHANGE, QUIET, TO_THE_TOP, preset_list
-from hfstyle.studio.refusals import display_name, friendly
-from hfstyle.studio.uploads import PhotoUpload, StyleUpload
 
 __all__ = ["ChosenStyle", "style_here", "use_style"]
 

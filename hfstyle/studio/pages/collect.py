@@ -10,8 +10,18 @@ import gradio as gr
 
 from hfstyle import StyleCode
 from hfstyle.limits import DEFAULT_STYLE_SIZE
-from hfstyle.studio.engine import Studio
-from hfstyle.studio.jobs import PROGRESS, job, mark
+from hfstyle.studio.backend.engine import Studio
+from hfstyle.studio.backend.jobs import PROGRESS, job, mark
+from hfstyle.studio.backend.refusals import (
+    LONGEST_NAME,
+    friendly_steps,
+    needed,
+    refusal,
+    whole,
+    within,
+)
+from hfstyle.studio.backend.settings import Settings
+from hfstyle.studio.backend.uploads import MAX_PICTURES, PicturesUpload
 from hfstyle.studio.pages.parts import (
     begin_and_stop,
     files_result,
@@ -19,9 +29,6 @@ from hfstyle.studio.pages.parts import (
     style_size_slider,
 )
 from hfstyle.studio.pages.slots import given_name
-from hfstyle.studio.refusals import LONGEST_NAME, friendly_steps, needed, refusal, whole, within
-from hfstyle.studio.settings import Settings
-from hfstyle.studio.uploads import MAX_PICTURES, PicturesUpload
 
 MAX_CLUSTERS: Final = 6
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Hashable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -12,10 +13,15 @@ import gradio as gr
 from hfstyle import StyleCode
 from hfstyle.images import to_pil
 from hfstyle.images.arrays import as_float
-from hfstyle.limits import DEFAULT_FACES, DEFAULT_STYLE_SIZE
-from hfstyle.studio.diffusion import DiffusionPainter
-from hfstyle.studio.engine import Studio
-from hfstyle.studio.jobs import PROGRESS, job, mark
+from hfstyle.limits import DEFAULT_STYLE_SIZE
+from hfstyle.studio.backend.diffusion import DiffusionPainter
+from hfstyle.studio.backend.engine import Studio
+from hfstyle.studio.backend.jobs import PROGRESS, job, mark
+from hfstyle.studio.backend.photos import enlarged_side
+from hfstyle.studio.backend.refusals import friendly_steps, needed, refusal
+from hfstyle.studio.backend.results import write_png
+from hfstyle.studio.backend.settings import DEFAULTS, Settings, with_settings
+from hfstyle.studio.backend.uploads import PhotoUpload, open_picture
 from hfstyle.studio.pages.explain import ExplainHandlers, explain_part
 from hfstyle.studio.pages.parts import (
     results_gallery,
@@ -23,11 +29,6 @@ from hfstyle.studio.pages.parts import (
 )
 from hfstyle.studio.pages.remember import remember_in_tab
 from hfstyle.studio.pages.shared import Shared
-from hfstyle.studio.photos import enlarged_side
-from hfstyle.studio.refusals import friendly_steps, needed, refusal, whole
-from hfstyle.studio.results import write_png
-from hfstyle.studio.settings import DEFAULT_RESOLUTION, Settings
-from hfstyle.studio.uploads import PhotoUpload, open_picture
 
 COMPARED_STYLES: Final = 8
 _COMPARED_STRENGTHS: Final = (0.25, 0.5, 0.75, 1.0)
@@ -45,16 +46,14 @@ class CompareHandlers:
     def __init__(self, studio: Studio, diffusion: DiffusionPainter | None = None) -> None:
         self.studio, self.diffusion = studio, diffusion
 
+    @with_settings("style_size")
     def compare(
         self,
         content: str | None,
         presets: list[str] | None = None,
         style: str | None = None,
         across: str = "styles",
-        strength: float = 1.0,
-        color: float = 1.0,
-        resolution: float = DEFAULT_RESOLUTION,
-        faces: float = DEFAULT_FACES,
+        settings: Settings = DEFAULTS,
         progress: gr.Progress = PROGRESS,
     ) -> Iterator[Any]:
         """One photo in many styles, or in one style at many settings. Results arrive one by one.
@@ -65,10 +64,7 @@ class CompareHandlers:
             style: a picture whose style is compared as well.
             across: "styles" paints in each style; "settings" paints in the first style at several strengths and
                 resolutions; "diffusion", where there is one, paints in the style picture, and so does a diffusion model.
-            strength: from 0 to 1, when comparing styles.
-            color: from 0, the photo's own colours, to 1, the colours of the style.
-            resolution: short side in pixels at which the photo is painted, when comparing styles.
-            faces: from 0, faces are painted like everything else, to 1, as much of them as possible is kept.
+            settings: as of the sliders; strength and resolution only when comparing styles.
 
         Returns:
             Pictures (PNG files) with captions.
@@ -88,7 +84,7 @@ class CompareHandlers:
             raise refusal("Choose at least one style to compare.")
         if across == "styles":
             jobs = [
-                (label, key, code, float(strength), whole(resolution, "resolution"))
+                (label, key, code, settings.strength, settings.resolution)
                 for label, key, code in chosen
             ]
         else:
@@ -101,8 +97,8 @@ class CompareHandlers:
         shown: list[tuple[str, str]] = []
         for label, key, code, amount, side in jobs:
             progress((len(shown), len(jobs)), desc=label)
-            settings = Settings(amount, float(color), resolution=side, faces=float(faces))
-            paint = partial(studio.painted_preview, photo, code, key, settings, lossless=True)
+            at = replace(settings, strength=amount, resolution=side)
+            paint = partial(studio.painted_preview, photo, code, key, at, lossless=True)
             shown.append(((yield from job(paint, gr.skip())), label))
             yield list(shown)
 
@@ -138,8 +134,7 @@ def compare_page(
     shared: Shared,
 ) -> None:
     studio = handlers.studio
-    content, strength, color = shared.content, shared.strength, shared.color
-    resolution = shared.resolution
+    content = shared.content
     with gr.Row():
         with gr.Column(scale=2, min_width=320):
             presets = gr.Dropdown(
@@ -167,7 +162,7 @@ def compare_page(
             shown = results_gallery("Results")
     run = go.click(
         friendly_steps(handlers.compare),
-        [content, presets, style, across, strength, color, resolution, shared.faces],
+        [content, presets, style, across, *shared.settings_without("style_size")],
         shown,
         api_name="compare",
         show_progress="minimal",

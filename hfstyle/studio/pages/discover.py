@@ -11,23 +11,24 @@ from typing import Any, Final
 import gradio as gr
 
 from hfstyle import StyleCode
-from hfstyle.limits import DEFAULT_FACES
-from hfstyle.studio.engine import Studio
-from hfstyle.studio.jobs import PROGRESS, job
+from hfstyle.limits import OPTIONS
+from hfstyle.studio.backend.engine import Studio
+from hfstyle.studio.backend.jobs import PROGRESS, job
+from hfstyle.studio.backend.refusals import friendly_steps, needed, plain, refusal, whole
+from hfstyle.studio.backend.settings import DEFAULTS, Settings, with_settings
+from hfstyle.studio.backend.wishes import Wishes
 from hfstyle.studio.pages.chosen import ChosenStyle, use_style
 from hfstyle.studio.pages.parts import (
     IN_VIEW,
     before_after_slider,
     files_of_wish,
+    option_slider,
     results_gallery,
     stop_button,
     wish_of,
 )
 from hfstyle.studio.pages.remember import remember_in_tab
 from hfstyle.studio.pages.shared import Shared
-from hfstyle.studio.refusals import friendly_steps, needed, plain, refusal, whole
-from hfstyle.studio.settings import DEFAULT_RESOLUTION, Settings
-from hfstyle.studio.wishes import Wishes
 
 SHOWN: Final = 6
 """Styles that are offered at a time."""
@@ -96,57 +97,45 @@ class DiscoverHandlers:
             else:
                 yield list(pictures), gr.skip(), gr.skip()
 
+    @with_settings("style_size")
     def render(
-        self,
-        content: str | None,
-        found: Found | None,
-        strength: float,
-        color: float,
-        resolution: float,
-        faces: float,
+        self, content: str | None, found: Found | None, settings: Settings
     ) -> Iterator[tuple[Any, Any]]:
         """Before and after of the chosen style, status."""
-        work = partial(self._rendered, content, found, strength, color, resolution, faces)
+        work = partial(self._rendered, content, found, settings)
         yield (yield from job(work, (gr.skip(), gr.skip())))
 
     def _rendered(
-        self,
-        content: str | None,
-        found: Found | None,
-        strength: float,
-        color: float,
-        resolution: float,
-        faces: float,
+        self, content: str | None, found: Found | None, settings: Settings
     ) -> tuple[Any, str]:
         shown = content or self.studio.first_photo
         if shown is None or found is None:
             return gr.skip(), "Find a style by words, or press **Surprise me**."
-        settings = Settings.of(strength, color, Settings.style_size, resolution, faces)
         code = self._code(found)
         original = self.studio.original_preview(shown, settings.resolution)
-        return (original, self.studio.painted_preview(shown, code, found, settings)), plain(
-            code.name
-        )
+        painted = self.studio.painted_preview(shown, code, found, settings)
+        return (original, painted), plain(code.name)
 
+    @with_settings("style_size")
     def keep(
         self,
         content: str | None,
         found: Found | None,
-        strength: float,
-        color: float,
-        resolution: float,
-        faces: float,
+        settings: Settings,
         progress: gr.Progress = PROGRESS,
     ) -> Iterator[Any]:
         """Full-size picture and style file of the chosen style."""
-        shown = content or self.studio.first_photo
-        if shown is None or found is None:
+        yield from self._kept(content or self.studio.first_photo, found, settings, progress)
+
+    def _kept(
+        self, photo: str | None, found: Found | None, settings: Settings, progress: gr.Progress
+    ) -> Iterator[Any]:
+        if photo is None or found is None:
             raise refusal("Find a style first.")
-        settings = Settings.of(strength, color, Settings.style_size, resolution, faces)
 
         def work() -> tuple[str, str]:
             code = self._code(found)
-            return self.studio.full_size(shown, code, settings), self.studio.save_style(code)
+            return self.studio.full_size(photo, code, settings), self.studio.save_style(code)
 
         yield (yield from job(work, (gr.skip(), gr.skip()), progress))
 
@@ -156,15 +145,13 @@ class DiscoverHandlers:
             raise refusal("Find a style first.")
         yield (yield from job(lambda: self.studio.save_style(self._code(found)), gr.skip()))
 
+    @with_settings("style_size")
     def sample(
         self,
         content: str | None,
         seed: float = 0,
-        variety: float = 1.0,
-        strength: float = 1.0,
-        color: float = 1.0,
-        resolution: float = DEFAULT_RESOLUTION,
-        faces: float = DEFAULT_FACES,
+        variety: float = OPTIONS["temperature"].default,
+        settings: Settings = DEFAULTS,
         progress: gr.Progress = PROGRESS,
     ) -> Iterator[Any]:
         """Paint a photo in a style by chance, drawn from the styles of the training art, at the photo's full size.
@@ -173,17 +160,14 @@ class DiscoverHandlers:
             content: the photo.
             seed: a whole number from 0; the same one gives the same style.
             variety: from 0, the mean of all styles, over 1, as various as the training art, to 2.
-            strength: from 0, the photo itself, to 1, the full style.
-            color: from 0, the photo's own colours, to 1, the colours of the style.
-            resolution: short side in pixels at which the photo is painted; the result has the photo's own size.
-            faces: from 0, faces are painted like everything else, to 1, as much of them as possible is kept.
+            settings: as of the sliders.
 
         Returns:
             The painted photo, a PNG file; and the style file, which /stylize takes.
         """
         found = Found(seed=_seed(seed), variety=float(variety))
         photo = needed(content, "photo")
-        yield from self.keep(photo, found, strength, color, resolution, faces, progress)
+        yield from self._kept(photo, found, settings, progress)
 
     def find(self, text: str, count: float = 5) -> Iterator[tuple[Any, Any]]:
         """Find styles by words, among the presets and the training art.
@@ -252,8 +236,7 @@ def discover_page(
         shared: photo and settings.
         chosen_style: the style of the page Stylize, which one that was found may become.
     """
-    content, strength, color = shared.content, shared.strength, shared.color
-    resolution = shared.resolution
+    content = shared.content
     offers, chosen = gr.State([]), gr.State(None)
     with gr.Row(elem_classes="browse"):
         with gr.Column(scale=2, min_width=320, elem_classes="styles"):
@@ -274,14 +257,7 @@ def discover_page(
                     label="Seed",
                     info="the same seed gives the same style",
                 )
-                variety = gr.Slider(
-                    0,
-                    2,
-                    value=1,
-                    step=0.1,
-                    label="Variety",
-                    info="0 is the mean of all styles, 1 as various as the paintings it learned from",
-                )
+                variety = option_slider("temperature", "Variety", step=0.1)
             gr.Markdown("**Choose one** of the styles that were found.")
             shown = results_gallery(
                 "Found styles",
@@ -326,7 +302,7 @@ def discover_page(
     shown.select(None, js=IN_VIEW, api_visibility="private")
     # In the queue: what is changed outside of it fires no event of the change.
     shown.select(choose, offers, chosen, api_visibility="private", show_progress="hidden")
-    settings = [strength, color, resolution, shared.faces]
+    settings = shared.settings_without("style_size")
     changes = [chosen.change, shared.wakes["discover"].change]
     wishes = Wishes()
     wish_of(wishes, changes, [content, chosen, *settings], [file, style_file])

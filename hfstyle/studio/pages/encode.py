@@ -9,12 +9,12 @@ import gradio as gr
 
 from hfstyle import StyleCode
 from hfstyle.limits import DEFAULT_STYLE_SIZE
-from hfstyle.studio.engine import Studio
-from hfstyle.studio.jobs import job
+from hfstyle.studio.backend.engine import Studio
+from hfstyle.studio.backend.jobs import job
+from hfstyle.studio.backend.refusals import LONGEST_NAME, friendly_steps, needed, whole
+from hfstyle.studio.backend.uploads import PhotoUpload
 from hfstyle.studio.pages.parts import style_size_slider
 from hfstyle.studio.pages.slots import given_name
-from hfstyle.studio.refusals import LONGEST_NAME, friendly_steps, needed, whole
-from hfstyle.studio.uploads import PhotoUpload
 
 __all__ = ["EncodeHandlers", "encode_part"]
 

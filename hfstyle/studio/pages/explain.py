@@ -10,13 +10,13 @@ from typing import Any, Final
 import gradio as gr
 
 from hfstyle.limits import DEFAULT_STYLE_SIZE
-from hfstyle.studio.engine import Studio
-from hfstyle.studio.jobs import PROGRESS, job, mark
+from hfstyle.studio.backend.engine import Studio
+from hfstyle.studio.backend.jobs import PROGRESS, job, mark
+from hfstyle.studio.backend.refusals import friendly_steps, needed, plain, refusal
+from hfstyle.studio.backend.results import slug, write_png
+from hfstyle.studio.backend.settings import DEFAULT_RESOLUTION
+from hfstyle.studio.backend.uploads import StyleUpload, open_picture
 from hfstyle.studio.pages.parts import begin_and_stop, picture_result, style_choice
-from hfstyle.studio.refusals import friendly_steps, needed, plain, refusal
-from hfstyle.studio.results import slug, write_png
-from hfstyle.studio.settings import DEFAULT_RESOLUTION
-from hfstyle.studio.uploads import StyleUpload, open_picture
 
 _EXPLAINED_PIXELS: Final = 600_000  # its attention is looked at in one pass
 

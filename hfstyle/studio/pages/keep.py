@@ -10,15 +10,15 @@ from urllib.parse import parse_qs
 import gradio as gr
 
 from hfstyle.limits import OPTIONS
-from hfstyle.studio.engine import Studio
+from hfstyle.studio.backend.engine import Studio
+from hfstyle.studio.backend.photos import painting_side, size_of
+from hfstyle.studio.backend.recipe import python_lines, shell_line
+from hfstyle.studio.backend.settings import Settings
+from hfstyle.studio.backend.uploads import MAX_STYLE_FILE_BYTES, MAX_UPLOAD_BYTES, still_here
 from hfstyle.studio.pages.chosen import ChosenStyle
 from hfstyle.studio.pages.parts import ON_CHANGE, QUIET, results_gallery
 from hfstyle.studio.pages.remember import noted_values
 from hfstyle.studio.pages.shared import FIRST_STRENGTH, Shared
-from hfstyle.studio.photos import painting_side, size_of
-from hfstyle.studio.recipe import python_lines, shell_line
-from hfstyle.studio.settings import Settings
-from hfstyle.studio.uploads import MAX_STYLE_FILE_BYTES, MAX_UPLOAD_BYTES, still_here
 
 __all__ = ["keep_part"]
 

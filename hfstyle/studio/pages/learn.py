@@ -12,37 +12,36 @@ import gradio as gr
 
 from hfstyle.images import Picture, resize
 from hfstyle.images.arrays import as_float
-from hfstyle.studio.engine import Studio
-from hfstyle.studio.gpu import on_cpu_here
-from hfstyle.studio.jobs import PROGRESS, job, mark
-from hfstyle.studio.pages.chosen import ChosenStyle, use_style
-from hfstyle.studio.pages.collect import CollectHandlers, collection_part
-from hfstyle.studio.pages.encode import EncodeHandlers, encode_part
-from hfstyle.studio.pages.parts import ON_CHANGE, QUIET, in_view, picture_result
-from hfstyle.studio.pages.remember import remember_in_tab
-from hfstyle.studio.pages.shared import Shared
-from hfstyle.studio.pages.slots import given_name
-from hfstyle.studio.refusals import LONGEST_NAME, friendly_steps, needed, refusal, within
-from hfstyle.studio.results import slug, write_png
-from hfstyle.studio.stops import Stops
-from hfstyle.studio.uploads import (
+from hfstyle.limits import OPTIONS
+from hfstyle.studio.backend.engine import Studio
+from hfstyle.studio.backend.gpu import on_cpu_here
+from hfstyle.studio.backend.jobs import PROGRESS, job, mark
+from hfstyle.studio.backend.refusals import LONGEST_NAME, friendly_steps, needed, refusal, within
+from hfstyle.studio.backend.results import slug, write_png
+from hfstyle.studio.backend.stops import Stops
+from hfstyle.studio.backend.uploads import (
     MAX_STYLE_FILE_BYTES,
     PicturesUpload,
     open_picture,
     still_here,
 )
+from hfstyle.studio.pages.chosen import ChosenStyle, use_style
+from hfstyle.studio.pages.collect import CollectHandlers, collection_part
+from hfstyle.studio.pages.encode import EncodeHandlers, encode_part
+from hfstyle.studio.pages.parts import ON_CHANGE, QUIET, in_view, option_slider, picture_result
+from hfstyle.studio.pages.remember import remember_in_tab
+from hfstyle.studio.pages.shared import Shared
+from hfstyle.studio.pages.slots import given_name
 from hfstyle.styles.learning import LearnedStyle
 
 __all__ = ["LearnHandlers", "learn_page"]
 
 MOST_PICTURES: Final = 50
-LEAST_STEPS: Final = 10
-MOST_STEPS: Final = 180
-DEFAULT_STEPS: Final = 90
 LESSON_SECONDS: Final = 180
 """After which a lesson ends with the best so far: others learn on the same server."""
 
-_SIZE: Final = 512  # short side in px at which pictures and photos are compared
+_STEPS: Final = OPTIONS["learning_steps"]
+_SIZE: Final[int] = OPTIONS["learning_size"].default  # to which pictures and photos are reduced
 _PICTURE_SIDE: Final = (
     1024  # short side in px to which pictures are reduced, twice what is looked at
 )
@@ -81,7 +80,7 @@ class LearnHandlers:
         request: gr.Request,
         pictures: list[str] | None,
         name: str | None = "",
-        steps: float = DEFAULT_STEPS,
+        steps: float = _STEPS.default,
         progress: gr.Progress = PROGRESS,
     ) -> Iterator[Any]:
         """Learn a style from your own pictures, in a minute or a few; the style file works like any other.
@@ -103,7 +102,7 @@ class LearnHandlers:
     ) -> Iterator[Any]:
         if not files:
             raise refusal("Choose the pictures of the style first.")
-        count = within(steps, "number of steps", LEAST_STEPS, MOST_STEPS)
+        count = within(steps, "number of steps", *_STEPS.offered)
         if lesson.ended.is_set():
             raise refusal("It was stopped before it began.")
 
@@ -195,14 +194,7 @@ def learn_page(
             )
             pictures.most_pictures = MOST_PICTURES
             name = gr.Textbox("", label="Name of the style", max_length=LONGEST_NAME)
-            steps = gr.Slider(
-                LEAST_STEPS,
-                MOST_STEPS,
-                value=DEFAULT_STEPS,
-                step=10,
-                label="Steps",
-                info="more take longer and help less and less",
-            )
+            steps = option_slider("learning_steps", "Steps", step=10)
             with gr.Row():
                 go = gr.Button("Learn the style", variant="primary", scale=4)
                 stop = gr.Button("Stop, keep the best so far", scale=3, min_width=120)

@@ -8,21 +8,22 @@ import gradio as gr
 import numpy as np
 from numpy.typing import NDArray
 
-from hfstyle.limits import DEFAULT_LIVE_SIZE
-from hfstyle.studio.camera import LIVE_SIZES, CameraPictures, LiveStudio, PaintedPictures
-from hfstyle.studio.engine import Studio
-from hfstyle.studio.gpu import on_cpu_here
+from hfstyle.limits import OPTIONS
+from hfstyle.studio.backend.camera import CameraPictures, LiveStudio, PaintedPictures
+from hfstyle.studio.backend.engine import Studio
+from hfstyle.studio.backend.gpu import on_cpu_here
+from hfstyle.studio.backend.refusals import friendly, refusal, within
+from hfstyle.studio.backend.settings import Settings, with_settings
 from hfstyle.studio.look.players import SAVE_PICTURE, STOP_CAMERA
 from hfstyle.studio.pages.chosen import ChosenStyle, style_here
-from hfstyle.studio.pages.parts import stop_button
+from hfstyle.studio.pages.parts import option_slider, stop_button
 from hfstyle.studio.pages.shared import Shared
-from hfstyle.studio.refusals import friendly, refusal, within
-from hfstyle.studio.settings import DEFAULT_RESOLUTION, Settings
 
 __all__ = ["LiveHandlers", "live_page"]
 
 TURN: Final = 90
 """Seconds of painting that a visitor gets before the next one."""
+_FIRST_SIZE: Final = 256  # less than elsewhere: each picture comes and goes over the network
 _EVERY: Final = 0.08  # s between two pictures that the browser sends
 _CAMERA: Final = {"video": {"width": {"ideal": 640}, "height": {"ideal": 480}}}
 
@@ -33,24 +34,21 @@ class LiveHandlers:
     def __init__(self, studio: Studio) -> None:
         self.studio, self.live = studio, LiveStudio(studio)
 
+    @with_settings("resolution")
     def paint(
         self,
         picture: NDArray[np.uint8] | None,
         preset: str | None,
         style: str | None,
         style_file: str | None,
-        strength: float,
-        color: float,
-        style_size: float,
-        faces: float,
+        settings: Settings,
         size: float,
         request: gr.Request,
     ) -> tuple[Any, Any]:
         """A picture of the camera, painted, and how fast that goes."""
         if picture is None:
             return gr.skip(), gr.skip()
-        settings = Settings.of(strength, color, style_size, DEFAULT_RESOLUTION, faces)
-        short = within(size, "size", *LIVE_SIZES)
+        short = within(size, "size", *OPTIONS["live_size"].offered)
         code = self.studio.style(style, style_file, preset, settings.style_size)
         if code is None:
             raise refusal("Choose a style first.")
@@ -91,13 +89,7 @@ def live_page(handlers: LiveHandlers, demo: gr.Blocks, shared: Shared, chosen: C
                 "picture of the camera is stored." + on_cpu_here("cameras are painted")
             )
             style_here(handlers.studio, chosen)
-            size = gr.Slider(
-                *LIVE_SIZES,
-                value=min(DEFAULT_LIVE_SIZE, 256),
-                step=8,
-                label="Size",
-                info="short side in pixels; smaller is faster",
-            )
+            size = option_slider("live_size", "Size", value=_FIRST_SIZE, step=8)
         with gr.Column(scale=3, min_width=320, elem_classes="result"):
             painted = PaintedPictures(
                 label="Painted",
@@ -113,10 +105,9 @@ def live_page(handlers: LiveHandlers, demo: gr.Blocks, shared: Shared, chosen: C
             with gr.Row():
                 save = gr.Button("Save this picture", variant="primary", scale=4)
                 stop = stop_button()
-    settings = [shared.strength, shared.color, shared.style_size, shared.faces]
     camera.stream(
         friendly(handlers.paint),
-        [camera, *chosen.components, *settings, size],
+        [camera, *chosen.components, *shared.settings_without("resolution"), size],
         [painted, status],
         stream_every=_EVERY,
         time_limit=TURN,

@@ -9,8 +9,19 @@ from typing import Any, Final
 import gradio as gr
 
 from hfstyle import StyleCode
-from hfstyle.studio.engine import Studio
-from hfstyle.studio.jobs import PROGRESS, job, until
+from hfstyle.studio.backend.engine import Studio
+from hfstyle.studio.backend.jobs import PROGRESS, job, until
+from hfstyle.studio.backend.refusals import (
+    LONGEST_SENTENCE,
+    display_name,
+    friendly_steps,
+    one_line,
+    refusal,
+)
+from hfstyle.studio.backend.results import FileFormat, file_format, slug, write_zip
+from hfstyle.studio.backend.settings import Settings, with_settings
+from hfstyle.studio.backend.stops import Stops
+from hfstyle.studio.backend.uploads import MAX_PICTURES, PicturesUpload
 from hfstyle.studio.pages.chosen import ChosenStyle, style_here
 from hfstyle.studio.pages.parts import (
     QUIET,
@@ -22,17 +33,6 @@ from hfstyle.studio.pages.parts import (
 )
 from hfstyle.studio.pages.remember import remember_in_tab
 from hfstyle.studio.pages.shared import Shared
-from hfstyle.studio.refusals import (
-    LONGEST_SENTENCE,
-    display_name,
-    friendly_steps,
-    one_line,
-    refusal,
-)
-from hfstyle.studio.results import FileFormat, file_format, slug, write_zip
-from hfstyle.studio.settings import Settings
-from hfstyle.studio.stops import Stops
-from hfstyle.studio.uploads import MAX_PICTURES, PicturesUpload
 
 _MOST_PIXELS: Final = 240_000_000
 """Of all photos: ten from a camera, or the most that are taken, of ten megapixels each. They take minutes."""
@@ -44,17 +44,14 @@ class ManyHandlers:
     def __init__(self, studio: Studio) -> None:
         self.studio, self.stops = studio, Stops()
 
+    @with_settings()
     def paint(
         self,
         photos: list[str] | None,
         preset: str | None,
         style: str | None,
         style_file: str | None,
-        strength: float,
-        color: float,
-        style_size: float,
-        resolution: float,
-        faces: float,
+        settings: Settings,
         format: str,
         quality: float,
         sheet: str,
@@ -67,7 +64,6 @@ class ManyHandlers:
         with self.stops.during(request) as stop:
             if not photos:
                 raise refusal("Choose the photos first.")
-            settings = Settings.of(strength, color, style_size, resolution, faces)
             ending = file_format(format, quality, sheet)
             find = partial(self.studio.style, style, style_file, preset, settings.style_size)
             code = yield from job(find, (gr.skip(), gr.skip(), gr.skip()))

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import gradio as gr
 
 from hfstyle import StyleCode
-from hfstyle.limits import DEFAULT_FACES, DEFAULT_STYLE_SIZE
-from hfstyle.studio.engine import Studio
-from hfstyle.studio.jobs import PROGRESS, job
+from hfstyle.studio.backend.engine import Studio
+from hfstyle.studio.backend.jobs import PROGRESS, job
+from hfstyle.studio.backend.refusals import (
+    friendly_steps,
+    needed,
+    plain,
+    refusal,
+    whole,
+)
+from hfstyle.studio.backend.settings import DEFAULTS, Settings, with_settings
+from hfstyle.studio.backend.wishes import Wishes
 from hfstyle.studio.pages.chosen import ChosenStyle, use_style
 from hfstyle.studio.pages.parts import (
     QUIET,
@@ -24,16 +32,10 @@ from hfstyle.studio.pages.parts import (
 )
 from hfstyle.studio.pages.remember import remember_in_tab
 from hfstyle.studio.pages.shared import Shared
-from hfstyle.studio.pages.slots import STYLE_SLOTS, slot_styles
-from hfstyle.studio.refusals import (
-    friendly_steps,
-    needed,
-    plain,
-    refusal,
-    whole,
-)
-from hfstyle.studio.settings import DEFAULT_RESOLUTION, Settings
-from hfstyle.studio.wishes import Wishes
+from hfstyle.studio.pages.slots import STYLE_SLOTS, Slots, begin_with_two, slot_styles, with_slots
+
+_WEIGHTS: Final = (1.0, 1.0, 0.0, 0.0)
+_SHARE: Final = "share of the {ordinal} style, from 0 to 1; shares are divided by their sum"
 
 
 class MixHandlers:
@@ -42,47 +44,31 @@ class MixHandlers:
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
 
-    def _mixture(self, style_size: int, slots: Sequence[Any]) -> StyleCode | None:
+    def _mixture(self, style_size: int, slots: Slots) -> StyleCode | None:
         codes, weights = slot_styles(self.studio, style_size, slots)
         return StyleCode.mix(codes, weights) if codes else None
 
+    @with_slots(_WEIGHTS, _SHARE)
+    @with_settings()
     def render_mix(
-        self,
-        content: str | None,
-        strength: float,
-        color: float,
-        style_size: float,
-        resolution: float,
-        faces: float,
-        *slots: Any,
+        self, content: str | None, settings: Settings, slots: Slots
     ) -> Iterator[tuple[Any, Any]]:
         """Before and after, status."""
-        work = partial(
-            self._rendered_mix, content, strength, color, style_size, resolution, faces, *slots
-        )
+        work = partial(self._rendered_mix, content, settings, slots)
         yield (yield from job(work, (gr.skip(), gr.skip())))
 
     def _rendered_mix(
-        self,
-        content: str | None,
-        strength: float,
-        color: float,
-        style_size: float,
-        resolution: float,
-        faces: float,
-        *slots: Any,
+        self, content: str | None, settings: Settings, slots: Slots
     ) -> tuple[Any, str]:
         shown = content or self.studio.first_photo
         if shown is None:
             return None, "Choose a photo to begin."
-        settings = Settings.of(strength, color, style_size, resolution, faces)
         original = self.studio.original_preview(shown, settings.resolution)
         code = self._mixture(settings.style_size, slots)
         if code is None:
             return (original, original), "Choose styles and give them weights."
-        return (original, self.studio.painted_preview(shown, code, slots, settings)), plain(
-            code.name
-        )
+        painted = self.studio.painted_preview(shown, code, slots, settings)
+        return (original, painted), plain(code.name)
 
     def save_mixture(self, style_size: float, *slots: Any) -> Iterator[Any]:
         """The style file of a mixture."""
@@ -95,60 +81,29 @@ class MixHandlers:
 
         yield (yield from job(work, gr.skip()))
 
+    @with_slots(_WEIGHTS, _SHARE)
+    @with_settings()
     def mix(
         self,
         content: str | None,
-        strength: float = 1.0,
-        color: float = 1.0,
-        style_size: float = DEFAULT_STYLE_SIZE,
-        resolution: float = DEFAULT_RESOLUTION,
-        faces: float = DEFAULT_FACES,
-        preset_1: str | None = None,
-        style_1: str | None = None,
-        weight_1: float = 1.0,
-        preset_2: str | None = None,
-        style_2: str | None = None,
-        weight_2: float = 1.0,
-        preset_3: str | None = None,
-        style_3: str | None = None,
-        weight_3: float = 0.0,
-        preset_4: str | None = None,
-        style_4: str | None = None,
-        weight_4: float = 0.0,
+        settings: Settings = DEFAULTS,
+        slots: Slots = (),
         progress: gr.Progress = PROGRESS,
     ) -> Iterator[Any]:
         """Paint a photo in a mixture of up to four styles, and save the mixture as a style file.
 
         Args:
             content: the photo.
-            strength: from 0, the photo itself, to 1, the full style.
-            color: from 0, the photo's own colours, to 1, the colours of the style.
-            style_size: short side in pixels at which style pictures are looked at; larger makes broader strokes.
-            resolution: short side in pixels at which the photo is painted; the result has the photo's own size.
-            faces: from 0, faces are painted like everything else, to 1, as much of them as possible is kept.
-            preset_1: name of the first style; used if there is no picture for it.
-            style_1: picture of the first style.
-            weight_1: share of the first style, from 0 to 1; shares are divided by their sum.
-            preset_2: name of the second style; used if there is no picture for it.
-            style_2: picture of the second style.
-            weight_2: share of the second style, from 0 to 1; shares are divided by their sum.
-            preset_3: name of the third style; used if there is no picture for it.
-            style_3: picture of the third style.
-            weight_3: share of the third style, from 0 to 1; shares are divided by their sum.
-            preset_4: name of the fourth style; used if there is no picture for it.
-            style_4: picture of the fourth style.
-            weight_4: share of the fourth style, from 0 to 1; shares are divided by their sum.
+            settings: as of the sliders.
+            slots: preset, picture and weight of each style.
 
         Returns:
             The painted photo, a PNG file; and the style file, which /stylize takes.
         """
         studio, photo = self.studio, needed(content, "photo")
-        settings = Settings.of(strength, color, style_size, resolution, faces)
-        first = [preset_1, style_1, weight_1, preset_2, style_2, weight_2]
-        rest = [preset_3, style_3, weight_3, preset_4, style_4, weight_4]
 
         def work() -> tuple[str, str]:
-            code = self._mixture(settings.style_size, first + rest)
+            code = self._mixture(settings.style_size, slots)
             if code is None:
                 raise refusal("Choose at least one style and give it a weight above 0.")
             return studio.full_size(photo, code, settings), studio.save_style(code)
@@ -176,7 +131,6 @@ def mix_page(
     """
     studio = handlers.studio
     content, style_size = shared.content, shared.style_size
-    names = list(studio.labels)
     slots: list[Any] = []
     with gr.Row(elem_classes="result-first"):
         with gr.Column(scale=2, min_width=320):
@@ -186,7 +140,7 @@ def mix_page(
                     slots += style_choice(studio, str(index + 1))
                     slots.append(
                         gr.Slider(
-                            0, 1, value=float(index < 2), step=0.05, label=f"Weight {index + 1}"
+                            0, 1, value=_WEIGHTS[index], step=0.05, label=f"Weight {index + 1}"
                         )
                     )
         with gr.Column(scale=3, min_width=320):
@@ -226,15 +180,7 @@ def mix_page(
     run = save.click(
         friendly_steps(handlers.mix), inputs, [file, style_file], api_name="mix", **compute
     )
-    first = None
-    if len(names) > 1:
-        first = demo.load(  # painted when the page is opened
-            lambda: tuple(studio.first_styles(2)),
-            None,
-            [slots[0], slots[3]],
-            api_visibility="private",
-            queue=False,
-        )
+    first = begin_with_two(studio, demo, slots)
     remember_in_tab(demo, "mix", slots, first)
     use_style(use, friendly_steps(handlers.save_mixture), [style_size, *slots], chosen, private)
 

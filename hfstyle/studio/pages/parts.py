@@ -9,12 +9,12 @@ from typing import Any, Final
 import gradio as gr
 
 from hfstyle.limits import OPTIONS
-from hfstyle.studio.engine import Studio
+from hfstyle.studio.backend.engine import Studio
+from hfstyle.studio.backend.photos import example_paths, example_thumbnail
+from hfstyle.studio.backend.results import AS_PHOTO
+from hfstyle.studio.backend.uploads import PhotoUpload
+from hfstyle.studio.backend.wishes import Wishes
 from hfstyle.studio.look.stop import STOPS
-from hfstyle.studio.photos import example_paths, example_thumbnail
-from hfstyle.studio.results import AS_PHOTO, DEFAULT_QUALITY
-from hfstyle.studio.uploads import PhotoUpload
-from hfstyle.studio.wishes import Wishes
 
 QUIET: Final[dict[str, Any]] = {
     "api_visibility": "private",
@@ -64,25 +64,24 @@ def faces_slider() -> gr.Slider:
 
 
 def _share_slider(name: str, label: str) -> gr.Slider:
-    return _slider(name, label, step=0.05, min_width=100)
+    return option_slider(name, label, step=0.05, min_width=100)
 
 
-def _slider(name: str, label: str, **options: Any) -> gr.Slider:
-    """One of `hfstyle.limits.OPTIONS`, whose range, first value and hint it has."""
+def option_slider(name: str, label: str, **how: Any) -> gr.Slider:
+    """One of `hfstyle.limits.OPTIONS`, whose range, first value and hint it has, if not told otherwise."""
     option = OPTIONS[name]
-    return gr.Slider(
-        *option.offered, value=option.default, label=label, info=option.hint, **options
-    )
+    how = {"value": option.default, "info": option.hint} | how
+    return gr.Slider(*option.offered, label=label, **how)
 
 
 def style_size_slider() -> gr.Slider:
     """The size at which style pictures are looked at."""
-    return _slider("style_size", "Size of the brush", step=64)
+    return option_slider("style_size", "Size of the brush", step=64)
 
 
 def resolution_slider() -> gr.Slider:
     """The size at which the photo is painted."""
-    return _slider("resolution", "Detail", step=64)
+    return option_slider("resolution", "Detail", step=64)
 
 
 def results_gallery(label: str, columns: int = 3, **changes: Any) -> gr.Gallery:
@@ -191,14 +190,7 @@ def format_choice(value: str = "png") -> gr.Radio:
 
 def quality_slider() -> gr.Slider:
     """Of a file that is not exact."""
-    return gr.Slider(
-        1,
-        100,
-        value=DEFAULT_QUALITY,
-        step=1,
-        label="Quality",
-        info="of JPEG and WebP; higher makes larger files",
-    )
+    return option_slider("quality", "Quality", step=1)
 
 
 def sheet_choice() -> gr.Dropdown:

@@ -12,12 +12,13 @@ import gradio as gr
 
 from hfstyle import Region, StyleCode
 from hfstyle.images import resize, to_pil
-from hfstyle.limits import DEFAULT_FACES, DEFAULT_STYLE_SIZE
+from hfstyle.limits import DEFAULT_STYLE_SIZE, OPTIONS
 from hfstyle.painting.found import absent_package, found_mask
 from hfstyle.painting.shapes import FOUND
-from hfstyle.studio.engine import Studio, preset_label
-from hfstyle.studio.jobs import PROGRESS, job, mark
-from hfstyle.studio.masks import (
+from hfstyle.studio.backend.endpoints import spread
+from hfstyle.studio.backend.engine import Studio, preset_label
+from hfstyle.studio.backend.jobs import PROGRESS, job, mark
+from hfstyle.studio.backend.masks import (
     EDITOR_SIDE,
     REGION_COLORS,
     MaskEditor,
@@ -26,6 +27,10 @@ from hfstyle.studio.masks import (
     note_of_drawing,
     noted_drawing,
 )
+from hfstyle.studio.backend.refusals import friendly_steps, needed, plain, refusal
+from hfstyle.studio.backend.results import write_webp
+from hfstyle.studio.backend.settings import DEFAULT_RESOLUTION, DEFAULTS, Settings, with_settings
+from hfstyle.studio.backend.uploads import PhotoUpload, open_picture
 from hfstyle.studio.pages.parts import (
     before_after_slider,
     color_slider,
@@ -37,10 +42,7 @@ from hfstyle.studio.pages.parts import (
 )
 from hfstyle.studio.pages.remember import remember_in_tab
 from hfstyle.studio.pages.shared import Shared
-from hfstyle.studio.refusals import friendly_steps, needed, plain, refusal
-from hfstyle.studio.results import write_webp
-from hfstyle.studio.settings import DEFAULT_RESOLUTION, Settings
-from hfstyle.studio.uploads import PhotoUpload, open_picture
+from hfstyle.studio.pages.slots import Slots
 
 DRAWN: Final = "drawn"
 """Where a region is, if not at a place with a name."""
@@ -78,6 +80,22 @@ def _told(style: Any) -> str:
     )
 
 
+_SLOTS: Final = {
+    "preset": (None, "name of the style of the {} region; without a style it stays as it is"),
+    "style": (None, "a picture whose style the {} region takes, before the preset"),
+    "strength": (OPTIONS["strength"].default, "of the {} region, from 0 to 1"),
+    "color": (OPTIONS["color"].default, "of the {} region, from 0 to 1"),
+}
+_EACH: Final = [(part, region) for region in REGION_COLORS for part in _SLOTS]
+_with_slots = spread(
+    "slots",
+    {f"{part}_{region}": _SLOTS[part][0] for part, region in _EACH},
+    {f"{part}_{region}": _SLOTS[part][1].format(region) for part, region in _EACH},
+    lambda *values: values,
+)
+"""A handler's `slots` are parameters for each region."""
+
+
 class RegionHandlers:
     """The docstring of the public one is the API's documentation."""
 
@@ -109,29 +127,30 @@ class RegionHandlers:
 
         yield (yield from job(work, (gr.skip(), gr.skip(), *left)))
 
+    @_with_slots
+    @with_settings("style_size")
     def render(
         self,
         content: str | None,
         drawing: list[bytes] | None,
         background: str | None,
-        strength: float,
-        color: float,
-        resolution: float,
-        faces: float,
-        *rest: Any,
+        settings: Settings,
+        slots: Slots,
+        mask: str | None,
+        where_red: str | None,
+        where_green: str | None,
+        where_blue: str | None,
     ) -> Iterator[tuple[Any, Any, Any]]:
         """Before and after, status, and a note of what was drawn."""
         shown = content or self.studio.first_photo
         if shown is None:
             yield None, "Choose a photo to begin.", ""
             return
-        settings = Settings.of(strength, color, DEFAULT_STYLE_SIZE, resolution, faces)
 
         def work() -> tuple[Any, str, str]:
             original = self.studio.original_preview(shown, settings.resolution)
             note = note_of_drawing(shown, drawing)
-            *slots, mask, red, green, blue = rest
-            places = _Places(drawing, mask, (red, green, blue))
+            places = _Places(drawing, mask, (where_red, where_green, where_blue))
             self._find(shown, places)
             code, regions, key = self._regions(places, background, slots)
             if not regions and code is None:
@@ -143,27 +162,15 @@ class RegionHandlers:
 
         yield (yield from job(work, (gr.skip(), gr.skip(), gr.skip())))
 
+    @_with_slots
+    @with_settings("style_size")
     def regions(
         self,
         content: str | None,
         drawing: list[bytes] | None = None,
         background: str | None = None,
-        strength: float = 1.0,
-        color: float = 1.0,
-        resolution: float = DEFAULT_RESOLUTION,
-        faces: float = DEFAULT_FACES,
-        preset_red: str | None = None,
-        style_red: str | None = None,
-        strength_red: float = 1.0,
-        color_red: float = 1.0,
-        preset_green: str | None = None,
-        style_green: str | None = None,
-        strength_green: float = 1.0,
-        color_green: float = 1.0,
-        preset_blue: str | None = None,
-        style_blue: str | None = None,
-        strength_blue: float = 1.0,
-        color_blue: float = 1.0,
+        settings: Settings = DEFAULTS,
+        slots: Slots = (),
         mask: str | None = None,
         where_red: str | None = DRAWN,
         where_green: str | None = DRAWN,
@@ -175,23 +182,10 @@ class RegionHandlers:
         Args:
             content: the photo.
             drawing: layers with the regions, painted in red #e11d48, green #16a34a and blue #2563eb over nothing.
-            background: name of a style of the gallery for the rest of the photo; None leaves the rest as it is.
-            strength: of the background's style, from 0 to 1.
-            color: of the background, from 0, the photo's own colours, to 1, the colours of the style.
-            resolution: short side in pixels at which the photo is painted; the result has the photo's own size.
-            faces: from 0, faces are painted like everything else, to 1, as much of them as possible is kept.
-            preset_red: name of the style of the red region; without a style it stays as it is.
-            style_red: a picture whose style the red region takes, before the preset.
-            strength_red: of the red region, from 0 to 1.
-            color_red: of the red region, from 0 to 1.
-            preset_green: name of the style of the green region; without a style it stays as it is.
-            style_green: a picture whose style the green region takes, before the preset.
-            strength_green: of the green region, from 0 to 1.
-            color_green: of the green region, from 0 to 1.
-            preset_blue: name of the style of the blue region; without a style it stays as it is.
-            style_blue: a picture whose style the blue region takes, before the preset.
-            strength_blue: of the blue region, from 0 to 1.
-            color_blue: of the blue region, from 0 to 1.
+            background: name of a style of the gallery for the rest of the photo, which strength and color belong to; None
+                leaves the rest as it is.
+            settings: as of the sliders.
+            slots: style, strength and colour of each region.
             mask: a picture that shows the regions: a label map in red, green and blue, or a mask, whose white is the red
                 region. Its regions replace those of the drawing.
             where_red: "drawn" where the drawing or the mask has it; or "left-half", "right-half", "upper-half",
@@ -204,10 +198,6 @@ class RegionHandlers:
             The painted photo, a PNG file with the settings in its name and metadata.
         """
         studio, photo = self.studio, needed(content, "photo")
-        slots = [preset_red, style_red, strength_red, color_red]
-        slots += [preset_green, style_green, strength_green, color_green]
-        slots += [preset_blue, style_blue, strength_blue, color_blue]
-        settings = Settings.of(strength, color, DEFAULT_STYLE_SIZE, resolution, faces)
 
         def work() -> str:
             places = _Places(drawing, mask, (where_red, where_green, where_blue))
@@ -233,7 +223,7 @@ class RegionHandlers:
                 )
 
     def _regions(
-        self, places: _Places, background: str | None, slots: Any
+        self, places: _Places, background: str | None, slots: Slots
     ) -> tuple[StyleCode | None, list[Region], Hashable]:
         """Style of the background, regions, and what tells them from others."""
         masks = places.masks()
@@ -290,8 +280,7 @@ def regions_page(
         tab: in which the page is.
         shared: photo and settings; strength and colour are those elsewhere.
     """
-    content, strength, color = shared.content, shared.strength, shared.color
-    resolution, faces = shared.resolution, shared.faces
+    content = shared.content
     studio = handlers.studio
     slots: list[Any] = []
     places: list[Any] = []
@@ -354,7 +343,7 @@ def regions_page(
             before_after = before_after_slider(5)  # half would hide what is painted on the left
             download = gr.Button("Full-size picture")
             file = gr.File(label="Full-size PNG", elem_classes="files")
-    inputs: list[Any] = [content, editor, background, strength, color, resolution, faces]
+    inputs: list[Any] = [content, editor, background, *shared.settings_without("style_size")]
     inputs += [*slots, mask, *places]
     gr.on(
         [shared.wakes["regions"].change],

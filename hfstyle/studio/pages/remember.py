@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import gradio as gr
 
+from hfstyle.studio.backend.uploads import FromUpload, PicturesUpload, still_here
 from hfstyle.studio.pages.parts import ON_CHANGE
-from hfstyle.studio.uploads import FromUpload, PicturesUpload, still_here
 
 __all__ = ["fitting", "noted_values", "remember_in_tab"]
 

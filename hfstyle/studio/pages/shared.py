@@ -8,6 +8,9 @@ from typing import Any, Final
 import gradio as gr
 from gradio.utils import get_upload_folder
 
+from hfstyle.studio.backend.photos import example_paths
+from hfstyle.studio.backend.settings import SETTINGS
+from hfstyle.studio.backend.uploads import PhotoUpload
 from hfstyle.studio.pages.parts import (
     color_slider,
     example_thumbnails,
@@ -16,8 +19,6 @@ from hfstyle.studio.pages.parts import (
     strength_slider,
     style_size_slider,
 )
-from hfstyle.studio.photos import example_paths
-from hfstyle.studio.uploads import PhotoUpload
 
 __all__ = ["FIRST_STRENGTH", "Shared", "shared_controls"]
 
@@ -55,7 +56,11 @@ class Shared:
 
     @property
     def settings(self) -> list[Any]:
-        return [self.strength, self.color, self.style_size, self.resolution, self.faces]
+        return [getattr(self, name) for name in SETTINGS]
+
+    def settings_without(self, left_out: str) -> list[Any]:
+        """For a page that has no use for one of them, as of `with_settings`."""
+        return [getattr(self, name) for name in SETTINGS if name != left_out]
 
     def wake_on(self, tabs: list[gr.Tab]) -> None:
         """To be called when the pages are there: which tabs open them."""

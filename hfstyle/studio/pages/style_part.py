@@ -8,13 +8,13 @@ from typing import Any
 
 import gradio as gr
 
-from hfstyle.studio.engine import Studio
-from hfstyle.studio.gallery import Thumbnails
-from hfstyle.studio.groups import ALL, FAVOURITES, GROUPS, chosen_styles, groups_of
+from hfstyle.studio.backend.engine import Studio
+from hfstyle.studio.backend.gallery import Thumbnails
+from hfstyle.studio.backend.groups import ALL, FAVOURITES, GROUPS, chosen_styles, groups_of
+from hfstyle.studio.backend.results import slug
+from hfstyle.studio.backend.uploads import PhotoUpload, StyleUpload
 from hfstyle.studio.pages.chosen import ChosenStyle
 from hfstyle.studio.pages.parts import ON_CHANGE, QUIET, preset_list
-from hfstyle.studio.results import slug
-from hfstyle.studio.uploads import PhotoUpload, StyleUpload
 
 __all__ = ["style_part"]
 

@@ -10,11 +10,14 @@ from typing import Any, Final
 
 import gradio as gr
 
-from hfstyle.limits import DEFAULT_FACES, DEFAULT_STYLE_SIZE
-from hfstyle.studio.drawing import DRAWN
-from hfstyle.studio.engine import Studio
-from hfstyle.studio.gallery import Thumbnails
-from hfstyle.studio.jobs import PROGRESS, job
+from hfstyle.studio.backend.drawing import DRAWN
+from hfstyle.studio.backend.engine import Studio
+from hfstyle.studio.backend.gallery import Thumbnails
+from hfstyle.studio.backend.jobs import PROGRESS, job
+from hfstyle.studio.backend.refusals import friendly_steps, needed, plain, refusal
+from hfstyle.studio.backend.results import AS_PHOTO, DEFAULT_QUALITY, file_format
+from hfstyle.studio.backend.settings import DEFAULTS, Settings, with_settings
+from hfstyle.studio.backend.wishes import Wishes
 from hfstyle.studio.pages.chosen import ChosenStyle
 from hfstyle.studio.pages.keep import keep_part, link_button
 from hfstyle.studio.pages.parts import (
@@ -34,10 +37,6 @@ from hfstyle.studio.pages.parts import (
 from hfstyle.studio.pages.shared import Shared
 from hfstyle.studio.pages.style_part import style_part
 from hfstyle.studio.pages.wipe import WipeHandlers, wipe_part
-from hfstyle.studio.refusals import friendly_steps, needed, plain, refusal
-from hfstyle.studio.results import AS_PHOTO, DEFAULT_QUALITY, file_format
-from hfstyle.studio.settings import DEFAULT_RESOLUTION, Settings
-from hfstyle.studio.wishes import Wishes
 
 STRIP: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
 
@@ -48,16 +47,17 @@ class StylizeHandlers:
     def __init__(self, studio: Studio, thumbnails: Thumbnails) -> None:
         self.studio, self.thumbnails = studio, thumbnails
 
+    @with_settings()
     def render(
         self,
         content: str | None,
         preset: str | None,
         style: str | None,
         style_file: str | None,
-        *amounts: float,
+        settings: Settings,
     ) -> Iterator[tuple[Any, Any, Any]]:
         """Before and after, side by side, status."""
-        work = partial(self._rendered, content, preset, style, style_file, *amounts)
+        work = partial(self._rendered, content, preset, style, style_file, settings)
         yield (yield from job(work, (gr.skip(), gr.skip(), gr.skip())))
 
     def _rendered(
@@ -66,10 +66,9 @@ class StylizeHandlers:
         preset: str | None,
         style: str | None,
         style_file: str | None,
-        *amounts: float,
+        settings: Settings,
     ) -> tuple[Any, Any, str]:
         started, studio = time.perf_counter(), self.studio
-        settings = Settings.of(*amounts)
         code = studio.style(style, style_file, preset, settings.style_size)
         shown = content or studio.first_photo
         if shown is None:
@@ -97,17 +96,17 @@ class StylizeHandlers:
             status += " (an example photo)"
         return (original, painted), beside, status
 
+    @with_settings()
     def strip(
         self,
         content: str | None,
         preset: str | None,
         style: str | None,
         style_file: str | None,
-        *amounts: float,
+        settings: Settings,
     ) -> Iterator[Any]:
         """The same picture at strengths from 0 to 1, all at once; whoever moves a slider meanwhile need not wait."""
         studio = self.studio
-        settings = Settings.of(*amounts)
         find = partial(studio.style, style, style_file, preset, settings.style_size)
         code = yield from job(find, gr.skip())
         shown = content or studio.first_photo
@@ -122,17 +121,14 @@ class StylizeHandlers:
             pictures.append(((yield from job(paint, gr.skip())), f"{amount:g}"))
         yield pictures
 
+    @with_settings()
     def stylize(
         self,
         content: str | None,
         preset: str | None = None,
         style: str | None = None,
         style_file: str | None = None,
-        strength: float = 1.0,
-        color: float = 1.0,
-        style_size: float = DEFAULT_STYLE_SIZE,
-        resolution: float = DEFAULT_RESOLUTION,
-        faces: float = DEFAULT_FACES,
+        settings: Settings = DEFAULTS,
         format: str = "png",
         quality: float = DEFAULT_QUALITY,
         print_size: str = AS_PHOTO,
@@ -145,11 +141,7 @@ class StylizeHandlers:
             preset: name of a style of the gallery; used if there is no style picture and no style file.
             style: a picture whose style is taken.
             style_file: a style file that /encode or /mix made; used if there is no style picture.
-            strength: from 0, the photo itself, to 1, the full style.
-            color: from 0, the photo's own colours, to 1, the colours of the style.
-            style_size: short side in pixels at which the style picture is looked at; larger makes broader strokes.
-            resolution: short side in pixels at which the photo is painted; the result has the photo's own size.
-            faces: from 0, faces are painted like everything else, to 1, as much of them as possible is kept.
+            settings: as of the sliders.
             format: of the file: "png", "jpeg" or "webp".
             quality: of JPEG and WebP, from 1 to 100.
             print_size: on what the file says that it prints: "10x15" cm, "A5", "A4" or "A3"; "photo" is as of the photo.
@@ -158,7 +150,6 @@ class StylizeHandlers:
             The painted photo, a file with the settings in its name and, as PNG, in its metadata.
         """
         studio, photo = self.studio, needed(content, "photo")
-        settings = Settings.of(strength, color, style_size, resolution, faces)
         ending = file_format(format, quality, print_size)
 
         def work() -> str:

@@ -11,8 +11,7 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 
 from hfstyle import StyleCode
-from hfstyle.limits import DEFAULT_FACES, DEFAULT_STYLE_SIZE
-from hfstyle.studio.films import (
+from hfstyle.studio.backend.films import (
     DEFAULT_FILM_SIZE,
     FILM_SIZES,
     LIMITS,
@@ -23,8 +22,19 @@ from hfstyle.studio.films import (
     FilmUpload,
     example_film,
 )
-from hfstyle.studio.gpu import on_cpu_here
-from hfstyle.studio.jobs import PROGRESS, job
+from hfstyle.studio.backend.gpu import on_cpu_here
+from hfstyle.studio.backend.jobs import PROGRESS, job
+from hfstyle.studio.backend.refusals import (
+    friendly,
+    friendly_steps,
+    needed,
+    number,
+    refusal,
+    within,
+)
+from hfstyle.studio.backend.settings import DEFAULTS, Settings, with_settings
+from hfstyle.studio.backend.stops import Stops
+from hfstyle.studio.backend.wishes import Wishes
 from hfstyle.studio.look.players import PLAY_TOGETHER
 from hfstyle.studio.pages.chosen import ChosenStyle, style_here
 from hfstyle.studio.pages.parts import (
@@ -37,10 +47,6 @@ from hfstyle.studio.pages.parts import (
 )
 from hfstyle.studio.pages.remember import remember_in_tab
 from hfstyle.studio.pages.shared import Shared
-from hfstyle.studio.refusals import friendly, friendly_steps, needed, number, refusal, within
-from hfstyle.studio.settings import DEFAULT_RESOLUTION, Settings
-from hfstyle.studio.stops import Stops
-from hfstyle.studio.wishes import Wishes
 
 __all__ = ["VideoHandlers", "video_page"]
 
@@ -69,17 +75,14 @@ class VideoHandlers:
         self.films, self.studio = films, films.studio
         self.stops = Stops()
 
+    @with_settings()
     def preview(
         self,
         film: str | None,
         preset: str | None,
         style: str | None,
         style_file: str | None,
-        strength: float,
-        color: float,
-        style_size: float,
-        resolution: float,
-        faces: float,
+        settings: Settings,
         begin: float,
         seconds: float,
         size: float,
@@ -89,7 +92,6 @@ class VideoHandlers:
         def work() -> tuple[Any, str]:
             if film is None:
                 return None, "Choose a film, or take the example."
-            settings = Settings.of(strength, color, style_size, resolution, faces)
             code = self.studio.style(style, style_file, preset, settings.style_size)
             part = self._part(film, begin, seconds, size)
             told = self.films.told(part)
@@ -100,17 +102,14 @@ class VideoHandlers:
 
         yield (yield from job(work, (gr.skip(), gr.skip())))
 
+    @with_settings()
     def video(
         self,
         film: str | None,
         preset: str | None = None,
         style: str | None = None,
         style_file: str | None = None,
-        strength: float = 1.0,
-        color: float = 1.0,
-        style_size: float = DEFAULT_STYLE_SIZE,
-        resolution: float = DEFAULT_RESOLUTION,
-        faces: float = DEFAULT_FACES,
+        settings: Settings = DEFAULTS,
         begin: float = 0.0,
         seconds: float = _DEFAULT_SECONDS,
         size: float = DEFAULT_FILM_SIZE,
@@ -124,11 +123,7 @@ class VideoHandlers:
             preset: name of a style of the gallery; used if there is no style picture and no style file.
             style: a picture whose style is taken.
             style_file: a style file that /encode or /mix made; used if there is no style picture.
-            strength: from 0, the film itself, to 1, the full style.
-            color: from 0, the film's own colours, to 1, the colours of the style.
-            style_size: short side in pixels at which the style picture is looked at; larger makes broader strokes.
-            resolution: short side in pixels at which frames are painted, at most that of the painted film.
-            faces: from 0, faces are painted like everything else, to 1, as much of them as possible is kept.
+            settings: as of the sliders.
             begin: in seconds, where the part begins.
             seconds: how long the part is, at most 20.
             size: short side of the painted film in pixels, 128 to 480, at most that of the film.
@@ -139,7 +134,6 @@ class VideoHandlers:
         waiting = gr.skip(), gr.skip(), gr.skip()
         with self.stops.during(request) as stop:
             path = needed(film, "film")
-            settings = Settings.of(strength, color, style_size, resolution, faces)
 
             def begun() -> tuple[FilmPart, StyleCode]:
                 code = self.studio.style(style, style_file, preset, settings.style_size)

@@ -11,12 +11,12 @@ from PIL import Image
 
 from hfstyle.film.before_after import divided
 from hfstyle.images.provenance import put_mark
-from hfstyle.studio.engine import Studio
-from hfstyle.studio.jobs import PROGRESS, job, mark
+from hfstyle.studio.backend.engine import Studio
+from hfstyle.studio.backend.jobs import PROGRESS, job, mark
+from hfstyle.studio.backend.refusals import friendly_steps, refusal
+from hfstyle.studio.backend.results import slug, write_animation
+from hfstyle.studio.backend.settings import Settings, with_settings
 from hfstyle.studio.pages.parts import begin_and_stop, files_result, picture_result
-from hfstyle.studio.refusals import friendly_steps, refusal
-from hfstyle.studio.results import slug, write_animation
-from hfstyle.studio.settings import Settings
 
 __all__ = ["WipeHandlers", "wipe_part"]
 
@@ -31,22 +31,18 @@ class WipeHandlers:
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
 
+    @with_settings()
     def wipe(
         self,
         content: str | None,
         preset: str | None,
         style: str | None,
         style_file: str | None,
-        strength: float,
-        color: float,
-        style_size: float,
-        resolution: float,
-        faces: float,
+        settings: Settings,
         progress: gr.Progress = PROGRESS,
     ) -> Iterator[Any]:
         """The painting that slides over the photo and back: the GIF, and its files."""
         studio, shown = self.studio, content or self.studio.first_photo
-        settings = Settings.of(strength, color, style_size, resolution, faces)
 
         def work() -> tuple[str, list[str]]:
             code = studio.style(style, style_file, preset, settings.style_size)

@@ -13,7 +13,7 @@ from PIL import ExifTags, Image
 from hfstyle.examples import EXAMPLE_PHOTOS, example_photo_path
 from hfstyle.images import load_image, resize, to_pil
 from hfstyle.limits import working_size
-from hfstyle.studio.results import slug, write_webp
+from hfstyle.studio.backend.results import slug, write_webp
 
 PAINTED_PIXELS: Final = 2_500_000
 """At which the network runs at most: panoramas have a long side."""

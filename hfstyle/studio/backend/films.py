@@ -32,14 +32,14 @@ from hfstyle.film import (
 from hfstyle.film.write import Form
 from hfstyle.images import Picture, to_pil
 from hfstyle.images.arrays import as_float
-from hfstyle.studio.engine import Studio
-from hfstyle.studio.jobs import MOST_SECONDS, mark
-from hfstyle.studio.memory import Memory
-from hfstyle.studio.refusals import display_name, refusal
-from hfstyle.studio.results import new_file, slug, write_webp
-from hfstyle.studio.settings import Settings
-from hfstyle.studio.timing import Expected
-from hfstyle.studio.uploads import FromUpload, no_stub_files
+from hfstyle.studio.backend.engine import Studio
+from hfstyle.studio.backend.jobs import MOST_SECONDS, mark
+from hfstyle.studio.backend.memory import Memory
+from hfstyle.studio.backend.refusals import display_name, refusal
+from hfstyle.studio.backend.results import new_file, slug, write_webp
+from hfstyle.studio.backend.settings import Settings
+from hfstyle.studio.backend.timing import Expected
+from hfstyle.studio.backend.uploads import FromUpload, no_stub_files
 
 __all__ = ["LIMITS", "FilmPart", "FilmUpload", "Films", "PaintedPart", "example_film"]
 

@@ -24,18 +24,20 @@ from PIL.PngImagePlugin import PngInfo
 from hfstyle import ImageError, StyleCode, __version__
 from hfstyle.images.exif import resolution_of, with_resolution
 from hfstyle.images.provenance import mark_of, packet, png_info
+from hfstyle.limits import OPTIONS
 from hfstyle.paths import save_animation
-from hfstyle.studio.jobs import Stopped, mark
-from hfstyle.studio.refusals import refusal, within
-from hfstyle.studio.settings import Settings
+from hfstyle.studio.backend.jobs import Stopped, mark
+from hfstyle.studio.backend.refusals import refusal, within
+from hfstyle.studio.backend.settings import Settings
 
 _log = logging.getLogger(__name__)
 
 
 LOOK_QUALITY: Final = 90
 """Of WebP, for pictures that are looked at closely."""
-DEFAULT_QUALITY: Final = 92
-"""Of JPEG and WebP files to keep, on Pillow's scale."""
+DEFAULT_QUALITY: Final[int] = OPTIONS["quality"].default
+"""Of JPEG and WebP files to keep."""
+_QUALITIES: Final = tuple(map(int, OPTIONS["quality"].offered))
 _FORMATS: Final = ("png", "jpeg", "webp")
 
 
@@ -81,7 +83,7 @@ def file_format(name: str, quality: float | None, sheet: str = AS_PHOTO) -> File
         raise refusal(f"The format is {name}; give {', '.join(_FORMATS[:-1])} or {_FORMATS[-1]}.")
     if sheet not in (AS_PHOTO, *SHEETS):
         raise refusal(f"The print size is {sheet}; give {AS_PHOTO}, {', '.join(SHEETS)}.")
-    return FileFormat(name, within(quality, "quality", 1, 100), sheet)
+    return FileFormat(name, within(quality, "quality", *_QUALITIES), sheet)
 
 
 def slug(text: str, longest: int = 40) -> str:

@@ -19,15 +19,13 @@ from PIL import Image
 from hfstyle import StyleCode
 from hfstyle.film.live import LiveFrame, LivePainter
 from hfstyle.images.provenance import Mark, packet
-from hfstyle.studio.engine import Studio
-from hfstyle.studio.refusals import refusal
-from hfstyle.studio.settings import Settings
-from hfstyle.studio.uploads import NoWebAddresses, no_stub_files
+from hfstyle.studio.backend.engine import Studio
+from hfstyle.studio.backend.refusals import refusal
+from hfstyle.studio.backend.settings import Settings
+from hfstyle.studio.backend.uploads import NoWebAddresses, no_stub_files
 
-__all__ = ["LIVE_SIZES", "CameraPictures", "LiveStudio", "PaintedPictures"]
+__all__ = ["CameraPictures", "LiveStudio", "PaintedPictures"]
 
-LIVE_SIZES: Final = (128, 480)
-"""Short side of what is painted, in px."""
 MAX_PICTURE_LETTERS: Final = 3_000_000
 """Of a picture in base64."""
 MAX_PICTURE_PIXELS: Final = 2_500_000

@@ -51,11 +51,11 @@ def whole(value: float | None, what: str) -> int:
     return int(value)
 
 
-def within(value: float | None, what: str, least: int, most: int) -> int:
+def within(value: float | None, what: str, least: float, most: float) -> int:
     """A whole number in a range, or a refusal."""
     number = whole(value, what)
     if not least <= number <= most:
-        raise refusal(f"The {what} is {number}; give a whole number from {least} to {most}.")
+        raise refusal(f"The {what} is {number}; give a whole number from {least:g} to {most:g}.")
     return number
 
 
@@ -86,6 +86,13 @@ def _in_one_line_each(doc: str | None) -> str | None:
     return "\n".join(lines)
 
 
+def _described_as(handler: Callable[..., Any], wrapped: Callable[..., Any]) -> Callable[..., Any]:
+    """As Gradio sees it: with the handler's parameters, which a method's own list tells with `self`."""
+    wrapped.__signature__ = inspect.signature(handler)  # type: ignore[attr-defined]
+    wrapped.__doc__ = _in_one_line_each(handler.__doc__)
+    return wrapped
+
+
 def friendly(handler: Callable[..., Any]) -> Callable[..., Any]:
     """Turns what a visitor can cause into a sentence, and anything else into an apology and a line in the log."""
 
@@ -101,8 +108,7 @@ def friendly(handler: Callable[..., Any]) -> Callable[..., Any]:
             _log.exception("%s failed", handler.__name__)
             raise refusal("Something went wrong on our side; please try again.") from error
 
-    wrapped.__doc__ = _in_one_line_each(handler.__doc__)
-    return wrapped
+    return _described_as(handler, wrapped)
 
 
 def friendly_steps(handler: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
@@ -115,8 +121,7 @@ def friendly_steps(handler: Callable[..., Iterator[Any]]) -> Callable[..., Itera
         while (step := advance()) is not steps:
             yield step
 
-    wrapped.__doc__ = _in_one_line_each(handler.__doc__)
-    return wrapped
+    return _described_as(handler, wrapped)
 
 
 def _sentence(error: Exception) -> str:

@@ -13,8 +13,8 @@ from typing import Any, Final, Protocol
 import torch
 from PIL import Image
 
-from hfstyle.studio.gpu import home_device
-from hfstyle.studio.jobs import mark
+from hfstyle.studio.backend.gpu import home_device
+from hfstyle.studio.backend.jobs import mark
 
 _log = logging.getLogger(__name__)
 

@@ -15,9 +15,9 @@ from PIL import Image
 
 from hfstyle.images import ImageError, Picture, load_image, to_pil
 from hfstyle.images.arrays import as_float
-from hfstyle.studio.refusals import refusal
-from hfstyle.studio.results import new_file
-from hfstyle.studio.uploads import (
+from hfstyle.studio.backend.refusals import refusal
+from hfstyle.studio.backend.results import new_file
+from hfstyle.studio.backend.uploads import (
     MAX_UPLOAD_BYTES,
     NoWebAddresses,
     checked_upload,

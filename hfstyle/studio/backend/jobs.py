@@ -12,7 +12,7 @@ from typing import Any, Final
 import gradio as gr
 from torch import nn
 
-from hfstyle.studio.refusals import refusal
+from hfstyle.studio.backend.refusals import refusal
 
 __all__ = [
     "MOST_SECONDS",

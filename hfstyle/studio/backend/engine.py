@@ -23,19 +23,19 @@ from hfstyle.images import Picture, load_image, resize, to_pil
 from hfstyle.images.arrays import as_float
 from hfstyle.images.provenance import put_mark
 from hfstyle.painting.recolor import recolor
-from hfstyle.studio.drawing import canvas, with_palette
-from hfstyle.studio.gpu import on_gpu
-from hfstyle.studio.jobs import mark, mark_layers, taken
-from hfstyle.studio.memory import Memory
-from hfstyle.studio.photos import (
+from hfstyle.studio.backend.drawing import canvas, with_palette
+from hfstyle.studio.backend.gpu import on_gpu
+from hfstyle.studio.backend.jobs import mark, mark_layers, taken
+from hfstyle.studio.backend.memory import Memory
+from hfstyle.studio.backend.photos import (
     PAINTED_PIXELS,
     enlarged_side,
     example_paths,
     painting_side,
     size_of,
 )
-from hfstyle.studio.refusals import display_name, one_line, refusal
-from hfstyle.studio.results import (
+from hfstyle.studio.backend.refusals import display_name, one_line, refusal
+from hfstyle.studio.backend.results import (
     LOOK_QUALITY,
     PNG,
     SHEETS,
@@ -49,9 +49,9 @@ from hfstyle.studio.results import (
     write_result,
     write_webp,
 )
-from hfstyle.studio.settings import Settings
-from hfstyle.studio.timing import Expected
-from hfstyle.studio.uploads import open_picture
+from hfstyle.studio.backend.settings import Settings
+from hfstyle.studio.backend.timing import Expected
+from hfstyle.studio.backend.uploads import open_picture
 
 _FIRST_PHOTO: Final = "astronaut"  # painted until the visitor has chosen one
 _FIRST_STYLES: Final = (

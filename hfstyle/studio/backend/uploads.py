@@ -26,9 +26,9 @@ from PIL import Image, ImageFile
 
 from hfstyle.examples import example_photo
 from hfstyle.images import Picture, load_image
-from hfstyle.studio.jobs import mark, taken
-from hfstyle.studio.refusals import display_name, refusal
-from hfstyle.studio.results import write_webp
+from hfstyle.studio.backend.jobs import mark, taken
+from hfstyle.studio.backend.refusals import display_name, refusal
+from hfstyle.studio.backend.results import write_webp
 
 MAX_UPLOAD_BYTES: Final = 25_000_000
 """Of one file, checked while it arrives and again before it is opened."""

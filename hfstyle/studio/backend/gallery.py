@@ -10,9 +10,9 @@ from typing import Final
 
 from hfstyle.examples import example_photo
 from hfstyle.images import Picture, load_image, resize
-from hfstyle.studio.engine import Studio
-from hfstyle.studio.results import slug, write_webp
-from hfstyle.studio.settings import Settings
+from hfstyle.studio.backend.engine import Studio
+from hfstyle.studio.backend.results import slug, write_webp
+from hfstyle.studio.backend.settings import Settings
 
 _log = logging.getLogger(__name__)
 

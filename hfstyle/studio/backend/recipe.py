@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from hfstyle.limits import DEFAULT_STYLE_SIZE
-from hfstyle.studio.refusals import display_name
-from hfstyle.studio.settings import Settings
+from hfstyle.studio.backend.refusals import display_name
+from hfstyle.studio.backend.settings import Settings
 
 __all__ = ["python_lines", "shell_line"]
 
