@@ -20,6 +20,7 @@ __all__ = [
     "MINIMUM_SIDE",
     "NUMBERS",
     "OPTIONS",
+    "SMALLEST_AUTO_SIZE",
     "UNTILED_PIXELS",
     "Numbers",
     "Option",
@@ -48,6 +49,7 @@ TileSize: TypeAlias = int | Literal["auto"] | None
 
 MINIMUM_SIDE: Final = 16
 """Least height and width of a content picture, in pixels."""
+SMALLEST_AUTO_SIZE: Final = 512
 LARGEST_AUTO_SIZE: Final = 1080
 """Short side in pixels at which "auto" paints larger photos: strokes as broad as on a screen, and seconds of work."""
 LEAST_TILE: Final = 64
@@ -124,7 +126,7 @@ OPTIONS: Final[dict[str, Option]] = {
         None,
         "short side in pixels, from 64, at which the photo is painted; the result is brought back to the photo's "
         "size with its fine detail. Smaller is faster and paints broader strokes. 'full' paints at the photo's "
-        "size, 'auto' at the same, but at most 1080",
+        "size, 'auto' too, but at most at 1080, and smaller photos at 512, at most doubled",
         ("auto", "full"),
     ),
     "tile_size": Option(
@@ -238,14 +240,21 @@ DEFAULT_STYLE_SIZE: Final[int] = OPTIONS["style_size"].default
 DEFAULT_LIVE_SIZE: Final[int] = OPTIONS["live_size"].default
 
 
-def working_size(size: int | str | None, short: int) -> int | None:
+def working_size(size: int | str | None, short: int, *, enlarge: bool = True) -> int | None:
     """The short side at which a photo is painted whose own is `short` px; None is its own.
 
+    Strokes have a size in pixels, beside which the things in a small photo dissolve; "auto" paints it enlarged.
+
     size: pixels, "auto", or "full", for which None stands as well.
+    enlarge: whether "auto" enlarges.
     """
-    if isinstance(size, str):
-        return LARGEST_AUTO_SIZE if size == "auto" and short > LARGEST_AUTO_SIZE else None
-    return size
+    if not isinstance(size, str):
+        return size
+    if size == "full":
+        return None
+    least = min(SMALLEST_AUTO_SIZE, 2 * short) if enlarge else short
+    side = min(max(short, least), LARGEST_AUTO_SIZE)
+    return None if side == short else side
 
 
 def check_callback(callback: Any) -> None:

@@ -473,7 +473,7 @@ class StyleTransferPipeline:
             processing_resolution: short side in pixels, from 64, at which the network runs; lower is faster and paints
                 broader strokes. The result is brought back to the input's size with the picture's own fine detail
                 (`restore_detail`). "full", for which None stands as well, runs at the picture's size; "auto" too, but
-                at most at 1080 px, as the command lines do.
+                at most at 1080 px, and at 512 px for smaller pictures, at most twice their size, as the command lines do.
             tile_size: side in pixels, from 64, of the tiles in which the network runs over larger pictures, so that
                 its memory is bounded. Tiles are read with a margin (96 px) and share the instance statistics of the
                 whole picture, measured first, so that the result is that of one pass within 0.5/255 on average.

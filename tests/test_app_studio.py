@@ -96,9 +96,11 @@ class TestStudio:
         side = engine.painting_side((200, 20_000), 512)
         assert side is not None
         assert 64 <= side < 200
-        assert engine.painting_side((200, 300), 512) is None
+        assert engine.painting_side((600, 900), 600) is None
+        assert engine.painting_side((200, 300), 512) == 400  # small photos are enlarged
+        assert engine.painting_side((200, 300), 256) == 256
         assert engine.painting_side((3000, 4000), 512) == 512
-        assert engine.painting_side((16, 20_000), 512) is None
+        assert engine.painting_side((16, 20_000), 512) == 32
 
 
 def test_memory_forgets_the_oldest_beyond_its_size() -> None:

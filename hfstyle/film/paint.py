@@ -212,7 +212,7 @@ class PaintedFilm:
         )
 
     def _painter(self) -> SteadyPainter:
-        resolution = working_size(self._asked.resolution, min(self.facts.size))
+        resolution = working_size(self._asked.resolution, min(self.facts.size), enlarge=False)
         return SteadyPainter(
             self._pipe, layers=self._asked.layers, processing_resolution=resolution
         )

@@ -60,7 +60,8 @@ async function paint({ code, settings }) {
   const started = performance.now();
   const { strength, color, faces } = settings;
   const { map } = photo;
-  const size = Math.min(settings.size, Math.min(map.height, map.width));
+  const short = Math.min(map.height, map.width);
+  const size = Math.min(settings.size, Math.max(short, Math.min(facts.smallest_size, 2 * short)));
   const key = JSON.stringify([code.key, strength, faces, size]);
   if (last.key !== key) {
     last = { key, painted: strength === 0 ? map : await painted(code, strength, faces, size) };

@@ -27,7 +27,13 @@ from hfstyle.studio.backend.drawing import canvas, with_palette
 from hfstyle.studio.backend.gpu import on_gpu
 from hfstyle.studio.backend.jobs import mark, mark_layers, taken
 from hfstyle.studio.backend.memory import Memory
-from hfstyle.studio.backend.photos import PAINTED_PIXELS, example_paths, painting_side, size_of
+from hfstyle.studio.backend.photos import (
+    PAINTED_PIXELS,
+    enlarged_side,
+    example_paths,
+    painting_side,
+    size_of,
+)
 from hfstyle.studio.backend.refusals import display_name, one_line, refusal
 from hfstyle.studio.backend.results import (
     LOOK_QUALITY,
@@ -163,13 +169,14 @@ class Studio:
         return self.pipe.preset(preset) if preset else None
 
     def preview(self, content: str, resolution: int, most_pixels: int = PAINTED_PIXELS) -> Picture:
-        """The photo as it is painted for the screen: reduced to the resolution, never enlarged."""
+        """The photo as it is shown when it is painted for the screen: reduced to the resolution, never enlarged."""
         key = ("content", content, resolution, most_pixels)
         picture: Picture | None = self._memory.get(key)
         if picture is None:
             full = open_picture(content, "photo")
             side = painting_side(full.size, resolution, most_pixels)
-            rgb = as_float(full.rgb) if side is None else resize(full.rgb, side).clamp(0, 1)
+            whole = side is None or side > min(full.size)
+            rgb = as_float(full.rgb) if whole else resize(full.rgb, side or 0).clamp(0, 1)
             picture = Picture(rgb, None, full.name)
             self._memory.put(key, picture, 4 * rgb.numel())
         return picture
@@ -217,7 +224,8 @@ class Studio:
         def make() -> Image.Image:
             picture = self.preview(content, settings.resolution)
             if regions is not None or code is None or settings.strength == 0:
-                painted: Image.Image = self.paint(picture, code, settings, None, regions)
+                side = enlarged_side(picture.size, settings.resolution)
+                painted: Image.Image = self.paint(picture, code, settings, side, regions)
                 return painted
             rgb = self._painted(content, code, style_key, settings)
             return self._marked(recolor(rgb, picture.rgb, settings.color), settings)
@@ -263,7 +271,8 @@ class Studio:
         rgb: Tensor | None = self._memory.get(key)
         if rgb is None:
             picture = self.preview(content, settings.resolution)
-            rgb = self.paint(picture, code, settings, None, None, "pt")
+            side = enlarged_side(picture.size, settings.resolution)
+            rgb = self.paint(picture, code, settings, side, None, "pt")
             self._memory.put(key, rgb, 4 * rgb.numel())
         return rgb
 

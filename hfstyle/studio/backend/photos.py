@@ -12,6 +12,7 @@ from PIL import ExifTags, Image
 
 from hfstyle.examples import EXAMPLE_PHOTOS, example_photo_path
 from hfstyle.images import load_image, resize, to_pil
+from hfstyle.limits import working_size
 from hfstyle.studio.backend.results import slug, write_webp
 
 PAINTED_PIXELS: Final = 2_500_000
@@ -37,11 +38,18 @@ def size_of(path: str) -> tuple[int, int] | None:
 def painting_side(
     size: tuple[int, int], resolution: int, most_pixels: int = PAINTED_PIXELS
 ) -> int | None:
-    """Short side at which the network runs, None for the picture's own."""
+    """Short side at which the network runs, None for the picture's own; it is larger for small photos."""
     short, long = sorted(size)
-    side = min(resolution, short, int(math.sqrt(most_pixels * short / long)))
+    most = max(short, working_size("auto", short) or short)
+    side = min(resolution, most, int(math.sqrt(most_pixels * short / long)))
     side = max(side, min(64, short))
     return None if side == short else side
+
+
+def enlarged_side(size: tuple[int, int], resolution: int) -> int | None:
+    """The same for what `Studio.preview` shows, which is reduced already; None unless it is enlarged."""
+    side = painting_side(size, resolution)
+    return side if side is not None and side > min(size) else None
 
 
 def example_paths() -> dict[str, str]:

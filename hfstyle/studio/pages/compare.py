@@ -17,6 +17,7 @@ from hfstyle.limits import DEFAULT_STYLE_SIZE
 from hfstyle.studio.backend.diffusion import DiffusionPainter
 from hfstyle.studio.backend.engine import Studio
 from hfstyle.studio.backend.jobs import PROGRESS, job, mark
+from hfstyle.studio.backend.photos import enlarged_side
 from hfstyle.studio.backend.refusals import friendly_steps, needed, refusal
 from hfstyle.studio.backend.results import write_png
 from hfstyle.studio.backend.settings import DEFAULTS, Settings, with_settings
@@ -109,7 +110,8 @@ class CompareHandlers:
         code = studio.style(style, None, None, settings.style_size)
         assert code is not None
         picture = studio.preview(photo, settings.resolution)
-        ours = studio.paint(picture, code, settings, None)
+        side = enlarged_side(picture.size, settings.resolution)
+        ours = studio.paint(picture, code, settings, side)
         seconds = time.perf_counter() - started
         shown = [(write_png(ours, "hfstyle", {}), f"hfstyle, {seconds:.1f} s")]
         yield list(shown)
