@@ -43,8 +43,8 @@ def looked_at(content: Tensor) -> Tensor:
     scale = min(1.0, LOOKED_AT / min(height, width))
     size = [max(_MULTIPLE, round(side * scale / _MULTIPLE) * _MULTIPLE) for side in (height, width)]
     if content.dtype == torch.uint8 and content.device.type == "cpu":
-        return F.interpolate(content, size, mode="bilinear", antialias=True) / 255
-    content = content / 255 if content.dtype == torch.uint8 else content.float()
+        return F.interpolate(content, size, mode="bilinear", antialias=True).float().div_(255)
+    content = content.float().div_(255) if content.dtype == torch.uint8 else content.float()
     return in_own_type(F.interpolate, content, size, mode="bilinear", antialias=True)
 
 
