@@ -475,7 +475,7 @@ class StyleTransferPipeline:
                 (`restore_detail`). "full", for which None stands as well, runs at the picture's size; "auto" too, but
                 at most at 1080 px, and at 512 px for smaller pictures, at most twice their size, as the command lines do.
             tile_size: side in pixels, from 64, of the tiles in which the network runs over larger pictures, so that
-                its memory is bounded. Tiles are read with a margin (96 px) and share the instance statistics of the
+                what it needs of memory is that of a tile. Tiles are read with a margin (96 px) and share the instance statistics of the
                 whole picture, measured first, so that the result is that of one pass within 0.5/255 on average.
                 "auto": tiles of 1024 px for more than 2048 x 2048 pixels, and smaller ones when a GPU's memory is
                 exhausted. None always takes one pass, which takes a third to a half of the time.
@@ -564,13 +564,14 @@ class StyleTransferPipeline:
         provenance: bool = True,
         progress_callback: Callable[[int, int], None] | None = None,
     ) -> Path:
-        """Paint a picture file into another, row by row: memory is bounded by a tile, whatever the size of the picture.
+        """Paint a picture file into another, row by row: memory grows with the picture's sides, not with its area.
 
-        The pixels are those of `pipe(source, style, ...)`. PNGs that are not interlaced, of 8 or 16 bits, and TIFFs in
-        strips or tiles are decoded in bands; other files are decoded whole first, 4 bytes for each pixel, and then laid
-        aside. The pixels lie in an unnamed file in the target's folder meanwhile: 3 bytes for each, 12 if they have more
-        than 8 bits, 3 more with a `color` below 1. With a `processing_resolution` of r, memory is also needed for about
-        9 r max(H, W) numbers.
+        The pixels are those of `pipe(source, style, ...)`. Beside what painting one tile takes, memory is needed for a row of
+        tiles of the result, 3 bytes for each pixel, and 3 KB for each row of the photo, in which faces are looked for; with
+        a `processing_resolution` of r, for one pass at that and 3 r H numbers. PNGs that are not interlaced, of 8 or 16
+        bits, and TIFFs in strips or tiles are decoded in bands; other files are decoded whole first, 4 bytes for each
+        pixel, and then laid aside. What is laid aside lies in unnamed files in the target's folder: 3 bytes for each
+        pixel, 12 if it has more than 8 bits, 1.5 more in tiles and 3 more with a `color` below 1.
 
         Args:
             source: path of the photo.

@@ -146,6 +146,9 @@ def test_a_profile_says_where_the_time_goes(
     assert 0 < found["shares"]["convolutions"] < 1
     assert found["gflop"] == pytest.approx(found["gflop_per_second"] * painted["seconds"])
     assert found["peak_gflop_per_second"] > 0
+    assert found["call_seconds"] > 0 < found["network_seconds"]
     text = format_results(report)
+    ratio = found["call_seconds"] / found["network_seconds"]
+    assert f"a call takes {ratio:.3f} times as long as the network alone" in text
     assert "convolutions" in text
     assert "of a large matrix product" in text

@@ -58,6 +58,13 @@ def test_a_face_is_found_where_it_is(pipe: StyleTransferPipeline, portrait: Tens
     assert found.max() <= 1
 
 
+def test_a_face_is_found_alike_in_256_levels(pipe: StyleTransferPipeline, portrait: Tensor) -> None:
+    levels = portrait.mul(255).round().to(torch.uint8)[None]
+    with torch.inference_mode():
+        exact, quick = (pipe.generator.faces(looked_at(x)) for x in (levels / 255, levels))
+    torch.testing.assert_close(quick, exact, atol=0.03, rtol=0)
+
+
 def test_the_more_faces_are_kept_the_more_they_resemble_the_photo(
     pipe: StyleTransferPipeline, portrait: Tensor
 ) -> None:

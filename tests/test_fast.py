@@ -11,9 +11,9 @@ from small_model import small_generator
 from torch import Tensor
 
 from hfstyle.models import fast
-from hfstyle.models.color import ColorTransfer, luminance, opponent_sums, standardise
+from hfstyle.models.color import ColorSpread, ColorTransfer, luminance, opponent_sums, standardise
 from hfstyle.models.layers import ModulatedBlock, TokenAttention, activate, conv3x3
-from hfstyle.models.resample import double, halve, reduced
+from hfstyle.models.resample import double, halve, placed, reduced
 from hfstyle.models.statistics import InstanceStatistics, moments, scale_and_shift
 from hfstyle.models.style_encoder import Condition
 
@@ -99,12 +99,28 @@ def test_a_picture_alone_lies_in_memory_as_one_of_a_batch() -> None:
     assert torch.equal(fast.channels_last(other), other)
 
 
-@pytest.mark.parametrize("width", [16, 18])
-def test_a_convolution_to_colours_is_the_same_in_columns_side_by_side(width: int) -> None:
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("size", [(8, 16), (6, 20), (8, 18), (7, 16)])
+def test_a_convolution_to_few_channels_is_the_same_of_several_places_at_once(
+    size: tuple[int, int], channels: int
+) -> None:
     torch.manual_seed(0)
-    layer = conv3x3(7, 3)
+    layer = conv3x3(7, channels)
     torch.nn.init.normal_(layer.bias)
-    torch.testing.assert_close(*both(lambda: layer(maps(7, 8, width, batch=2))), **CLOSE)
+    torch.testing.assert_close(*both(lambda: layer(maps(7, *size, batch=2))), **CLOSE)
+
+
+@pytest.mark.parametrize("size", [(8, 12), (4, 6), (6, 9), (16, 24)])
+def test_what_each_place_gets_is_the_mean_of_finer_places(size: tuple[int, int]) -> None:
+    amount, x = torch.rand(2, 1, 16, 24), maps(3, *size)
+    torch.testing.assert_close(*both(lambda: placed(amount, x)), **CLOSE)
+
+
+def test_lightness_is_painted_in_the_same_colours() -> None:
+    x = maps(1, 8, 12, batch=2)
+    colors = ColorTransfer.measure(standardise(pictures(2, 3, 64, 64)))
+    three = torch.cat((x, torch.zeros(2, 2, 8, 12)), dim=1)
+    torch.testing.assert_close(ColorSpread()(x, colors), ColorSpread()(three, colors), **CLOSE)
 
 
 @pytest.mark.parametrize(("size", "channels"), [((8, 16), 3), ((1, 2), 4)])

@@ -373,6 +373,27 @@ def test_pixels_lie_in_a_file_without_a_name() -> None:
         assert torch.equal(pixels[..., 2:4, 1:4], expected[..., :2, :3])
 
 
+def test_what_the_coarse_level_paints_lies_in_a_file_too(
+    pipe: StyleTransferPipeline, style: StyleCode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A quarter of the picture, which of 64 megapixels would take 100 MB; it goes with the call."""
+    height, width = 201, 170
+    Image.fromarray(photo(height, width)).save("photo.png")
+    made: list[PixelFile] = []
+    begin = PixelFile.__init__
+
+    def spy(pixels: PixelFile, *given: Any) -> None:
+        begin(pixels, *given)
+        made.append(pixels)
+
+    monkeypatch.setattr(PixelFile, "__init__", spy)
+    pipe.paint_file("photo.png", "out.png", style, tile_size=TILE)
+    assert [pixels.dtype for pixels in made] == [torch.uint8, torch.float16]
+    assert made[1].shape[2:] == (224 // 2, 192 // 2)
+    assert all(pixels._file.closed for pixels in made)
+    assert files() == {"photo.png", "out.png"}
+
+
 def test_the_command_line_paints_large_photos_from_file_to_file(
     pipe: StyleTransferPipeline,
     style: StyleCode,

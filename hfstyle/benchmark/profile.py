@@ -9,6 +9,10 @@ import torch
 from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
+from hfstyle.images.arrays import as_float
+from hfstyle.images.geometry import pad_to_multiple
+from hfstyle.images.load import load_image
+from hfstyle.models.fast import channels_last
 from hfstyle.styles.code import StyleCode
 
 if TYPE_CHECKING:
@@ -34,6 +38,7 @@ _OTHER: Final = "other operations"
 _OUTSIDE: Final = "between operations (Python, pictures)"
 _MATRIX: Final = 2048  # side of the product that shows the peak
 _TRIES: Final = 5
+_TURNS: Final = 9
 
 
 def profile(
@@ -51,7 +56,9 @@ def profile(
         "shares" (of the time under the profiler, by kind of operation; they
         sum to 1), "gflop" (of convolutions and matrix products, a multiplication and an addition being two),
         "gflop_per_second" (of the whole), "gflop_per_second_in_products" (while convolutions and products run),
-        "peak_gflop_per_second" (of a product of two matrices of 2048 x 2048 in the same type, the best of 5).
+        "peak_gflop_per_second" (of a product of two matrices of 2048 x 2048 in the same type, the best of 5),
+        "call_seconds" and "network_seconds" (of a call and of the network alone, in turns, the best of 9 each: what the call
+        adds is reading and returning pixels, looking for faces, and sparing them).
     """
 
     with FlopCounterMode(display=False) as counter:
@@ -66,6 +73,7 @@ def profile(
         kind = _KIND_OF.get(event.key.removeprefix("aten::"), _OTHER)
         times[kind] = times.get(kind, 0.0) + event.self_cpu_time_total / 1e6 / profiled
     times[_OUTSIDE] = max(0.0, 1 - sum(times.values()))
+    call, network = _call_and_network(pipe, picture, code)
     gflop = counter.get_total_flops() / 1e9
     products = times.get("convolutions", 0.0) + times.get("matrix products", 0.0)
     return {
@@ -74,6 +82,8 @@ def profile(
         "gflop_per_second": gflop / seconds,
         "gflop_per_second_in_products": gflop / (products * profiled) if products else None,
         "peak_gflop_per_second": _peak(pipe.dtype),
+        "call_seconds": call,
+        "network_seconds": network,
     }
 
 
@@ -89,10 +99,42 @@ def format_profile(result: dict[str, Any]) -> str:
         f"{found['gflop_per_second']:.0f} GFLOP/s over the whole time: "
         f"{found['gflop_per_second'] / peak:.0%} of the {peak:.0f} GFLOP/s of a large matrix product;",
     ]
+    call, network = found["call_seconds"], found["network_seconds"]
+    lines.append(
+        f"a call takes {call / network:.3f} times as long as the network alone ({call:.3f} s and {network:.3f} s, the best of "
+        f"{_TURNS} in turns);"
+    )
     within = found["gflop_per_second_in_products"]
     if within is not None:
         lines.append(f"{within / peak:.0%} of it while convolutions and products run")
     return "\n".join(lines)
+
+
+def _call_and_network(
+    pipe: StyleTransferPipeline, picture: Image.Image, code: StyleCode
+) -> tuple[float, float]:
+    """Seconds of a call, and of the network alone on content and style that are ready."""
+    network, painter = pipe.generator, pipe.painter
+    pixels = as_float(load_image(picture).rgb[None].to(painter.device))
+    padded, _ = pad_to_multiple(pixels, network.size_multiple, network.minimum_size)
+    content = channels_last(padded)
+    condition = code.to_condition(1, painter.device, painter.dtype)
+    strength = torch.ones(1, device=painter.device)
+
+    def paint() -> None:
+        with torch.inference_mode(), painter.autocast():
+            network(content, condition, strength)
+
+    def call() -> None:
+        pipe(picture, code, processing_resolution="full")
+
+    best = [float("inf"), float("inf")]
+    for _ in range(_TURNS):
+        for place, function in enumerate((call, paint)):
+            begun = time.perf_counter()
+            function()
+            best[place] = min(best[place], time.perf_counter() - begun)
+    return best[0], best[1]
 
 
 def _peak(dtype: torch.dtype) -> float:

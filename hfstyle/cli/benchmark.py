@@ -105,8 +105,8 @@ def add_benchmark(commands: Commands[Parser]) -> Parser:
     parser.add_argument(
         "--profile",
         action="store_true",
-        help="also say where the time goes, and what share of the processor's peak the arithmetic reaches (torch on a "
-        "CPU)",
+        help="also say where the time goes, what share of the processor's peak the arithmetic reaches, and how much longer a "
+        "call takes than the network alone (torch on a CPU)",
     )
     parser.add_argument(
         "--large",

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import os
 import tempfile
-from typing import Any, Self, TypeAlias
+from typing import Any, Final, Self, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
 __all__ = ["PixelFile", "Pixels"]
+
+_NUMBERS: Final = {torch.uint8: np.uint8, torch.float16: np.float16, torch.float32: np.float32}
 
 
 class PixelFile:
@@ -26,8 +28,8 @@ class PixelFile:
 
     Args:
         height, width, channels: H, W and C.
-        dtype: torch.uint8 for 256 levels, or torch.float32.
-        folder: of the file; what lies on its disk needs H * W * C bytes there, or four times as many.
+        dtype: torch.uint8 for 256 levels, torch.float16 or torch.float32.
+        folder: of the file; what lies on its disk needs H * W * C bytes there, or two or four times as many.
 
     Raises:
         OSError: the file cannot be made; writing raises it when the disk is full.
@@ -43,8 +45,13 @@ class PixelFile:
     ) -> None:
         self.shape = torch.Size((1, channels, height, width))
         self.dtype = dtype
-        self._item = np.dtype(np.uint8 if dtype == torch.uint8 else np.float32)
+        self._item = np.dtype(_NUMBERS[dtype])
+        self._folder = folder
         self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
+
+    def beside(self, height: int, width: int, dtype: torch.dtype) -> PixelFile:
+        """Room for other pixels of as many channels, in the same folder."""
+        return PixelFile(height, width, self.shape[1], dtype, self._folder)
 
     def __enter__(self) -> Self:
         return self

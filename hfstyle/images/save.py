@@ -43,11 +43,12 @@ def to_pil(rgb: Tensor, alpha: Tensor | None = None) -> Image.Image:
     height, width = rgb.shape[-2:]
     levels = np.empty((height, width, 3 if alpha is None else 4), dtype=np.uint8)
     for top, bottom in strip_bounds(height, width):
-        part = torch.cat([plane[:, top:bottom].float().cpu() for plane in planes])  # (C, h, W)
-        if torch.isnan(part).any():
+        parts = [plane[:, top:bottom].float().cpu() for plane in planes]
+        part = parts[0] if len(parts) == 1 else torch.cat(parts)  # (C, h, W)
+        part = part.clamp(0, 1)  # keeps NaN
+        if torch.isnan(part.sum()):
             raise ImageError("rgb or alpha contains NaN; the picture cannot be shown")
-        part = part.clamp(0, 1).mul(255).round().to(torch.uint8)
-        levels[top:bottom] = part.permute(1, 2, 0).numpy()  # (h, W, C)
+        levels[top:bottom] = part.mul_(255).round_().to(torch.uint8).permute(1, 2, 0).numpy()
     return Image.fromarray(levels)
 
 

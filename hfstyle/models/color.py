@@ -65,8 +65,8 @@ def _line(x: Tensor, slope: float, offset: float) -> Tensor:
 def luminance(image: Tensor) -> Tensor:
     """(B, 3, H, W) in [0, 1] -> (B, 1, H, W) float32, by the weights of ITU-R BT.601."""
     weights = torch.tensor([LUMA], dtype=torch.float32, device=image.device)
-    if fast.possible(image) and image.shape[3] % 4 == 0:
-        return in_own_type(fast.map_colors, image.float(), weights)
+    if fast.possible(image):
+        return in_own_type(fast.weighted_sum, image.float(), weights[0])
     if graph.wanted():
         return graph.weighted_sum(image, weights)
     return in_own_type(F.conv2d, image.float(), weights[:, :, None, None])
@@ -157,6 +157,8 @@ class ColorSpread(nn.Module):
         matrix = in_own_type(torch.matmul, opponent.T, root)  # (B, 3, channels of x), to RGB
         if graph.wanted():
             return graph.map_colors(x, matrix)
+        if x.shape[1] == 1:
+            return x.float() * matrix[:, :, :, None]
         rows = x.float().permute(0, 2, 3, 1).flatten(1, 2)  # (B, HW, channels of x)
         mapped = in_own_type(torch.matmul, rows, matrix.mT)
         return mapped.unflatten(1, x.shape[2:]).permute(0, 3, 1, 2)
@@ -178,7 +180,10 @@ def opponent_sums(x: Tensor) -> Tensor:
     rows = torch.stack(
         (opponent[0] + opponent[1], opponent[0] + opponent[2], opponent[1] + opponent[2])
     )
-    return in_own_type(F.conv2d, x, torch.cat((opponent, rows))[:, :, None, None])
+    matrix = torch.cat((opponent, rows))
+    if fast.possible(x) and x.shape[3] % 4 == 0:
+        return in_own_type(fast.map_colors, x, matrix)
+    return in_own_type(F.conv2d, x, matrix[:, :, None, None])
 
 
 def _mean_and_root(mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
@@ -235,7 +240,7 @@ def toward(start: Callable[[], Tensor], end: Tensor, amount: Tensor) -> Tensor:
 
 def into_range(x: Tensor) -> Tensor:
     """Bend what leaves the range of pictures softly back, standardised: to [-0.2, 1.2] as values of pixels."""
-    x = (x - 0.2) / 2.8
+    x = _line(x, 1 / 2.8, -0.2 / 2.8)
     if fast.possible(x):
         return x.tanh_().mul_(2.8).add_(0.2)
     return 0.2 + 2.8 * torch.tanh(x)

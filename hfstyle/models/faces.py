@@ -36,11 +36,17 @@ _DOUBTFUL, _SURE = 0.3, 0.8
 
 
 def looked_at(content: Tensor) -> Tensor:
-    """A photo at the size at which faces are looked for: (B, 3, H, W) -> (B, 3, h, w), multiples of 32 px."""
+    """A photo at the size at which faces are looked for: (B, 3, H, W) in [0, 1], or uint8 -> (B, 3, h, w), multiples of 32 px.
+
+    On a CPU, uint8 is reduced as it is, an eighth of the time.
+    """
     height, width = content.shape[2:]
     scale = min(1.0, LOOKED_AT / min(height, width))
     size = [max(_MULTIPLE, round(side * scale / _MULTIPLE) * _MULTIPLE) for side in (height, width)]
-    return in_own_type(F.interpolate, content.float(), size, mode="bilinear", antialias=True)
+    if content.dtype == torch.uint8 and content.device.type == "cpu":
+        return F.interpolate(content, size, mode="bilinear", antialias=True).float().div_(255)
+    content = content.float().div_(255) if content.dtype == torch.uint8 else content.float()
+    return in_own_type(F.interpolate, content, size, mode="bilinear", antialias=True)
 
 
 class FaceMap(nn.Module):

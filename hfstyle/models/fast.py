@@ -19,7 +19,7 @@ from torch import Tensor
 __all__ = [
     "by_bands",
     "channels_last",
-    "convolve_columns",
+    "convolve_blocks",
     "double",
     "framed",
     "halve",
@@ -29,6 +29,8 @@ __all__ = [
     "possible",
     "reduced",
     "scale_and_shift",
+    "unshuffled",
+    "weighted_sum",
 ]
 
 _BAND: Final = 512  # rows of the picture in a band
@@ -105,26 +107,26 @@ def _rows(x: Tensor, height: int, first: int, last: int) -> Tensor:
     return x[:, :, scale * first : scale * last]
 
 
-def convolve_columns(padded: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """A 3x3 convolution to few channels, of several columns at once: padded (B, C, H + 2, W + 2), weight (c, C, 3, 3).
+def convolve_blocks(padded: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """A 3x3 convolution to few channels, of several places at once: padded (B, C, H + 2, W + 2), weight (c, C, 3, 3).
 
-    Three channels would leave most lanes of a CPU's vectors empty; side by side, as channels of one place, those of
-    four columns fill them, which pays in spite of the zeros in the weights.
+    Three channels would leave most lanes of a CPU's vectors empty; side by side, as channels of one place, those of two
+    rows and eight columns fill them, which pays in spite of the zeros in the weights.
 
     Returns:
-        (B, c, H, W); W must be a multiple of 4.
+        (B, c, H, W); H must be even and W a multiple of 4.
     """
-    columns = range(_COLUMNS)
-    wide = torch.stack([F.pad(weight, (i, _COLUMNS - 1 - i)) for i in columns]).flatten(0, 1)
-    biases = None if bias is None else bias.repeat(_COLUMNS)
-    side_by_side = F.conv2d(padded, wide, biases, (1, _COLUMNS))
-    return _apart(side_by_side, weight.shape[0])
-
-
-def _apart(side_by_side: Tensor, channels: int) -> Tensor:
-    """(B, 4 c, H, W/4) -> (B, c, H, W), a view."""
-    rows = side_by_side.permute(0, 2, 3, 1)
-    return rows.unflatten(3, (_COLUMNS, channels)).flatten(2, 3).permute(0, 3, 1, 2)
+    down, right = 2, 8 if padded.shape[3] % 8 == 2 else 4
+    count, channels = weight.shape[:2]
+    wide = weight.new_zeros(down, right, count, channels, down + 2, right + 2)
+    # Of place (i, j), the weights begin at row i and column j: a view that goes down and right from place to place.
+    strides = wide.stride()
+    diagonal = (strides[0] + strides[4], strides[1] + strides[5], *strides[2:])
+    wide.as_strided((down, right, *weight.shape), diagonal).copy_(weight)
+    biases = None if bias is None else bias.repeat(down * right)
+    together = F.conv2d(padded, wide.flatten(0, 2), biases, (down, right))
+    places = together.permute(0, 2, 3, 1).unflatten(3, (down, right, -1))
+    return places.transpose(2, 3).flatten(1, 2).flatten(2, 3).permute(0, 3, 1, 2)
 
 
 def framed(shape: Sequence[int], dtype: torch.dtype, fill: Callable[[Tensor], object]) -> Tensor:
@@ -203,15 +205,32 @@ def _reduced(x: Tensor, axis: int) -> Tensor:
 def map_colors(x: Tensor, matrix: Tensor, shift: Tensor | None = None) -> Tensor:
     """matrix (c, 3) times each colour of x (B, 3, H, W), plus shift (c,); W must be a multiple of 4.
 
-    Of several columns at once, as in `convolve_columns`.
+    Of several columns at once, which fill the lanes of vectors.
     """
-    rows = x.permute(0, 2, 3, 1).unflatten(2, (-1, _COLUMNS)).flatten(3)
-    side_by_side = F.conv2d(
-        rows.permute(0, 3, 1, 2),
-        torch.block_diag(*[matrix] * _COLUMNS)[:, :, None, None],
-        None if shift is None else shift.repeat(_COLUMNS),
+    batch, _, height, width = x.shape
+    rows = x.permute(0, 2, 3, 1).reshape(-1, 3 * _COLUMNS)
+    matrix = torch.block_diag(*[matrix] * _COLUMNS)
+    mapped = (
+        rows @ matrix.T if shift is None else torch.addmm(shift.repeat(_COLUMNS), rows, matrix.T)
     )
-    return _apart(side_by_side, matrix.shape[0])
+    return mapped.view(batch, height, width, -1).permute(0, 3, 1, 2)
+
+
+def weighted_sum(x: Tensor, weights: Tensor) -> Tensor:
+    """The sum over the channels of x (B, C, H, W) by weights (C,): (B, 1, H, W)."""
+    batch, channels, height, width = x.shape
+    rows = x.permute(0, 2, 3, 1).reshape(-1, channels)
+    return (rows @ weights).view(batch, 1, height, width)
+
+
+def unshuffled(x: Tensor, out: Tensor) -> None:
+    """2 x 2 pixels as channels of one, x (B, C, H, W) -> out (B, 4 C, H/2, W/2): channel 2 C i + C j + c is pixel (i, j) of c.
+
+    So pixels that lie side by side in memory stay so; `F.pixel_unshuffle` has another order.
+    """
+    rows = x.permute(0, 2, 3, 1).unflatten(2, (-1, 2)).flatten(3)  # (B, H, W/2, 2 C)
+    for half, place in zip(out.permute(0, 2, 3, 1).chunk(2, dim=3), (0, 1), strict=True):
+        half.copy_(rows[:, place::2])
 
 
 def moments(x: Tensor) -> tuple[Tensor, Tensor]:

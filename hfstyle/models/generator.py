@@ -228,7 +228,7 @@ class StyleGenerator(
         moved = at_origin(content, origin)
         seen = (moved + at_origin(change, origin)).to(content.dtype)
         painted = self.paint_moved(moved, seen, how.moved(content, origin), statistics)
-        return painted if origin is None else content + moved_back(painted - moved, origin)
+        return painted if origin is None else add(content, moved_back(painted - moved, origin))
 
     def paint_moved(
         self,

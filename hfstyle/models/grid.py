@@ -11,6 +11,7 @@ B batch · H, W height and width of the photo · P period of the grid in px
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -112,7 +113,7 @@ def moved_back(x: Tensor, offsets: Tensor) -> Tensor:
     return _taken(x, -offsets, _nearest)
 
 
-def _taken(x: Tensor, offsets: Tensor, inside: Callable[[Tensor, int], Tensor]) -> Tensor:
+def _taken(x: Tensor, offsets: Tensor, inside: Callable[[Any, int], Any]) -> Tensor:
     if fast.possible(x) and len(x) == 1:
         down, right = offsets[0].tolist()
         return _copied(x, down, right, inside)
@@ -128,7 +129,7 @@ def _taken(x: Tensor, offsets: Tensor, inside: Callable[[Tensor, int], Tensor]) 
     return pictures[0] if len(pictures) == 1 else torch.cat(pictures)
 
 
-def _copied(x: Tensor, down: int, right: int, inside: Callable[[Tensor, int], Tensor]) -> Tensor:
+def _copied(x: Tensor, down: int, right: int, inside: Callable[[Any, int], Any]) -> Tensor:
     """Selecting places along an axis is slow: what stays together is copied as a whole."""
     height, width = x.shape[2:]
     y = torch.empty_like(x)
@@ -136,11 +137,9 @@ def _copied(x: Tensor, down: int, right: int, inside: Callable[[Tensor, int], Te
     there = slice(columns.start + right, columns.stop + right)
     y[..., rows, columns] = x[..., rows.start + down : rows.stop + down, there]
     for row in (*range(rows.start), *range(rows.stop, height)):
-        source = int(inside(torch.tensor(row + down), height - 1))
-        y[..., row, columns] = x[..., source, there]
+        y[..., row, columns] = x[..., inside(row + down, height - 1), there]
     for column in (*range(columns.start), *range(columns.stop, width)):
-        source = int(inside(torch.tensor(column + right), width - 1))
-        y[..., column] = y[..., source - right]
+        y[..., column] = y[..., inside(column + right, width - 1) - right]
     return y
 
 
@@ -149,9 +148,10 @@ def _kept(length: int, offset: int) -> slice:
     return slice(max(0, -offset), length - max(0, offset))
 
 
-def _mirrored(places: Tensor, last: int) -> Tensor:
-    return last - (last - places.abs()).abs()
+def _mirrored(places: Any, last: int) -> Any:
+    """Places, a tensor or a number, as those within 0 to `last` that mirroring puts there."""
+    return last - abs(last - abs(places))
 
 
-def _nearest(places: Tensor, last: int) -> Tensor:
-    return places.clamp(0, last)
+def _nearest(places: Any, last: int) -> Any:
+    return min(max(places, 0), last) if isinstance(places, int) else places.clamp(0, last)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from hfstyle.models import graph
 from hfstyle.models.color import ColorSpread, ColorTransfer, into_range, toward
-from hfstyle.models.layers import Modulation, activate, conv3x3
+from hfstyle.models.layers import Modulation, activate, add, conv3x3
 from hfstyle.models.resample import double, in_bands
 from hfstyle.models.statistics import FeatureTransfer, InstanceStatistics
 
@@ -117,13 +117,13 @@ class Head(nn.Module):
     ) -> Tensor:
         blend = statistics.blend
         fine, apart = self.transfer(fine, wanted.measured, wanted.look, wanted.amount)
-        seen = (double(h), double(plain).to(h.dtype), blend(fine))
+        fine, colors = blend(fine), double(plain).to(h.dtype)
         own = self.modulate.folded(self.detail, wanted.style)
         detail = (
-            graph.convolve_together(seen, self.detail.weight, self.detail.bias)
+            graph.convolve_together((double(h), colors, fine), self.detail.weight, self.detail.bias)
             if graph.wanted()
             else self.detail.of(
-                lambda out: torch.cat(seen, dim=1, out=out),
+                partial(_together, h, colors, fine),
                 (len(h), self.detail.in_channels, *fine.shape[2:]),
                 h,
                 own,
@@ -140,7 +140,7 @@ class Head(nn.Module):
             refined,
         )  # (B, 1, H, W)
         painted = into_range(
-            double(double(tinted)) + blend(self.color(lightness, wanted.colors))
+            add(blend(self.color(lightness, wanted.colors)), double(double(tinted)))
         )  # (B, 3, H, W)
         # A picture whose statistics are the style's already needs no painting, and one of a single colour has none.
         distance = torch.stack((*wanted.apart, blend(apart))).mean(0)  # (B,)
@@ -150,3 +150,14 @@ class Head(nn.Module):
         return toward(
             lambda: blend(self.recolor(x, wanted.seen_colors, wanted.colors)), painted, need
         )
+
+
+def _together(h: Tensor, colors: Tensor, fine: Tensor, out: Tensor | None) -> Tensor:
+    """All that the detail is painted of, side by side: h (B, 16, H/4, W/4) doubled, (B, 3, H/2, W/2), (B, F, H/2, W/2)."""
+    if out is None:
+        return torch.cat((double(h), colors, fine), dim=1)
+    doubled, others = out[:, : h.shape[1]], out[:, h.shape[1] :]
+    double(h, doubled)
+    others[:, :3].copy_(colors)
+    others[:, 3:].copy_(fine)
+    return out

@@ -78,8 +78,9 @@ class ReflectConv2d(nn.Conv2d):
     def of_padded(self, padded: Tensor, own: _Weights | None = None) -> Tensor:
         """(B, C, H + 2, W + 2) -> (B, out_channels, H, W)."""
         weight, bias = (self.weight, self.bias) if own is None else own
-        if self.out_channels <= 3 and fast.possible(padded) and padded.shape[3] % 4 == 2:
-            return fast.convolve_columns(padded, weight, bias)
+        height, width = padded.shape[2:]
+        if self.out_channels <= 3 and fast.possible(padded) and height % 2 == 0 and width % 4 == 2:
+            return fast.convolve_blocks(padded, weight, bias)
         if self.out_channels == 1 and graph.wanted():
             return graph.convolve_pixels(padded, weight, bias)
         return F.conv2d(padded, weight, bias, self.stride)

@@ -66,6 +66,11 @@ def placed(amount: Tensor, x: Tensor) -> Tensor:
         return amount
     if graph.wanted() and amount.shape[2] > size[0]:
         return F.avg_pool2d(amount, int(amount.shape[2] // size[0]))
+    for times in (4, 2):
+        if fast.possible(amount) and list(amount.shape[2:]) == [times * side for side in size]:
+            amount = fast.halve(amount)
+    if amount.shape[2:] == size:
+        return amount
     if amount.shape[2] > size[0]:
         return F.adaptive_avg_pool2d(amount, (size[0], size[1]))
     return in_own_type(F.interpolate, amount, (size[0], size[1]), mode="bilinear")

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hfstyle.models import graph
+from hfstyle.models import fast, graph
 from hfstyle.models.color import ColorTransfer, standardise
 from hfstyle.models.layers import ResidualBlock, activate, conv3x3
 from hfstyle.models.resample import halve
@@ -52,12 +52,10 @@ class Trunk(nn.Module):
 
         x (B, 3, H, W) standardised -> (B, fine, H/2, W/2), (B, low, H/4, W/4), (B, mid, H/8, W/8), (B, high, H/16, W/16).
         """
-        batch, channels, height, width = x.shape
-        quarters = (batch, 4 * channels, height // 2, width // 2)
         fine = activate(
             graph.convolve_unshuffled(x, self.stem.weight, self.stem.bias)
             if graph.wanted()
-            else self.stem.of(partial(_unshuffled, x), quarters, x)
+            else self._of_quarters(x)
         )
         low = self.block(activate(self.down0(halve(fine))))
         features = [fine, low]
@@ -67,15 +65,17 @@ class Trunk(nn.Module):
             features.append(activate(self.down2(halve(features[2]))))
         return features
 
-
-def _unshuffled(x: Tensor, out: Tensor | None = None) -> Tensor:
-    """2 x 2 pixels as channels of one, (B, C, H, W) -> (B, 4 C, H/2, W/2), in `out` if that is given."""
-    if out is None:
-        return F.pixel_unshuffle(x, 2)
-    # Channel 4 c + 2 i + j is pixel (i, j) of channel c.
-    pixels = x.unflatten(2, (-1, 2)).unflatten(4, (-1, 2))  # (B, C, H/2, i, W/2, j)
-    out.unflatten(1, (-1, 2, 2)).copy_(pixels.permute(0, 1, 3, 5, 2, 4))
-    return out
+    def _of_quarters(self, x: Tensor) -> Tensor:
+        """The stem of x (B, 3, H, W), whose 2 x 2 pixels are channels of one: (B, fine, H/2, W/2)."""
+        batch, channels, height, width = x.shape
+        if not fast.possible(x):
+            return self.stem(F.pixel_unshuffle(x, 2))
+        quarters = (batch, 4 * channels, height // 2, width // 2)
+        weight, bias = self.stem.weight, self.stem.bias
+        assert bias is not None
+        weight = weight.unflatten(1, (channels, 2, 2)).permute(0, 2, 3, 1, 4, 5)
+        padded = fast.framed(quarters, x.dtype, partial(fast.unshuffled, x))
+        return self.stem.of_padded(padded, (weight.flatten(1, 3), bias))
 
 
 class StyleEncoder(nn.Module):

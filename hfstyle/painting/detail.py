@@ -45,7 +45,7 @@ def restore_detail(
     Yields:
         (3, rows, W) on the CPU, strips of the result from top to bottom; channels lie side by side in memory.
 
-    Beside its arguments it needs memory for (5, h, W) and (H, h) numbers.
+    Beside its arguments it needs memory for (H, h) numbers.
     """
     height, width = content.shape[2:]
     guide, target = _luminance(reduced), _luminance(painted)  # (1, 1, h, w)
@@ -56,14 +56,15 @@ def restore_detail(
     # Resizing is linear: what is resized alike is resized together; first along rows, then along columns.
     planes = torch.cat((painted - (1 - thickness) * reduced, guide, thickness * slope), dim=1)
     low = planes.shape[2]
-    wide = F.interpolate(planes, (low, width), mode="bicubic", antialias=True)[0]  # (5, h, W)
-    unit = torch.eye(low, dtype=wide.dtype, device=wide.device)[None, None]
+    unit = torch.eye(low, dtype=planes.dtype, device=planes.device)[None, None]
     weights = F.interpolate(unit, (height, low), mode="bicubic", antialias=True)[0, 0]  # (H, h)
     for top, bottom in strip_bounds(height, width):
         rows = weights[top:bottom]
         used = rows.any(0).nonzero()
         first, stop = int(used[0]), int(used[-1]) + 1
-        restored, coarse, gain = (rows[:, first:stop] @ wide[:, first:stop]).split((3, 1, 1))
+        size = stop - first, width
+        wide = F.interpolate(planes[:, :, first:stop], size, mode="bicubic", antialias=True)[0]
+        restored, coarse, gain = (rows[:, first:stop] @ wide).split((3, 1, 1))
         strip = as_float(content[..., top:bottom, :].to(wide.device))  # (1, 3, rows, W)
         restored += gain * (_luminance(strip)[0] - coarse)
         restored.add_(strip[0], alpha=1 - thickness).clamp_(0, 1)

@@ -22,7 +22,8 @@ def check_finite(painted: Tensor, dtype: torch.dtype) -> None:
         painted: any shape, floating.
         dtype: in which the network runs.
     """
-    if bool(painted.isfinite().all()):
+    # Their sum is a number if they all are: a pass over the picture instead of four. In float32, a picture's does not overflow.
+    if bool(painted.sum(dtype=torch.float32).isfinite()) or bool(painted.isfinite().all()):
         return
     remedy = (
         "its weights are damaged, or an input is far out of range"

@@ -128,7 +128,7 @@ def paint_file(
         )
         bottom = 0
         files.enter_context(named(str(photo)))
-        for band in bands:
+        for band in _strips(bands):
             top, bottom = bottom, bottom + band.shape[1]
             planes = [band] if pixels.alpha is None else [band, pixels.alpha[..., top:bottom, :][0]]
             rows = torch.cat([_levels(plane) for plane in planes])  # (C, h, W)
@@ -151,6 +151,13 @@ def _painted(
         return painter.bands(content, code, strength, resolution, run)
     bounds = strip_bounds(*content.shape[2:])
     return (content[..., top:bottom, :][0] for top, bottom in bounds)
+
+
+def _strips(bands: Iterator[Tensor]) -> Iterator[Tensor]:
+    """Bands (3, h, W) in parts of about a million pixels, of which a writer makes several copies."""
+    for band in bands:
+        for top, bottom in strip_bounds(*band.shape[1:]):
+            yield band[:, top:bottom]
 
 
 @dataclass(frozen=True)

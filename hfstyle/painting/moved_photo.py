@@ -5,6 +5,7 @@ Internal to `hfstyle.painting.tiles`. H, W size of the photo · h, w size of a p
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Final
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from hfstyle.images.arrays import as_float
 from hfstyle.images.geometry import mirrored
-from hfstyle.images.pixel_file import Pixels
+from hfstyle.images.pixel_file import PixelFile, Pixels
 from hfstyle.models.fast import channels_last
 from hfstyle.models.generator import StyleGenerator
 from hfstyle.models.grid import Origin, fine_origin
@@ -45,6 +46,12 @@ class MovedPhoto:
         self.shown: tuple[int, int] = (content.shape[2], content.shape[3])
         self.origin = self._found(generator)
         self.fine_origin = fine_origin(self.origin)
+
+    def room(self, height: int, width: int, dtype: torch.dtype, files: ExitStack) -> Pixels:
+        """(1, 3, H, W) to be filled: in a file beside the content's, which `files` closes, or in memory as that is."""
+        if isinstance(self._content, PixelFile):
+            return files.enter_context(self._content.beside(height, width, dtype))
+        return torch.empty((1, height, width, 3), dtype=dtype).permute(0, 3, 1, 2)
 
     def _found(self, generator: StyleGenerator) -> Tensor:
         height, width = self.size

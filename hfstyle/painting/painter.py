@@ -163,7 +163,7 @@ class Painter:
         """
         size = min(LOOKED_AT, *content.shape[2:])
         small = (
-            as_float(content.to(self.device))
+            content.to(self.device)
             if isinstance(content, Tensor)
             else resize_by_rows(content, short_side(content.shape[2], content.shape[3], size)).to(
                 self.device

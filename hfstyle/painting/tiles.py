@@ -1,7 +1,7 @@
 """Paint a picture of any size: overlapping tiles that share the instance statistics of the whole picture.
 
 Internal to `hfstyle.pipeline`. The generator's two levels are painted one after the other, the coarse one kept whole, a
-quarter of the picture in 16 bits. Two things make a tile see what a pass over the whole picture sees there.
+quarter of the picture in 16 bits; in a file, if the photo is in one. Two things make a tile see what a pass over the whole picture sees there.
 
 *Its surroundings.* Each tile is read with a margin that is thrown away afterwards. Tiles begin at multiples of
 `StyleGenerator.size_multiple`, so that strided convolutions have the same phase in each.
@@ -23,7 +23,7 @@ K normalised feature maps
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from itertools import groupby
 from typing import Final, NamedTuple
 
@@ -31,7 +31,7 @@ import torch
 from torch import Tensor
 
 from hfstyle.images.geometry import mirrored
-from hfstyle.images.pixel_file import Pixels
+from hfstyle.images.pixel_file import PixelFile, Pixels
 from hfstyle.limits import UNTILED_PIXELS, TileSize
 from hfstyle.models.color import unstandardise
 from hfstyle.models.detail import ask, change_of, without_faint
@@ -74,7 +74,9 @@ def paint_in_tiles(
     progress: Callable[[int, int], None] | None = None,
     spared: Tensor | None = None,
 ) -> Iterator[Tensor]:
-    """As `generator(content, condition, strength, spared=spared)`, with memory bounded by the size of a tile.
+    """As `generator(content, condition, strength, spared=spared)`, with memory for a tile and a row of tiles of the result.
+
+    Of a content in memory, the coarse level takes 1.5 bytes more for each pixel; of one in a file, it lies in another.
 
     Args:
         generator: in evaluation mode.
@@ -95,8 +97,9 @@ def paint_in_tiles(
     fine, coarse = (
         _Level(generator, photo, condition, strength, side, level, steps) for level in (0, 1)
     )
-    fine.before = coarse.whole()
-    yield from fine.paint(dtype)
+    with ExitStack() as files:
+        fine.before = coarse.whole(files)
+        yield from fine.paint(dtype)
 
 
 class _Steps:
@@ -146,7 +149,7 @@ class _Level:
         self._level = level
         self._steps = steps
         self._dtype = generator.spread.weight.dtype
-        self.before: Tensor | None = None
+        self.before: Pixels | None = None
         # The blocks at 1/16, 1/8 and 1/4 resolution reach 64 px with the default numbers, everything before and after
         # them 80 px more. Of the latter, 32 px are enough: beyond, the weights are too small to change a level of 8
         # bits. Averages over tiles need less. Margins are multiples of the generator's, as tiles are.
@@ -171,60 +174,86 @@ class _Level:
         )
         return [Tile(y, x) for y in rows for x in columns]
 
-    def whole(self) -> Tensor:
-        """(1, 3, H, W) float16 on the CPU, painted and padded; channels lie side by side in memory."""
-        painted = torch.empty((*self._lengths(), 3), dtype=torch.float16).permute(2, 0, 1)
+    def whole(self, files: ExitStack) -> Pixels:
+        """(1, 3, H, W) float16, painted and padded: in a file, which `files` closes, if the photo is in one, or on the CPU."""
+        painted = self._photo.room(*self._lengths(), torch.float16, files)
         top = 0
         for band in self.paint(torch.float16):
-            painted[:, top : top + band.shape[1]] = band
+            if isinstance(painted, PixelFile):
+                painted.write(top, 0, band.permute(1, 2, 0).numpy())
+            else:
+                painted[0, :, top : top + band.shape[1]] = band
             top += band.shape[1]
-        return painted[None]
+        return painted
 
     def paint(self, dtype: torch.dtype) -> Iterator[Tensor]:
         """(3, h, W) on the CPU, the rows of each row of tiles: of the moved picture, or, of the fine level, of the photo."""
         given = self._measure()
-        width = self._lengths()[1]
         for _, row in groupby(self._painted, key=lambda tile: tile.y):
-            tiles = [*row]
-            rows = slice(tiles[0].y.start, tiles[0].y.stop)
-            kind = torch.float32 if self._level == 0 else dtype
-            band = torch.empty((rows.stop - rows.start, width, 3), dtype=kind).permute(2, 0, 1)
-            for tile in tiles:
+            band: Tensor | None = None
+            for tile in row:
                 seen = self._read(tile)
                 painted = self._paint(seen, InstanceStatistics(given))  # (1, 3, h, w)
                 painted = painted[0][:, *tile.inside(1)].float()
                 check_finite(painted, self._dtype)
-                window = band[:, :, tile.x.start : tile.x.stop]
-                window.copy_(painted[:, : window.shape[1], : window.shape[2]])
+                rows, columns, width = self._places(tile)
+                if band is None:
+                    shape = (rows.stop - rows.start, width, 3)
+                    band = torch.empty(shape, dtype=dtype).permute(2, 0, 1)
+                window = band[:, :, columns]
+                if window.numel():
+                    if self._level == 0:
+                        painted = self._laid_over(painted.cpu(), tile, rows, columns, dtype)
+                    window.copy_(painted)
                 self._steps.step()
-            if self._level == 0:
-                yield from self._laid_back(band, rows, dtype)
-            else:
+            if band is not None and band.shape[1]:
                 yield band
 
-    def _laid_back(self, change: Tensor, rows: slice, dtype: torch.dtype) -> Iterator[Tensor]:
-        """The rows of the photo that these of the moved picture are, with what is changed of them.
+    def _places(self, tile: Tile) -> tuple[slice, slice, int]:
+        """The rows and columns of what a tile paints in the result, and the width of that.
+
+        What moving left out at the photo's edges belongs to the tiles there.
+        """
+        if self._level == 1:
+            return (
+                slice(tile.y.start, tile.y.stop),
+                slice(tile.x.start, tile.x.stop),
+                self._lengths()[1],
+            )
+        rows, columns = (
+            slice(
+                0 if span.start == 0 else min(shown, max(0, span.start + offset)),
+                shown if span.stop == padded else min(shown, max(0, span.stop + offset)),
+            )
+            for span, offset, padded, shown in zip(
+                (tile.y, tile.x),
+                self._photo.fine_origin[0].tolist(),
+                self._photo.size,
+                self._photo.shown,
+                strict=True,
+            )
+        )
+        return rows, columns, self._photo.shown[1]
+
+    def _laid_over(
+        self, change: Tensor, tile: Tile, rows: slice, columns: slice, dtype: torch.dtype
+    ) -> Tensor:
+        """A part of the photo with what a tile changes of it, in values of that type: (3, h, w) float32 on the CPU.
 
         What moving left out is as the place nearest to it, as of `moved_back`.
 
         Args:
-            change: (3, h, W) float32 on the CPU, of the moved picture, padded.
+            change: (3, h, w) float32 on the CPU, of the moved picture.
+            rows, columns: the part, as of `_places`.
         """
-        down, right = self._photo.fine_origin[0].tolist()
-        height, width = self._photo.shown
-        first = 0 if rows.start == 0 else max(0, rows.start + down)
-        last = height if rows.stop == self._lengths()[0] else min(height, rows.stop + down)
-        if first >= last:
-            return
-        wanted = torch.arange(first, last) - down - rows.start
-        change = change.index_select(1, wanted.clamp(0, change.shape[1] - 1))
-        wanted = torch.arange(width) - right
-        change = change.index_select(2, wanted.clamp(0, change.shape[2] - 1))
-        photo = self._photo.part(slice(first, last), slice(0, width))[0].cpu()
-        painted = (photo + change).clamp_(0, 1)
-        if dtype == torch.uint8:
-            painted = painted.mul_(255).round_()
-        yield painted.permute(1, 2, 0).contiguous().permute(2, 0, 1).to(dtype)
+        origin = self._photo.fine_origin[0].tolist()
+        for axis, part, span, offset in zip(
+            (1, 2), (rows, columns), (tile.y, tile.x), origin, strict=True
+        ):
+            wanted = torch.arange(part.start, part.stop) - offset - span.start
+            change = change.index_select(axis, wanted.clamp(0, change.shape[axis] - 1))
+        painted = self._photo.part(rows, columns)[0].cpu().add(change).clamp_(0, 1)
+        return painted.mul_(255).round_() if dtype == torch.uint8 else painted
 
     def _read(self, tile: Tile) -> _Seen:
         """What is seen of a tile with its margin."""
@@ -244,7 +273,7 @@ class _Level:
         seen = picture + self._blocked_in(self.before, rows, columns)
         return _Seen(seen, picture, photo.spared(rows, columns, photo.fine_origin))
 
-    def _blocked_in(self, before: Tensor, rows: slice, columns: slice) -> Tensor:
+    def _blocked_in(self, before: Pixels, rows: slice, columns: slice) -> Tensor:
         """(1, 3, h, w), what the coarse level changed of a part of the picture as the fine level moves it.
 
         As of `StyleGenerator`: moved back into the photo's places and from there to the fine level's, so that at the
