@@ -70,18 +70,24 @@ class TestStudio:
         for strength in (0.0, 0.6):
             code, before = studio.pipe.preset("waves"), len(passes)
             for color in (1.0, 0.0, 0.35):
-                settings = Settings(strength, color, resolution=32)
+                settings = Settings(strength, color, resolution=64)
                 assert not studio.remembers(photo, "waves", settings)
                 path = studio.painted_preview(photo, code, "waves", settings, lossless=True)
                 assert studio.remembers(photo, "waves", settings)
                 made, expected = (
                     len(passes),
-                    studio.pipe(studio.preview(photo, 32), code, strength, color=color),
+                    studio.pipe(
+                        studio.preview(photo, 64),
+                        code,
+                        strength,
+                        color=color,
+                        processing_resolution=64,
+                    ),
                 )
                 del passes[made:]
-                np.testing.assert_array_equal(
-                    np.asarray(Image.open(path)), np.asarray(expected.images[0])
-                )
+                shown = np.asarray(Image.open(path)).astype(int)
+                # The pipeline brings a painting to 256 levels before it gets other colours, where it was enlarged.
+                assert np.abs(shown - np.asarray(expected.images[0])).max() <= 1
             assert len(passes) - before == (1 if strength else 0)
         hook.remove()
 

@@ -96,8 +96,8 @@ def test_below_16_px_is_an_error_that_names_picture_and_limit(
 
 def test_a_picture_of_a_multiple_of_32_is_not_padded() -> None:
     pipe = CountingPipeline()
-    pipe(photo(96, 64), painting())
-    pipe(photo(97, 16), painting())
+    pipe(photo(96, 64), painting(), processing_resolution="full")
+    pipe(photo(97, 16), painting(), processing_resolution="full")
     assert pipe.painted == [(96, 64), (128, 64)]
 
 
@@ -158,10 +158,22 @@ def test_the_network_runs_at_the_processing_resolution() -> None:
 def test_a_processing_resolution_equal_to_the_short_side_changes_nothing(
     pipe: StyleTransferPipeline,
 ) -> None:
-    native = pipe(photo(64, 80), _CODE, output_type="pt").images
+    native = pipe(photo(64, 80), _CODE, processing_resolution="full", output_type="pt").images
     assert torch.equal(
         pipe(photo(64, 80), _CODE, processing_resolution=64, output_type="pt").images, native
     )
+
+
+@pytest.mark.parametrize(("short", "painted"), [(40, 80), (300, 512), (512, 512), (530, 530)])
+def test_a_small_picture_is_painted_enlarged(
+    pipe: StyleTransferPipeline, short: int, painted: int
+) -> None:
+    """Twice, or to 512 px, so that what it shows does not dissolve between strokes; the result has its own size."""
+    content = photo(short, short + 20)
+    result = pipe(content, _CODE, output_type="pt").images
+    assert result.shape == (1, 3, short, short + 20)
+    asked = pipe(content, _CODE, processing_resolution=painted, output_type="pt").images
+    assert torch.equal(result, asked)
 
 
 def test_a_reduced_result_comes_near_the_content_as_strength_goes_to_0(

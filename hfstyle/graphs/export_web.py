@@ -22,7 +22,7 @@ from hfstyle.files import write_json
 from hfstyle.graphs.export import export_onnx
 from hfstyle.graphs.files import CONFIG_FILE, ENCODER_FILE, FACES_FILE, GENERATOR_FILE
 from hfstyle.images.provenance import Mark, packet
-from hfstyle.limits import DEFAULT_STYLE_SIZE, SMALLEST_AUTO_SIZE
+from hfstyle.limits import DEFAULT_STYLE_SIZE
 from hfstyle.styles.code import StyleCode
 
 __all__ = ["LIBRARY", "LIBRARY_VERSION", "export_web"]
@@ -205,12 +205,7 @@ def _write_styles(pipe: Paintable, target: Path, photo: Image.Image) -> None:
             }
         )
     xmp = packet(pipe.mark).decode("utf-8")
-    facts = {
-        "style_size": DEFAULT_STYLE_SIZE,
-        "smallest_size": SMALLEST_AUTO_SIZE,
-        "xmp": xmp,
-        "styles": listed,
-    }
+    facts = {"style_size": DEFAULT_STYLE_SIZE, "xmp": xmp, "styles": listed}
     write_json(target / "styles.json", facts)
 
 
