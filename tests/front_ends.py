@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
 import runpy
 import sys
 import threading
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -34,7 +37,14 @@ def app_functions(pipe: StyleTransferPipeline) -> dict[str, Callable[..., Any]]:
     for thread in threading.enumerate():
         if isinstance(thread, threading.Timer):
             thread.cancel()  # thumbnails of the presets
-    return {str(fn.api_name): fn.fn for fn in demo.fns.values() if fn.fn is not None}
+    return {str(fn.api_name): _asked_by_a_program(fn.fn) for fn in demo.fns.values() if fn.fn}
+
+
+def _asked_by_a_program(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Without the request that Gradio gives to those that want it."""
+    if "request" not in inspect.signature(function).parameters:
+        return function
+    return functools.partial(function, SimpleNamespace(session_hash="program", headers={}))
 
 
 def read(path: str | os.PathLike[str]) -> np.ndarray[Any, np.dtype[np.uint8]]:

@@ -507,7 +507,7 @@ def test_the_working_size_changes_the_result_but_not_its_size(here: Path, run: R
     assert not np.array_equal(full, small)
 
 
-def test_by_default_only_large_photos_are_painted_smaller(
+def test_by_default_large_photos_are_painted_smaller_and_small_ones_larger(
     here: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes = []
@@ -522,7 +522,7 @@ def test_by_default_only_large_photos_are_painted_smaller(
     Image.new("RGB", (LARGEST_AUTO_SIZE + 1, LARGEST_AUTO_SIZE + 1)).save("above.png")
     photos = ["photo.jpg", "at.png", "above.png"]
     assert run("stylize", *photos, "-s", "red_hills", "-o", "out", "-q")[0] == 0
-    assert sizes == [None, None, LARGEST_AUTO_SIZE]
+    assert sizes == [80, None, LARGEST_AUTO_SIZE]
 
 
 def test_transparency_and_exif_are_kept_on_request_only(here: Path, run: Run) -> None:

@@ -24,6 +24,7 @@ from hfstyle import Region, StyleCode, StyleTransferPipeline
 from hfstyle.limits import DEFAULT_FACES
 
 _TILE: Final = 64  # px: several tiles even of these pictures
+_LEAST_SIDE: Final = 64  # px, of what one can ask the app for
 
 
 class Painters:
@@ -173,7 +174,7 @@ class Painters:
             self.code_of(case).save(file)
         *_, result = self.app["stylize"](
             *(str(photo), preset, picture, file, case.strength, case.color),
-            *(case.style_size, case.resolution or 512),
+            *(case.style_size, side(case)),
         )
         return read(result)
 
@@ -182,7 +183,7 @@ class Painters:
         presets = [] if isinstance(case.style, Piece) else styles
         picture = styles[0] if isinstance(case.style, Piece) else None
         *_, shown = self.app["compare"](
-            str(photo), presets, picture, "styles", case.strength, case.color, 512
+            *(str(photo), presets, picture, "styles", case.strength, case.color, side(case))
         )
         ((result, _),) = shown
         return read(result)
@@ -206,6 +207,11 @@ def sizes(case: Case) -> list[object]:
     return ["--size", case.resolution or "full", "--style-size", case.style_size]
 
 
+def side(case: Case) -> int:
+    """Short side in px at which the network runs."""
+    return case.resolution or min(case.photo.height, case.photo.width)
+
+
 def preset_names() -> list[str]:
     """Of the cases that are in one preset."""
     return [case.style for case in CASES if isinstance(case.style, str) and ":" not in case.style]
@@ -220,6 +226,11 @@ def any_case(case: Case) -> bool:
 
 def one_style(case: Case) -> bool:
     return case.left_half is None
+
+
+def one_style_in_the_app(case: Case) -> bool:
+    """It enlarges what is smaller than the least size that one can ask for."""
+    return one_style(case) and side(case) >= _LEAST_SIDE
 
 
 def own_resolution(case: Case) -> bool:
@@ -250,6 +261,7 @@ def blended_by_pixels(case: Case) -> bool:
 def in_a_list(case: Case) -> bool:
     return (
         case.is_plain
+        and side(case) >= _LEAST_SIDE
         and not isinstance(case.style, tuple)
         and case.name != "drawn"
         and case.style_size == 384
@@ -281,7 +293,7 @@ PATHS: Final = {
     "paint_file in tiles": Way(Painters.paint_file_in_tiles, larger_than_a_tile, _TILES),
     "batch": Way(Painters.batch, without_color, _FLOAT32),
     "command line": Way(Painters.command_line, one_style, _FLOAT32),
-    "app": Way(Painters.app_at_full_size, one_style, _FLOAT32),
+    "app": Way(Painters.app_at_full_size, one_style_in_the_app, _FLOAT32),
     "app preview": Way(Painters.app_preview, in_a_list, _FLOAT32),
     "onnx": Way(Painters.onnx, blended_by_pixels, _FLOAT32),
 }

@@ -387,7 +387,7 @@ def test_what_the_coarse_level_paints_lies_in_a_file_too(
         made.append(pixels)
 
     monkeypatch.setattr(PixelFile, "__init__", spy)
-    pipe.paint_file("photo.png", "out.png", style, tile_size=TILE)
+    pipe.paint_file("photo.png", "out.png", style, tile_size=TILE, processing_resolution="full")
     assert [pixels.dtype for pixels in made] == [torch.uint8, torch.float16]
     assert made[1].shape[2:] == (224 // 2, 192 // 2)
     assert all(pixels._file.closed for pixels in made)

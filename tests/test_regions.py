@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,6 +35,9 @@ LEFT[:, :32] = 1
 def blend(request: pytest.FixtureRequest) -> str:
     value: str = request.param
     return value
+
+
+FULL: Any = {"processing_resolution": "full"}
 
 
 def paint(style: object, *regions: Region, **kwargs: object) -> torch.Tensor:
@@ -210,14 +214,14 @@ def test_a_region_of_strength_zero_or_without_style_is_the_photo(blend: str) -> 
 
 
 def test_one_region_over_everything_is_the_whole_picture_in_its_style(blend: str) -> None:
-    whole = PIPE(PHOTO, CODES[0], 0.7, output_type="pt").images[0]
-    painted = paint(CODES[1], Region(torch.ones(SIZE), CODES[0], 0.7), blend=blend)
+    whole = PIPE(PHOTO, CODES[0], 0.7, **FULL, output_type="pt").images[0]
+    painted = paint(CODES[1], Region(torch.ones(SIZE), CODES[0], 0.7), blend=blend, **FULL)
     torch.testing.assert_close(painted, whole, atol=1e-4, rtol=0)
 
 
 def test_two_regions_of_one_style_are_that_style_without_a_seam(blend: str) -> None:
-    whole = PIPE(PHOTO, CODES[0], output_type="pt").images[0]
-    painted = paint(CODES[0], Region(LEFT, CODES[0], feather=0.2), blend=blend)
+    whole = PIPE(PHOTO, CODES[0], **FULL, output_type="pt").images[0]
+    painted = paint(CODES[0], Region(LEFT, CODES[0], feather=0.2), blend=blend, **FULL)
     torch.testing.assert_close(painted, whole, atol=1e-4, rtol=0)
 
 

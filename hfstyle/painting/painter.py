@@ -132,9 +132,9 @@ class Painter:
                     painted = paint_layers(network, seen, layers, weights, spared)
                 check_finite(painted, self.dtype)
                 if not whole:
-                    painted = _joined(restore_detail(painted, seen, rgb[None], 1.0), rgb.shape[1])[
-                        None
-                    ]
+                    thickest = max(float(ask(x.strength).paint) for x in layers if x.paints)
+                    bands = restore_detail(painted, seen, rgb[None], thickest)
+                    painted = _joined(bands, rgb.shape[1])[None]
                 return lay_over(layers, weights, rgb, painted[0].cpu())
 
         def paint(code: StyleCode, strength: float) -> Tensor:

@@ -83,9 +83,9 @@ class Wishes:
         """
 
         @functools.wraps(steps)
-        def giving_way(request: gr.Request, *values: Any) -> Iterator[Any]:
+        def giving_way(request: gr.Request, *values: Any, **named: Any) -> Iterator[Any]:
             key, begun = _key(values[:inputs]), time.monotonic()
-            running = steps(*values)
+            running = steps(*values, **named)
             waiting = (gr.skip(),) * outputs if outputs > 1 else gr.skip()
             try:
                 for step in running:
