@@ -252,7 +252,8 @@ def working_size(size: int | str | None, short: int, *, enlarge: bool = True) ->
         return size
     if size == "full":
         return None
-    least = min(SMALLEST_AUTO_SIZE, 2 * short) if enlarge else short
+    doubled = max(2 * short, int(OPTIONS["size"].least or 0))
+    least = min(SMALLEST_AUTO_SIZE, doubled) if enlarge else short
     side = min(max(short, least), LARGEST_AUTO_SIZE)
     return None if side == short else side
 

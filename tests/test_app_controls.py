@@ -79,7 +79,8 @@ def test_an_animation_goes_from_style_to_style_and_back(
         assert (moving.format, moving.size, moving.n_frames) == ("GIF", (70, 50), 8)
         frames = [pixels(frame) for frame in ImageSequence.Iterator(moving)]
     painted = [
-        pixels(app_pipe(smooth, app_pipe.preset(name)).images[0]) for name in ("waves", "night")
+        pixels(app_pipe(smooth, app_pipe.preset(name), processing_resolution="full").images[0])
+        for name in ("waves", "night")
     ]
     for place, own, other in ((0, *painted), (4, *painted[::-1])):
         assert np.abs(frames[place] - own).mean() < 12  # of 256 colours, dithered

@@ -106,7 +106,8 @@ class TestStudio:
         assert engine.painting_side((200, 300), 512) == 400  # small photos are enlarged
         assert engine.painting_side((200, 300), 256) == 256
         assert engine.painting_side((3000, 4000), 512) == 512
-        assert engine.painting_side((16, 20_000), 512) == 32
+        assert engine.painting_side((16, 20_000), 512) is None
+        assert engine.painting_side((20, 30), 512) == 64
 
 
 def test_memory_forgets_the_oldest_beyond_its_size() -> None:

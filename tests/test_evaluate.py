@@ -586,7 +586,7 @@ def test_two_methods_are_compared_with_the_model(
     words = [
         word for style in (*styles, pictures / "contents" / "a.png") for word in ("-s", str(style))
     ]
-    paint = ["--model", model, "-q", "--size", "full", "-o", str(pictures / "mine")]
+    paint = ["--model", model, "-q", "-o", str(pictures / "mine")]
     assert main(["stylize", str(pictures / "photos"), *words, *paint]) == 0
     report = _run(
         pictures,

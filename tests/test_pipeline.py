@@ -164,7 +164,9 @@ def test_a_processing_resolution_equal_to_the_short_side_changes_nothing(
     )
 
 
-@pytest.mark.parametrize(("short", "painted"), [(40, 80), (300, 512), (512, 512), (530, 530)])
+@pytest.mark.parametrize(
+    ("short", "painted"), [(16, 64), (40, 80), (300, 512), (512, 512), (530, 530)]
+)
 def test_a_small_picture_is_painted_enlarged(
     pipe: StyleTransferPipeline, short: int, painted: int
 ) -> None:

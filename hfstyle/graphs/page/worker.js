@@ -13,6 +13,7 @@ const LOOKED_AT = 256; // short side in px at which faces are looked for
 const FACE_MULTIPLE = 32;
 const SEEN = 0.02; // of what a place is spared, at least
 const MOST_THREADS = 8;
+const LEAST = 64; // the least size of painting, to which even the smallest photos are enlarged
 const SMALLEST = 512; // short side in px to which smaller photos are enlarged for painting, at most doubled
 
 let ort = null;
@@ -62,7 +63,7 @@ async function paint({ code, settings }) {
   const { strength, color, faces } = settings;
   const { map } = photo;
   const short = Math.min(map.height, map.width);
-  const size = Math.min(settings.size, Math.max(short, Math.min(SMALLEST, 2 * short)));
+  const size = Math.min(settings.size, Math.max(short, Math.min(SMALLEST, Math.max(LEAST, 2 * short))));
   const key = JSON.stringify([code.key, strength, faces, size]);
   if (last.key !== key) {
     last = { key, painted: strength === 0 ? map : await painted(code, strength, faces, size) };

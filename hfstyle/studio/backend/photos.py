@@ -43,6 +43,8 @@ def painting_side(
     most = max(short, working_size("auto", short) or short)
     side = min(resolution, most, int(math.sqrt(most_pixels * short / long)))
     side = max(side, min(64, short))
+    if side < 64:  # a narrow panorama
+        side = short
     return None if side == short else side
 
 
