@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 # Before any library reads them: no test reaches the network, opens a window or reports to anybody.
@@ -68,17 +69,18 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: (*_LONG, item.path.stem).index(item.path.stem))
     for item in items:
-        if {"browser", "chromium"} & set(getattr(item, "fixturenames", ())):
+        if _in_a_browser(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.flaky(reruns=2, only_rerun=KILLED))
+
+
+def _in_a_browser(fixtures: Iterable[str]) -> bool:
+    return not {"browser", "chromium"}.isdisjoint(fixtures)
 
 
 @pytest.fixture(autouse=True)
 def _no_browser_stalls(request: pytest.FixtureRequest) -> Iterator[None]:
     """A browser that no longer answers is killed, and the test gets another one; any other failure counts."""
-    if {"browser", "chromium"} & set(request.fixturenames):
-        with killed_after(STALLED):
-            yield
-    else:
+    with killed_after(STALLED) if _in_a_browser(request.fixturenames) else nullcontext():
         yield
 
 

@@ -175,8 +175,10 @@ class Studio:
         if picture is None:
             full = open_picture(content, "photo")
             side = painting_side(full.size, resolution, most_pixels)
-            whole = side is None or side > min(full.size)
-            rgb = as_float(full.rgb) if whole else resize(full.rgb, side or 0).clamp(0, 1)
+            if side is None or side > min(full.size):
+                rgb = as_float(full.rgb)
+            else:
+                rgb = resize(full.rgb, side).clamp(0, 1)
             picture = Picture(rgb, None, full.name)
             self._memory.put(key, picture, 4 * rgb.numel())
         return picture
