@@ -28,15 +28,24 @@ def run(module: str, *arguments: object) -> None:
     assert not ended.value.code
 
 
-def app_functions(pipe: StyleTransferPipeline) -> dict[str, Callable[..., Any]]:
-    """The web app's functions by the names of its API, without a server."""
+def idle_app(pipe: StyleTransferPipeline) -> Any:
+    """The web app without a server, and without the thumbnails that it paints of the presets.
+
+    They would land in the folder of whichever app runs by then.
+    """
     pytest.importorskip("gradio")
     from hfstyle.studio import create_app
 
     demo = create_app(pipe)
     for thread in threading.enumerate():
         if isinstance(thread, threading.Timer):
-            thread.cancel()  # thumbnails of the presets
+            thread.cancel()
+    return demo
+
+
+def app_functions(pipe: StyleTransferPipeline) -> dict[str, Callable[..., Any]]:
+    """The web app's functions by the names of its API, without a server."""
+    demo = idle_app(pipe)
     return {str(fn.api_name): _asked_by_a_program(fn.fn) for fn in demo.fns.values() if fn.fn}
 
 

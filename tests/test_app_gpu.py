@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from front_ends import idle_app
 from PIL import Image
 
 from hfstyle import StyleTransferPipeline
@@ -92,10 +93,8 @@ def test_the_model_stays_at_home_where_gpus_are_lent(
 def test_pages_say_what_no_lent_gpu_does(
     spaces: Spaces, app_pipe: StyleTransferPipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from hfstyle.studio import create_app
-
     def told() -> int:
-        shown = [str(getattr(x, "value", "")) for x in create_app(app_pipe).blocks.values()]
+        shown = [str(getattr(x, "value", "")) for x in idle_app(app_pipe).blocks.values()]
         return sum("on its CPU" in text for text in shown)
 
     assert told() == 3  # films, cameras, learning
