@@ -564,13 +564,13 @@ class StyleTransferPipeline:
         provenance: bool = True,
         progress_callback: Callable[[int, int], None] | None = None,
     ) -> Path:
-        """Paint a picture file into another, row by row: memory grows with the picture's sides, not with its area.
+        """Paint a picture file into another, row by row.
 
         The pixels are those of `pipe(source, style, ...)`. Beside what painting one tile takes, memory is needed for a row of
         tiles of the result, 3 bytes for each pixel, and 3 KB for each row of the photo, in which faces are looked for; with
-        a `processing_resolution` of r, for one pass at that and 3 r H numbers. PNGs that are not interlaced, of 8 or 16
-        bits, and TIFFs in strips or tiles are decoded in bands; other files are decoded whole first, 4 bytes for each
-        pixel, and then laid aside. What is laid aside lies in unnamed files in the target's folder: 3 bytes for each
+        a `processing_resolution` of r, for one pass at that and 3 r H numbers. TIFFs in strips or tiles are decoded in
+        bands if tifffile is installed; other files are decoded whole first, 4 bytes for each pixel, 8 for colours of 16
+        bits, and then laid aside. What is laid aside lies in unnamed files in the target's folder: 3 bytes for each
         pixel, 12 if it has more than 8 bits, 1.5 more in tiles and 3 more with a `color` below 1.
 
         Args:

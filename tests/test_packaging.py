@@ -161,7 +161,7 @@ def test_requirements_pin_what_a_space_installs() -> None:
     wanted = [Requirement(line) for line in [*project["dependencies"], *extras["app"]]]  # type: ignore[misc]
     wanted += [
         Requirement(line)
-        for name in ("examples", "heic", "regions", "video")
+        for name in ("examples", "heic", "regions", "tiff", "video")
         for line in extras[name]
     ]
     lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()

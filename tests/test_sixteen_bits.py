@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import sys
 import zlib
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, TiffImagePlugin
 from small_model import small_generator
 
 from hfstyle import StyleTransferPipeline, load_image
@@ -115,8 +116,131 @@ def test_a_compressed_tiff_keeps_sixteen_bits(order: str, tiled: bool) -> None:
     data = tiff(picture, byteorder=order, compression="zlib", **where)
     expect(data, picture)
     apart = picture.transpose(2, 0, 1)
-    data = tiff(apart, byteorder=order, compression="zlib", planarconfig="separate", rowsperstrip=7)
-    expect(data, picture, tolerance=1 / 255)  # as 8 bits
+    where = {"tile": (16, 16)} if tiled else {"rowsperstrip": 7}
+    data = tiff(apart, byteorder=order, compression="zlib", planarconfig="separate", **where)
+    expect(data, picture)
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "packbits", "zstd"])
+def test_what_pillow_unpacks_for_tifffile_keeps_sixteen_bits(compression: str) -> None:
+    """Greys that Pillow wrote, three to a pixel, taken for colours."""
+    pytest.importorskip("tifffile")
+    picture = values(40, 33, 3)
+    stream = io.BytesIO()
+    greys = Image.fromarray(picture.reshape(40, -1))
+    greys.save(stream, "TIFF", compression=compression, strip_size=7 * 6 * 33)
+    old = TiffImagePlugin.TiffImageFile(io.BytesIO(stream.getvalue())).tag_v2
+    directory = TiffImagePlugin.ImageFileDirectory_v2(b"II*\0\x08\0\0\0")
+    for tag in (257, 259, 278, 279):
+        directory.tagtype[tag], directory[tag] = 4, old[tag]
+    for tag, value in {256: 33, 258: (16, 16, 16), 262: 2, 277: 3}.items():
+        directory[tag] = value
+    places = old[273]
+    directory.tagtype[273], directory[273] = 4, tuple(place - places[0] for place in places)
+    assert len(places) == 6
+    data = b"II*\0\x08\0\0\0" + directory.tobytes(8) + stream.getvalue()[places[0] :]
+    expect(data, picture)
+
+
+@pytest.mark.parametrize("bits", [8, 16, 32])
+def test_premultiplied_alpha_is_divided_out(bits: int) -> None:
+    """Of 8 bits by Pillow, of more by tifffile."""
+    alpha = np.linspace(0, 1, 12)[:, None, None] * np.ones((12, 9, 1))
+    color = np.random.default_rng(3).random((12, 9, 3))
+    stored = np.concatenate((color * alpha, alpha), -1)
+    levels = stored.astype(np.float32)
+    if bits < 32:
+        levels = np.rint(stored * (2**bits - 1)).astype(f"u{bits // 8}")
+    picture = load_image(tiff(levels, extrasamples=["assocalpha"]), keep_alpha=True)
+    assert picture.alpha is not None
+    np.testing.assert_allclose(picture.alpha[0], alpha[..., 0], atol=0.6 / 255)
+    found = picture.rgb.permute(1, 2, 0).numpy()
+    most = {8: 8 / 255, 16: 0.001, 32: 1e-5}[bits]
+    assert np.abs(found - color)[1:].max() <= most
+
+
+def of_floats(values: np.ndarray, order: str) -> bytes:
+    """Rows as predictor 3 stores them: all first bytes of the numbers, then all second ones; of these the differences."""
+    height, width, channels = values.shape
+    item = values.dtype.itemsize
+    data = values.astype(values.dtype.newbyteorder(">")).reshape(height, -1)
+    planes = data.view(np.uint8).reshape(height, -1, item).transpose(0, 2, 1)
+    planes = planes.reshape(height, -1, channels).astype(int)
+    differences = np.diff(planes, axis=1, prepend=0).astype(np.uint8)
+    packed = zlib.compress(differences.tobytes())
+    depths, kinds = (8 * item,) * channels, (3,) * channels
+    start = b"II*\0\x08\0\0\0" if order == "<" else b"MM\0*\0\0\0\x08"
+    directory = TiffImagePlugin.ImageFileDirectory_v2(start)
+    tags = {256: width, 257: height, 258: depths, 259: 8, 262: 2, 273: 0, 277: channels}
+    for tag, value in {**tags, 278: height, 279: len(packed), 317: 3, 339: kinds}.items():
+        directory.tagtype[tag] = 4 if tag in (273, 279) else 3
+        directory[tag] = value
+    return start + directory.tobytes(8) + packed
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("kind", ["plain", "packed", "half", "double", "predictor"])
+def test_a_tiff_of_floating_point_colours_is_read(kind: str, order: str) -> None:
+    picture = np.random.default_rng(1).random((15, 11, 3), np.float32)
+    picture = picture.astype({"half": np.float16, "double": np.float64}.get(kind, np.float32))
+    if kind == "predictor":
+        pytest.importorskip("tifffile")
+        data = of_floats(picture, order)
+    else:
+        packing = {"compression": "zlib", "rowsperstrip": 4} if kind == "packed" else {}
+        data = tiff(picture, byteorder=order, **packing)
+    found = load_image(data, name="photo.tif").rgb.permute(1, 2, 0).numpy()
+    np.testing.assert_allclose(found, picture, atol=1e-7)
+
+
+def test_floating_point_colours_beyond_white_are_told() -> None:
+    data = tiff(np.full((16, 16, 3), 1.5, np.float32))
+    with pytest.raises(ValueError, match=r"photo\.tif has floating point values from 1\.5 to 1\.5"):
+        load_image(data, name="photo.tif")
+
+
+def test_without_tifffile_the_usual_tiffs_are_read_and_the_rest_names_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    picture = values(24, 20, 3)
+    usual = [tiff(picture, rowsperstrip=4), tiff(picture, byteorder=">", compression="zlib")]
+    apart = picture.transpose(2, 0, 1)
+    coarse = tiff(apart, planarconfig="separate", compression="zlib", rowsperstrip=4)
+    rest = [
+        tiff(picture.astype(np.float32) / 65535),
+        tiff(apart, planarconfig="separate"),
+    ]
+    monkeypatch.setitem(sys.modules, "tifffile", None)
+    for data in usual:
+        expect(data, picture)
+    expect(coarse, picture, tolerance=1 / 255)  # as 8 bits
+    for data in rest:
+        with pytest.raises(ValueError, match=r"pip install 'hfstyle\[tiff\]'; or save it as"):
+            load_image(data)
+    (tmp_path / "a.tif").write_bytes(usual[0])
+    pipe = StyleTransferPipeline(small_generator())
+    pipe.paint_file(tmp_path / "a.tif", tmp_path / "b.png", Image.new("RGB", (64, 64)), 0.0)
+    with Image.open(tmp_path / "b.png") as painted:
+        np.testing.assert_allclose(np.asarray(painted) / 255, picture / 65535, atol=0.51 / 255)
+
+
+def test_a_tiff_that_tifffile_reads_keeps_what_it_says_of_itself(tmp_path: Path) -> None:
+    pytest.importorskip("tifffile")
+    colors = np.random.default_rng(5).random((40, 30, 3), np.float32)
+    stream = io.BytesIO(tiff(colors, resolution=(300, 300), resolutionunit=2, extratags=[(274, 3, 1, 6, True), (315, 2, 0, "Berthe", True)]))  # fmt: skip
+    loaded = load_image(stream)
+    assert loaded.size == (30, 40)
+    np.testing.assert_allclose(loaded.rgb[:, 0], colors[::-1, 0].T, atol=1e-7)
+    assert loaded.resolution == (300, 300)
+    assert loaded.exif is not None
+    assert b"Berthe" in loaded.exif
+
+
+@pytest.mark.parametrize("place", [5, 8, 2**31])
+def test_broken_metadata_do_not_cost_a_deep_tiff(place: int) -> None:
+    """A directory of EXIF data that is no directory, that is the picture's own, and that lies behind the file's end."""
+    picture = values(16, 16, 3)
+    expect(tiff(picture, extratags=[(34665, 4, 1, place, True), (34853, 4, 1, place, True)]), picture)  # fmt: skip
 
 
 def test_a_grey_tiff_keeps_sixteen_bits() -> None:
@@ -201,3 +325,18 @@ def test_numbers_that_nobody_scaled_have_255_as_white(
         np.testing.assert_allclose(found, ramp / 255, atol=1e-6 if way != "rows" else 0.6 / 255)
         told = [record.getMessage() for record in caplog.records]
         assert any("255 is taken to be white" in text for text in told) == warned
+
+
+@pytest.mark.parametrize(
+    ("bits", "kind"), [(10, "colour"), (12, "colour"), (12, "grey"), (12, "tensor")]
+)
+def test_photos_of_ten_or_twelve_bits_in_sixteen_are_not_dark(
+    bits: int, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    white = 2**bits - 1
+    ramp = np.linspace(0, white, 64 * 64).astype(np.uint16).reshape(64, 64)
+    given: Any = png(np.stack([ramp] * 3, -1)) if kind == "colour" else png(ramp[..., None])
+    given = torch.from_numpy(ramp)[None] if kind == "tensor" else given
+    found = load_image(given).rgb[0].numpy()
+    np.testing.assert_allclose(found, ramp / white, atol=1e-6)
+    assert f"{white} is taken to be white" in caplog.text

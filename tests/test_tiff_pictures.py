@@ -160,7 +160,7 @@ def test_a_file_is_painted_from_its_picture(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("tags", "kind"),
-    [pytest.param({258: (32, 32, 32), 339: (3, 3, 3)}, "32-bit floating point RGB", id="float"), pytest.param({258: (16, 16, 16), 262: 8}, "16-bit integer CIELab", id="Lab"), pytest.param({258: (8,) * 5, 262: 5, 277: 5, 338: 2}, "CMYK of 5 channels", id="CMYK and alpha")],
+    [pytest.param({258: (32, 32, 32), 339: (1, 1, 1)}, "32-bit integer RGB", id="32 bits"), pytest.param({258: (16, 16, 16), 262: 8}, "16-bit integer CIELab", id="Lab"), pytest.param({258: (8,) * 5, 262: 5, 277: 5, 338: 2}, "CMYK of 5 channels", id="CMYK and alpha")],
 )  # fmt: skip
 def test_a_kind_of_pixels_that_cannot_be_read_is_named(tags: Tags, kind: str) -> None:
     tiff = Tiff()

@@ -73,7 +73,7 @@ def channels_last(source: np.ndarray | Tensor, name: str) -> np.ndarray:
 def array_strips(pixels: np.ndarray, name: str, largest: Largest) -> Iterator[Strip]:
     """(H, W, C) of uint8, uint16 or float."""
     colors = 1 if pixels.shape[2] <= 2 else 3
-    color_factor, alpha_factor = largest.factors
+    color_white, alpha_white = largest.whites
     for top, bottom in strip_bounds(*pixels.shape[:2]):
         part = pixels[top:bottom]
         if part.dtype.kind == "f":
@@ -82,7 +82,7 @@ def array_strips(pixels: np.ndarray, name: str, largest: Largest) -> Iterator[St
             values = part
         else:
             values = part.astype(np.float32)
-            values[:, :, :colors] /= np.float32(65535 // color_factor)
-            values[:, :, colors:] /= np.float32(65535 // alpha_factor)
+            values[:, :, :colors] /= np.float32(color_white)
+            values[:, :, colors:] /= np.float32(alpha_white)
         alpha = values[:, :, colors:] if pixels.shape[2] > colors else None
         yield Strip(top, values[:, :, :colors], alpha)

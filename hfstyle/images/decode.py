@@ -8,14 +8,17 @@ import logging
 import os
 import stat
 import struct
+from collections.abc import Iterator
 from typing import IO, Any, Final, NamedTuple
 
+import numpy as np
 from PIL import ExifTags, Image, ImageFile, TiffImagePlugin
 
 from hfstyle.files import web_address
 from hfstyle.images.chunks import ColorNumbers, Png, coded_colors, count_scans
-from hfstyle.images.low_bytes import low_layout, name_planes, with_rawmode
-from hfstyle.images.tiff import is_tiff, main_picture, read_directories
+from hfstyle.images.low_bytes import low_layout, with_rawmode
+from hfstyle.images.read_tiff import TiffPixels, has_tifffile, tiff_pixels
+from hfstyle.images.tiff import has_deep_colors, is_tiff, main_picture, read_directories
 from hfstyle.messages import short_reason
 
 _log = logging.getLogger(__name__)
@@ -49,6 +52,7 @@ _GREY_STEPS: Final = {
 }  # one level of a PNG of 1, 2, 4 bits, in 8 bits
 _SAMPLE_FORMAT: Final = 339  # a TIFF's tag
 _SIGNED: Final = 2
+_APART: Final = 2
 _SUBFILE: Final = 254
 
 
@@ -64,12 +68,20 @@ class Decoded(NamedTuple):
         channels are the higher and lower bytes of grey, and those of alpha. Else None.
     grey: whether `low` is such a picture of grey with alpha.
     colors: what its file says of its colours by numbers.
+    values: (H, W, C), the pixels in the channels of `image.mode`, of uint8, uint16 or float32, where tifffile read them;
+        `image` then has none. Else None.
     """
 
     image: Image.Image
     low: Image.Image | None = None
     grey: bool = False
     colors: ColorNumbers = ColorNumbers()
+    values: np.ndarray | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(W, H)"""
+        return self.image.size if self.values is None else self.values.shape[1::-1]
 
 
 def check_size(name: str, width: int, height: int, max_pixels: int | None) -> None:
@@ -195,10 +207,11 @@ class _Prepared(NamedTuple):
     colors: ColorNumbers = ColorNumbers()
     profile: bytes | None = None  # of ICC, too long for Pillow
     orientation: int | None = None  # of EXIF, where it stands apart
+    tiff: TiffPixels | None = None  # where tifffile is to read it
 
 
-def _prepared(stream: IO[bytes], name: str) -> _Prepared:
-    """Raises ImageError for a raw file without a developed picture."""
+def _prepared(stream: IO[bytes], name: str, every_tiff: bool = False) -> _Prepared:
+    """every_tiff: not only those whose pixels Pillow has no room for. ImageError for a raw file without a developed picture."""
     try:
         stream.seek(0)
         prefix = stream.read(16)
@@ -210,7 +223,9 @@ def _prepared(stream: IO[bytes], name: str) -> _Prepared:
             return _Prepared(stream, coded_colors(stream))
         if is_tiff(prefix):
             found = main_picture(stream, name)
-            return _Prepared(found.stream, orientation=found.orientation)
+            wanted = every_tiff or has_deep_colors(found.stream)
+            tiff = tiff_pixels(found.stream) if wanted else None
+            return _Prepared(found.stream, orientation=found.orientation, tiff=tiff)
     except ImageError:
         raise
     except ValueError as error:
@@ -229,9 +244,11 @@ def _decode_stream(
     _check_scans(image, prepared.stream, name)
     if least_side is not None and image.format in ("JPEG", "MPO"):
         image.draft(None, (least_side, least_side))
-    name_planes(image)
+    if prepared.tiff is not None:
+        with as_image_error(name):
+            return Decoded(image, colors=prepared.colors, values=prepared.tiff.whole())
     layout = low_layout(image)
-    _refuse_signed_bytes(image, prepared.stream, name)
+    _refuse_misread(image, prepared.stream, name)
     decode_pil(image, name, max_pixels)
     if layout is None:
         return Decoded(image, colors=prepared.colors)
@@ -247,10 +264,13 @@ def _decode_stream(
     return Decoded(image, low, rawmodes == ["RGBA"], prepared.colors)
 
 
-def _refuse_signed_bytes(image: ImageFile.ImageFile, stream: IO[bytes], name: str) -> None:
-    """ImageError for a TIFF of 8 bits with a sign, which Pillow takes for 8 bits without."""
+def _refuse_misread(image: ImageFile.ImageFile, stream: IO[bytes], name: str) -> None:
+    """ImageError for TIFFs that Pillow takes for 8 bits without a sign: 8 bits with one, and 16 whose channels lie apart."""
     tags: Any = getattr(image, "tag_v2", None) or {}
-    if set(_many(tags.get(_SAMPLE_FORMAT))) == {_SIGNED} and image.mode == "L":
+    signed = set(_many(tags.get(_SAMPLE_FORMAT))) == {_SIGNED} and image.mode == "L"
+    raw = all(tile.codec_name == "raw" for tile in image.tile)
+    apart = tags.get(ExifTags.Base.PlanarConfiguration) == _APART and raw
+    if signed or (apart and max(_many(tags.get(ExifTags.Base.BitsPerSample)), default=8) > 8):
         _refuse_tiff(stream, b"II*\0", name)
 
 
@@ -286,8 +306,35 @@ def identify(stream: IO[bytes], name: str) -> ImageFile.ImageFile:
     return _opened(_prepared(stream, name), name)
 
 
+def open_tiff(stream: IO[bytes], name: str) -> tuple[ImageFile.ImageFile, TiffPixels] | None:
+    """The picture of a TIFF file: its metadata and its pixels, not yet read; None for what tifffile is not to read.
+
+    Raises:
+        ImageError: as `identify`.
+    """
+    prepared = _prepared(stream, name, every_tiff=True)
+    return None if prepared.tiff is None else (_opened(prepared, name), prepared.tiff)
+
+
+@contextlib.contextmanager
+def as_image_error(name: str) -> Iterator[None]:
+    """Whatever a damaged file makes the code inside raise becomes an ImageError."""
+    try:
+        yield
+    except ImageError:
+        raise
+    except Exception as error:
+        raise ImageError(
+            f"{name} cannot be decoded, it is truncated or damaged: {short_reason(error)}; export or download it again"
+        ) from error
+
+
 def _opened(prepared: _Prepared, name: str) -> ImageFile.ImageFile:
-    image = _identified(prepared.stream, name)
+    if prepared.tiff is None:
+        image = _identified(prepared.stream, name)
+    else:
+        with as_image_error(name):
+            image = _identified(prepared.tiff.head(), name)
     if prepared.profile is not None:
         image.info["icc_profile"] = prepared.profile
     if prepared.orientation is not None:
@@ -346,9 +393,10 @@ def _refuse_tiff(stream: IO[bytes], prefix: bytes, name: str) -> None:
         return
     width, height = found[0].size
     if min(width, height) > 0:
+        more = "" if has_tifffile() else "more kinds need pip install 'hfstyle[tiff]'; or "
         raise ImageError(
-            f"{name} is a TIFF of {width} x {height} px whose kind of pixels cannot be read ({found[0].describe()}); save "
-            "it as grey, RGB or RGBA of 8 or 16 bits for each channel, as whole numbers without a sign"
+            f"{name} is a TIFF of {width} x {height} px whose kind of pixels cannot be read ({found[0].describe()}); {more}"
+            "save it as grey, RGB or RGBA of 8 or 16 bits for each channel, as whole numbers without a sign"
         )
 
 

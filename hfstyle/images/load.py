@@ -111,8 +111,9 @@ def load_image(
 
     EXIF orientation is applied and ICC profiles, CMYK and Lab are converted to sRGB. Grey of 16 bits, floating point
     grey, and colours of 16 bits in PNG and TIFF files keep their precision, unless a profile or inks (CMYK) must be
-    converted, which rounds them to 8 bits. Other colours of more than 8 bits (AVIF, HEIC, JPEG 2000, PPM, Pillow
-    images, TIFFs with compressed channels that lie apart or with premultiplied alpha) are read as 8 bits.
+    converted, which rounds them to 8 bits. TIFFs of floating point colours in [0, 1] need tifffile (`hfstyle[tiff]`). Other
+    colours of more than 8 bits (AVIF, HEIC, JPEG 2000, PPM, Pillow images; without tifffile, TIFFs with compressed channels
+    that lie apart or with premultiplied alpha) are read as 8 bits.
 
     Raises ImageError for whatever is not a usable picture: missing, empty, truncated, of unknown
     format, type or shape, without pixels or with too many, with NaN or values out of range.
@@ -146,7 +147,7 @@ def load_image(
                 "a numpy array or a torch tensor"
             )
         image = decoded.image
-        width, height = image.size
+        width, height = decoded.size
         orientation, exif = orientation_of(image), portable_exif(image, keep_place)
         resolution, xmp = resolution_of(image), portable_xmp(image)
         largest = largest_in(decoded)

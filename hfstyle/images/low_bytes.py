@@ -1,7 +1,7 @@
 """Internal to `hfstyle.images`: how Pillow is made to show all of colours of 16 bits, of which it has room for the higher bytes.
 
 The same data in the other byte order show the lower bytes. What is changed is Pillow's own note of how the data of a file
-that is not yet decoded are arranged.
+that is not yet decoded are arranged. So PNGs are read, and TIFFs where tifffile is not installed.
 """
 
 from __future__ import annotations
@@ -9,12 +9,11 @@ from __future__ import annotations
 import sys
 from typing import Any, Final
 
-from PIL import ExifTags, ImageFile
+from PIL import ImageFile
 
-__all__ = ["low_layout", "name_planes", "with_rawmode"]
+__all__ = ["low_layout", "with_rawmode"]
 
 _GREY_ALPHA: Final = "LA;16B"
-_SEPARATE_PLANES: Final = 2
 
 
 def _rawmode(args: Any) -> str:
@@ -26,38 +25,16 @@ def with_rawmode(args: Any, rawmode: str) -> Any:
     return (rawmode, *args[1:]) if isinstance(args, tuple) else rawmode
 
 
-def name_planes(image: ImageFile.ImageFile) -> None:
-    """An uncompressed TIFF whose channels of 16 bits lie apart: Pillow takes them for 8 bits."""
-    tags: Any = getattr(image, "tag_v2", None) or {}
-    depths = tags.get(ExifTags.Base.BitsPerSample) or ()
-    if (
-        tags.get(ExifTags.Base.PlanarConfiguration) != _SEPARATE_PLANES
-        or set(depths) != {16}
-        or any(tile.codec_name != "raw" or len(_rawmode(tile.args)) != 1 for tile in image.tile)
-    ):
-        return
-    order = "L" if tags.prefix == b"II" else "B"
-    image.tile = [
-        tile._replace(args=with_rawmode(tile.args, f"{_rawmode(tile.args)};16{order}"))
-        for tile in image.tile
-    ]
-
-
 def low_layout(image: ImageFile.ImageFile) -> tuple[str, list[str]] | None:
     """Mode and arrangements that show the lower bytes of 16-bit colours; None if there are none or they cannot be had."""
     rawmodes = [_rawmode(tile.args) for tile in image.tile]
     if image.format == "PNG" and rawmodes == [_GREY_ALPHA]:
         return "RGBA", ["RGBA"]
-    tags = getattr(image, "tag_v2", None) or {}
-    compressed = any(tile.codec_name == "libtiff" for tile in image.tile)
-    apart = tags.get(ExifTags.Base.PlanarConfiguration) == _SEPARATE_PLANES
     swapped = []
     for rawmode in rawmodes:
         channels, _, order = rawmode.partition(";16")
         # Premultiplied colours (RGBa) are divided while they are read.
-        if channels not in ("RGB", "RGBX", "RGBA", "CMYK", "R", "G", "B", "A"):
-            return None
-        if order not in ("L", "B", "N") or (apart and compressed):
+        if channels not in ("RGB", "RGBX", "RGBA", "CMYK") or order not in ("L", "B", "N"):
             return None
         little = order == "L" or (order == "N" and sys.byteorder == "little")
         swapped.append(f"{channels};16{'B' if little else 'L'}")

@@ -59,6 +59,8 @@ def has_alpha(image: Image.Image) -> bool:
 def has_8_bits(decoded: Decoded) -> bool:
     """Whether the channels of a picture have 256 levels or fewer, or are converted as if they had."""
     image = decoded.image
+    if decoded.values is not None:
+        return decoded.values.dtype == np.uint8 or image.mode == "CMYK"
     return image.mode not in _DEEP_MODES and (decoded.low is None or image.mode == "CMYK")
 
 
@@ -70,9 +72,15 @@ def pil_strips(decoded: Decoded, name: str, largest: Largest) -> Iterator[Strip]
     image = decoded.image
     transform = color_transform(image, name, decoded.colors)
     deep = _deep_scale(image, largest) if image.mode in _DEEP_MODES else None
-    for top, bottom in strip_bounds(image.height, image.width):
-        box = (0, top, image.width, bottom)
+    width, height = decoded.size
+    for top, bottom in strip_bounds(height, width):
+        box = (0, top, width, bottom)
         try:
+            if decoded.values is not None:
+                yield Strip(
+                    top, *_values(decoded.values[top:bottom], image.mode, transform, largest, name)
+                )
+                continue
             part = image.crop(box)
             if decoded.low is not None:
                 low = decoded.low.crop(box)
@@ -129,28 +137,44 @@ def _sixteen_bits(
     if grey:
         both = np.asarray(low).astype(np.uint16)  # (h, W, 4)
         values = both[:, :, ::2] << 8 | both[:, :, 1::2]  # (h, W, 2), grey and alpha
-    else:
-        values = np.asarray(high).astype(np.uint16) << 8 | np.asarray(low)  # (h, W, C)
-    alpha, key = None, low.info.get("transparency")
-    color_factor, alpha_factor = largest.factors
-    if high.mode == "RGBA":
-        alpha = values[:, :, -1:] / np.float32(65535 // alpha_factor)
-    elif isinstance(key, tuple):
+        return _deep_values(values, "LA", transform, largest)
+    values = np.asarray(high).astype(np.uint16) << 8 | np.asarray(low)  # (h, W, C)
+    color, alpha = _deep_values(values, high.mode, transform, largest)
+    key = low.info.get("transparency")
+    if alpha is None and isinstance(key, tuple):
         alpha = (values != np.array(key)).any(-1, keepdims=True).astype(np.float32)
-    if color_factor > 1:
-        colors = values.shape[2] - (high.mode == "RGBA")
-        values = values[:, :, :colors] * np.uint16(color_factor)
-    if grey:
-        one = values[:, :, 0] / np.float32(65535)
-        return (transform.apply_grey(one) if transform else one[:, :, None]), alpha
-    if transform is None and high.mode != "CMYK":
-        return values[:, :, :3] / np.float32(65535), alpha
+    return color, alpha
+
+
+def _values(
+    values: np.ndarray, mode: str, transform: Transform | None, largest: Largest, name: str
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Colour and alpha of a strip that is an array (see `Decoded`)."""
+    if values.dtype == np.uint8:
+        size = values.shape[1::-1]
+        return _shallow(Image.frombuffer(mode, size, np.ascontiguousarray(values)), transform)
+    if values.dtype.kind == "f":
+        values = float_pixels(values, name)
+    return _deep_values(values, mode, transform, largest)
+
+
+def _deep_values(
+    values: np.ndarray, mode: str, transform: Transform | None, largest: Largest
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Colour and alpha of (h, W, C), uint16 or float32 in [0, 1], in the channels of a mode of Pillow."""
+    whites = largest.whites if values.dtype == np.uint16 else (1, 1)
+    count = len(mode.removesuffix("A"))
+    color = values[:, :, :count] / np.float32(whites[0])
+    alpha = values[:, :, -1:] / np.float32(whites[1]) if mode.endswith("A") else None
+    if count == 1:
+        return (transform.apply_grey(color[:, :, 0]) if transform else color), alpha
+    if transform is None and mode != "CMYK":
+        return color, alpha
     if isinstance(transform, NumberedColors):
-        return transform.convert(values[:, :, :3] / np.float32(65535)), alpha
+        return transform.convert(color), alpha
     # Profiles and inks are converted in 8 bits.
-    mode = "CMYK" if high.mode == "CMYK" else "RGB"
-    levels = ((values[:, :, : len(mode)].astype(np.uint32) + 128) // 257).astype(np.uint8)
-    part = Image.frombytes(mode, high.size, levels.tobytes())
+    levels = np.rint(255 * color).astype(np.uint8)
+    part = Image.frombytes(mode.removesuffix("A"), values.shape[1::-1], levels.tobytes())
     return np.asarray(transform.apply(part) if transform else part.convert("RGB")), alpha
 
 
@@ -185,7 +209,7 @@ def _deep_scale(image: Image.Image, largest: Largest) -> _DeepScale:
     signed = set(_as_tuple(tags.get(_SAMPLE_FORMAT))) == {_SIGNED}
     white = 4095 if bits == 12 else 32767 if signed and bits == 16 else 65535
     if largest.unscaled:
-        white = 255
+        white = largest.whites[0]
     return _DeepScale(white=white, inverted=tags.get(ExifTags.Base.PhotometricInterpretation) == 0)
 
 

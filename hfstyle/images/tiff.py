@@ -19,7 +19,14 @@ from typing import IO, Final
 
 from PIL import ExifTags
 
-__all__ = ["Directory", "MainPicture", "is_tiff", "main_picture", "read_directories"]
+__all__ = [
+    "Directory",
+    "MainPicture",
+    "has_deep_colors",
+    "is_tiff",
+    "main_picture",
+    "read_directories",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -136,6 +143,16 @@ class MainPicture:
 def is_tiff(prefix: bytes) -> bool:
     """Whether a file that begins so is a TIFF, or a raw file of the same structure."""
     return prefix[:4] in _STARTS
+
+
+def has_deep_colors(stream: IO[bytes]) -> bool:
+    """Whether the first picture has several channels of more than 8 bits."""
+    first = next(_directories(stream), None)
+    return (
+        first is not None
+        and len(first.tags.get(ExifTags.Base.BitsPerSample, ())) > 1
+        and (max(first.tags[ExifTags.Base.BitsPerSample]) > 8)
+    )
 
 
 def read_directories(stream: IO[bytes]) -> list[Directory]:

@@ -1,7 +1,8 @@
-"""Internal to `hfstyle.images`: whole numbers of more than 8 bits of which none is above 255.
+"""Internal to `hfstyle.images`: whole numbers of 16 bits of which none is above 255, 1023 or 4095.
 
-Whoever turns a picture of 8 bits into one of 16 without a factor has written them, and 255 is meant to be white: with 65535
-as white, all of it would be black. A picture so dark on purpose shows nothing but noise.
+Whoever puts a picture of 8, 10 or 12 bits into one of 16 without a factor has written them, and the largest number of so many
+bits is meant to be white: with 65535 as white, all of it would be black, or nearly. A picture so dark on purpose shows little
+but noise.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ __all__ = ["Largest", "largest_in", "largest_of", "tell_unscaled"]
 
 _log = logging.getLogger(__name__)
 
-_LEVELS: Final = 255
+_WHITES: Final = (255, 1023, 4095)
+_USUAL: Final = 65535
 _TWELVE: Final = 12  # bits of a TIFF whose white is 4095
 _ROWS: Final = 256
 
@@ -34,14 +36,16 @@ class Largest(NamedTuple):
 
     @property
     def unscaled(self) -> bool:
-        """Whether 255 is white."""
-        return 0 < self.color <= _LEVELS
+        """Whether less than 65535 is white."""
+        return 0 < self.color <= _WHITES[-1]
 
     @property
-    def factors(self) -> tuple[int, int]:
-        """Of colours and alpha, to numbers up to 65535."""
-        factor = 65535 // _LEVELS if self.unscaled else 1
-        return factor, factor if self.alpha <= _LEVELS else 1
+    def whites(self) -> tuple[int, int]:
+        """The numbers that are white, and opaque."""
+        if not self.unscaled:
+            return _USUAL, _USUAL
+        white = next(white for white in _WHITES if self.color <= white)
+        return white, white if self.alpha <= white else _USUAL
 
     def and_of(self, other: Largest) -> Self:
         """Of two parts of a picture."""
@@ -51,6 +55,8 @@ class Largest(NamedTuple):
 def largest_in(decoded: Decoded) -> Largest:
     """Of a decoded picture."""
     image, low = decoded.image, decoded.low
+    if decoded.values is not None:
+        return largest_of(decoded.values, len(image.mode.removesuffix("A")))
     if low is None:
         if not image.mode.startswith("I") or _bits(image) == _TWELVE:
             return Largest()
@@ -74,13 +80,14 @@ def largest_of(pixels: np.ndarray, colors: int) -> Largest:
 
 
 def tell_unscaled(name: str, largest: Largest) -> None:
-    """A warning, if 255 is taken for white."""
+    """A warning, if less than 65535 is taken for white."""
     if largest.unscaled:
         _log.warning(
-            "%s has more than 8 bits and no value above %d; 255 is taken to be white; if it is to be that dark, give it "
+            "%s has more than 8 bits and no value above %d; %d is taken to be white; if it is to be that dark, give it "
             "as floating point numbers in [0, 1]",
             name,
             largest.color,
+            largest.whites[0],
         )
 
 

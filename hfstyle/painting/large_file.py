@@ -208,7 +208,7 @@ class _Pixels:
                         _lay_down(rgb, color, start, height, orientation)
                         if alpha is not None and opacity is not None:
                             _lay_down(alpha, opacity, start, height, orientation)
-                    top += decoded.image.height
+                    top += decoded.size[1]
             except OSError as error:
                 room = height * width * (3 if compact else 12) / 1e9
                 raise ImageError(
