@@ -30,6 +30,7 @@ __all__ = [
     "as_share",
     "as_shares",
     "as_strengths",
+    "by_name",
     "check_flag",
     "check_int",
     "check_live_size",
@@ -233,6 +234,11 @@ def all_numbers(given: Mapping[str, object]) -> Numbers:
         raise TypeError(f"unexpected keyword argument {min(unknown)!r}; give {', '.join(NUMBERS)}")
     full = {name: as_share(name, given.get(name, OPTIONS[name].default)) for name in NUMBERS}
     return cast(Numbers, full)
+
+
+def by_name(numbers: Numbers) -> dict[str, float]:
+    """The same, for what goes through all of them and knows none."""
+    return cast(dict[str, float], numbers)
 
 
 DEFAULT_FACES: Final[float] = OPTIONS["faces"].default

@@ -30,6 +30,7 @@ def test_a_line_of_keyframes_is_read() -> None:
         Keyframe(2, "red, wet paint", None, 0.2),
         Keyframe(3, None, 0.7),
     ]
+    assert parse_keyframes("0:a@@@0.2") == [Keyframe(0, "a", more={"faces": 0.2})]
     assert parse_keyframes("4s:random:5") == [Keyframe(4, "random:5")]
     assert [seconds_of(t) for t in ("7", "1.5s", "1:02", "1:00:00.5")] == [7, 1.5, 62, 3600.5]
 
@@ -59,7 +60,7 @@ def test_everything_changes_evenly_between_keyframes() -> None:
         found, amount, palette = way.at(time)
         assert found.vector == pytest.approx(style)
         assert found.tokens.flatten().tolist() == pytest.approx([style] * 6)
-        assert (amount, palette) == pytest.approx((strength, color))
+        assert (amount, palette["color"]) == pytest.approx((strength, color))
 
 
 def test_a_keyframe_without_a_style_keeps_it() -> None:

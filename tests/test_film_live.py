@@ -48,11 +48,11 @@ def test_what_waits_gives_way_to_what_is_newer(monkeypatch: pytest.MonkeyPatch) 
     seen: list[int] = []
     plain = live._painter.paint
 
-    def slow(rgb: NDArray[np.uint8], *rest: Any) -> NDArray[np.uint8]:
+    def slow(rgb: NDArray[np.uint8], *rest: Any, **numbers: Any) -> NDArray[np.uint8]:
         seen.append(int(rgb[0, 0, 0]))
         inside.set()
         assert go_on.wait(30)
-        return plain(rgb, *rest)
+        return plain(rgb, *rest, **numbers)
 
     monkeypatch.setattr(live._painter, "paint", slow)
     results: dict[int, object] = {}

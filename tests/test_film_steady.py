@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ import itertools
 
 from film_clips import panned, texture
 
-from hfstyle import StyleTransferPipeline
+from hfstyle import StyleTransferPipeline, limits
 from hfstyle.examples import example_photo
 from hfstyle.film import Layers, SteadyPainter
 from hfstyle.film.cuts import is_cut, palette_of
@@ -209,7 +210,7 @@ def test_a_gap_in_time_is_forgotten(pan: list[Rgb]) -> None:
 def test_smaller_painting_and_the_films_own_palette(pan: list[Rgb]) -> None:
     painter = SteadyPainter(pipe(), processing_resolution=72)
     code = pipe().preset("starry_night_van_gogh")
-    shown = [painter.paint(f, i / 25, code, 1.0, 0.0) for i, f in enumerate(pan)]
+    shown = [painter.paint(f, i / 25, code, 1.0, color=0.0) for i, f in enumerate(pan)]
     assert shown[-1].shape == pan[-1].shape
     assert shown[-1].mean((0, 1)) == pytest.approx(pan[-1].mean((0, 1)), abs=4)
 
@@ -268,3 +269,22 @@ def test_a_face_that_is_found_in_every_other_frame_does_not_flicker(
         return float(np.mean([np.abs(a - b).mean() for a, b in itertools.pairwise(shown)]))
 
     assert flicker(Layers(True, False, False)) < 0.4 * flicker(NONE)
+
+
+def test_a_number_that_only_the_pipeline_knows_holds_in_films_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One that is added to the table of options and done by the pipeline's call."""
+    monkeypatch.setitem(limits.OPTIONS, "glow", limits.Option(0.0, 0, 1, "light that is added"))
+    monkeypatch.setattr(limits, "NUMBERS", (*limits.NUMBERS, "glow"))
+    call = StyleTransferPipeline.__call__
+
+    def glowing(pipeline: StyleTransferPipeline, *given: Any, glow: float, **more: Any) -> Any:
+        result = call(pipeline, *given, **more)
+        return replace(result, images=(result.images + glow).clamp(0, 1))
+
+    monkeypatch.setattr(StyleTransferPipeline, "__call__", glowing)
+    plain, light = (painted([portrait()] * 2, ALL, glow=glow) for glow in (0.0, 0.3))
+    assert all(b.mean() > a.mean() + 30 for a, b in zip(plain, light, strict=True))
+    with pytest.raises(TypeError, match="'shine'"):
+        painted([portrait()], ALL, shine=1)

@@ -21,6 +21,7 @@ from hfstyle.cli.options import (
     whole,
 )
 from hfstyle.cli.terminal import Progress
+from hfstyle.limits import NUMBERS
 from hfstyle.messages import UsageError
 
 __all__ = ["LAYERS", "add_video", "video"]
@@ -147,8 +148,8 @@ def add_video(commands: Commands[Parser]) -> Parser:
     parser.add_argument(
         "--keyframes",
         metavar="LINE",
-        help='styles along the way, as "0s:STYLE 4s:STYLE@STRENGTH@COLOR": between two times everything changes evenly; '
-        "TIME:@STRENGTH keeps the style",
+        help=f'styles along the way, as "0s:STYLE 4s:STYLE@STRENGTH@{"@".join(NUMBERS).upper()}": between two times '
+        "everything changes evenly; numbers may be left out, and TIME:@STRENGTH keeps the style",
     )
     add_option(
         parser,

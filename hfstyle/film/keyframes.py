@@ -5,11 +5,12 @@ from __future__ import annotations
 import bisect
 import math
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, cast
 
 from hfstyle.film.errors import VideoError
+from hfstyle.limits import NUMBERS, Numbers, all_numbers, by_name
 from hfstyle.styles.code import StyleCode
 
 __all__ = ["Keyframe", "Score", "parse_keyframes", "seconds_of"]
@@ -24,12 +25,19 @@ class Keyframe:
     time: in seconds of the film, from 0.
     style: whatever may be the style of `StyleTransferPipeline`'s call; None is that of the keyframe before.
     strength, color: in [0, 1]; None is that of the film.
+    more: others of `hfstyle.limits.NUMBERS`, by name.
     """
 
     time: float
     style: object = None
     strength: float | None = None
     color: float | None = None
+    more: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """Those of `hfstyle.limits.NUMBERS` that it sets."""
+        return {**({} if self.color is None else {"color": self.color}), **self.more}
 
 
 def seconds_of(text: str) -> float:
@@ -44,6 +52,7 @@ def seconds_of(text: str) -> float:
 def parse_keyframes(text: str) -> list[Keyframe]:
     """Keyframes of a line: TIME:STYLE, TIME:STYLE@STRENGTH, TIME:@STRENGTH or TIME:STYLE@STRENGTH@COLOR, spaces between.
 
+    What follows is the next of `hfstyle.limits.NUMBERS`: TIME:STYLE@STRENGTH@COLOR@FACES.
     A style whose name has spaces is written in quotation marks: 4s:"soft watercolour of a misty lake".
 
     Raises VideoError, naming the part that cannot be read.
@@ -56,12 +65,15 @@ def parse_keyframes(text: str) -> list[Keyframe]:
                 f"{part!r} is not a keyframe; write TIME:STYLE or TIME:STYLE@STRENGTH, as 4s:great_wave_hokusai@0.8"
             )
         style, *numbers = match[2].replace('"', "").split("@")
-        if len(numbers) > 2:
-            raise VideoError(f"{part!r} has more than a strength and a colour after the style")
-        strength, color = (*(_share(n, part) for n in numbers), None, None)[:2]
-        if not style and strength is None and color is None:
+        names = ("strength", *NUMBERS)
+        if len(numbers) > len(names):
+            raise VideoError(f"{part!r} has more than {', '.join(names)} after the style")
+        shares = ((name, _share(n, part)) for name, n in zip(names, numbers, strict=False))
+        given = {name: share for name, share in shares if share is not None}
+        if not style and not given:
             raise VideoError(f"{part!r} names neither a style nor a strength")
-        found.append(Keyframe(seconds_of(match[1]), style or None, strength, color))
+        strength, color = given.pop("strength", None), given.pop("color", None)
+        found.append(Keyframe(seconds_of(match[1]), style or None, strength, color, given))
     if not found:
         raise VideoError("there is no keyframe; write them as 0s:STYLE 4s:STYLE")
     return found
@@ -86,7 +98,7 @@ class Score:
         keyframes: in any order, at times of their own.
         encode: from a keyframe's style to its code.
         style: of keyframes without one, before the first that has one; may be None.
-        strength, color: of keyframes without.
+        strength, numbers: of keyframes without.
     """
 
     def __init__(
@@ -95,7 +107,7 @@ class Score:
         encode: Callable[[object], StyleCode],
         style: object = None,
         strength: float = 1.0,
-        color: float = 1.0,
+        numbers: Numbers | None = None,
     ) -> None:
         ordered = sorted(keyframes, key=lambda k: k.time) or [Keyframe(0.0)]
         if ordered[0].time < 0:
@@ -104,7 +116,7 @@ class Score:
         for first, second in zip(self.times, self.times[1:], strict=False):
             if first == second:
                 raise VideoError(f"two keyframes are at {first:g} s; one moment has one style")
-        self.rows: list[tuple[StyleCode, float, float]] = []
+        self.rows: list[tuple[StyleCode, float, Numbers]] = []
         codes: dict[int | str, StyleCode] = {}
         current = style
         for keyframe in ordered:
@@ -120,12 +132,12 @@ class Score:
                 (
                     codes[key],
                     strength if keyframe.strength is None else keyframe.strength,
-                    color if keyframe.color is None else keyframe.color,
+                    all_numbers({**(numbers or {}), **keyframe.numbers}),
                 )
             )
 
-    def at(self, time: float) -> tuple[StyleCode, float, float]:
-        """Style, strength and colour at a time in seconds."""
+    def at(self, time: float) -> tuple[StyleCode, float, Numbers]:
+        """Style, strength and the other numbers at a time in seconds."""
         after = bisect.bisect_right(self.times, time)
         if after == 0 or after == len(self.times):
             return self.rows[max(0, after - 1)]
@@ -133,8 +145,6 @@ class Score:
         begin, stop = self.times[after - 1 : after + 1]
         share = (time - begin) / (stop - begin)
         code = first[0] if first[0] is second[0] else first[0].toward(second[0], share)
-        return (
-            code,
-            first[1] + share * (second[1] - first[1]),
-            first[2] + share * (second[2] - first[2]),
-        )
+        one, other = by_name(first[2]), by_name(second[2])
+        between = {name: one[name] + share * (other[name] - one[name]) for name in NUMBERS}
+        return code, first[1] + share * (second[1] - first[1]), cast(Numbers, between)

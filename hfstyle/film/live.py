@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 import time as clock
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hfstyle.film.errors import VideoError, load_cv2
 from hfstyle.film.steady import Layers, SteadyPainter
-from hfstyle.limits import DEFAULT_FACES, DEFAULT_LIVE_SIZE, as_share, check_live_size
+from hfstyle.limits import DEFAULT_LIVE_SIZE, Numbers, all_numbers, as_share, check_live_size
 from hfstyle.styles.code import StyleCode
 
 if TYPE_CHECKING:
@@ -74,10 +74,9 @@ class LivePainter:
         rgb: NDArray[np.uint8],
         code: StyleCode,
         strength: float = 1.0,
-        color: float = 1.0,
-        faces: float = DEFAULT_FACES,
         *,
         time: float | None = None,
+        **numbers: Unpack[Numbers],
     ) -> LiveFrame | None:
         """The picture painted, or None if a newer one has come while this one waited for its turn.
 
@@ -86,15 +85,14 @@ class LivePainter:
         Args:
             rgb: (H, W, 3) uint8, from 16 px.
             code: of the pipeline's encoder.
-            strength, color, faces: in [0, 1].
+            strength, numbers (color, faces): in [0, 1].
             time: in seconds, when it was taken; None is now.
 
         Raises:
             VideoError: not such a picture.
             ValueError: a number out of range.
         """
-        strength, color = as_share("strength", strength), as_share("color", color)
-        faces = as_share("faces", faces)
+        strength, full = as_share("strength", strength), all_numbers(numbers)
         if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8 or min(rgb.shape[:2]) < 16:
             raise VideoError(
                 f"a camera's picture is {rgb.dtype} {rgb.shape}; give uint8 (H, W, 3), from 16 px"
@@ -108,7 +106,7 @@ class LivePainter:
                 self._dropped += 1
                 return None
             small = self._small(rgb)
-            painted = self._painter.paint(small, taken, code, strength, color, faces)
+            painted = self._painter.paint(small, taken, code, strength, **full)
             self._painted += 1
             self._tell_rate(clock.monotonic())
             return LiveFrame(painted, self._rate, self._painted, self._dropped)

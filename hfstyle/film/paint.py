@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, Unpack
 
 from hfstyle import __version__
 from hfstyle.film.errors import VideoError
@@ -20,8 +20,9 @@ from hfstyle.film.sound import Sound
 from hfstyle.film.steady import Layers, SteadyPainter
 from hfstyle.film.write import SUFFIXES, Form, check_form, save_film
 from hfstyle.limits import (
-    DEFAULT_FACES,
     DEFAULT_STYLE_SIZE,
+    Numbers,
+    all_numbers,
     as_share,
     check_callback,
     check_int,
@@ -48,8 +49,6 @@ def stylize_video(
     style: object = None,
     strength: float = 1.0,
     *,
-    color: float = 1.0,
-    faces: float = DEFAULT_FACES,
     keyframes: str | Sequence[Keyframe] = (),
     style_size: int = DEFAULT_STYLE_SIZE,
     processing_resolution: int | Literal["auto", "full"] | None = "auto",
@@ -57,6 +56,7 @@ def stylize_video(
     start: float = 0.0,
     end: float | None = None,
     layers: Layers | None = None,
+    **numbers: Unpack[Numbers],
 ) -> PaintedFilm:
     """A film that is painted as it is read.
 
@@ -64,9 +64,9 @@ def stylize_video(
         pipe: paints. One of `from_onnx` paints frames by themselves and blends them (the third of `layers`).
         source: the file of a film.
         style: whatever may be the style of the pipeline's call; may be left out where `keyframes` begin with one.
-        strength, color, faces: in [0, 1], as of the pipeline's call.
-        keyframes: styles, strengths and colours along the way, or a line of them (`parse_keyframes`); their times count
-            from `start`.
+        strength, numbers (color, faces): in [0, 1], as of the pipeline's call.
+        keyframes: styles, strengths and the other numbers along the way, or a line of them (`parse_keyframes`); their times
+            count from `start`.
         style_size: as of the pipeline's call.
         processing_resolution: short side in px, from 64, at which frames are painted; they are brought back to their size
             with their own fine detail. "full" paints at their size; "auto" too, but at most at 1080 px.
@@ -88,7 +88,7 @@ def stylize_video(
         lambda given: pipe.encode_style(given, style_size=size),  # type: ignore[arg-type]
         style,
         as_share("strength", strength),
-        as_share("color", color),
+        all_numbers(numbers),
     )
     if output_size is not None:
         check_int("output_size", output_size, _LEAST_SIDE, None)
@@ -98,7 +98,6 @@ def stylize_video(
         end,
         output_size,
         check_resolution(processing_resolution),
-        as_share("faces", faces),
         layers or Layers(),
     )
     return PaintedFilm(pipe, score, asked)
@@ -113,7 +112,6 @@ class _Asked:
     end: float | None
     output_size: int | None
     resolution: int | str | None
-    faces: float
     layers: Layers
 
     def reader(self, after: Fraction | None = None) -> FilmReader:
@@ -228,10 +226,8 @@ class PaintedFilm:
     def _painted(self, painter: SteadyPainter, frames: Iterable[Frame]) -> Iterator[Frame]:
         """Frames, by a painter who remembers those before."""
         for frame in frames:
-            code, strength, color = self._score.at(float(frame.time))
-            painted = painter.paint(
-                frame.rgb, float(frame.time), code, strength, color, self._asked.faces
-            )
+            code, strength, numbers = self._score.at(float(frame.time))
+            painted = painter.paint(frame.rgb, float(frame.time), code, strength, **numbers)
             self.cuts = painter.cuts
             yield replace(frame, rgb=painted)
 
@@ -280,9 +276,9 @@ class PaintedFilm:
         """All that decides what segments hold."""
         facts = self._asked.source.stat()
         codes = hashlib.sha256()
-        for code, strength, color in self._score.rows:
+        for code, strength, numbers in self._score.rows:
             codes.update(code.vector.numpy().tobytes() + code.tokens.numpy().tobytes())
-            codes.update(json.dumps((strength, color)).encode())
+            codes.update(json.dumps((strength, numbers)).encode())
         codes.update(json.dumps(self._score.times).encode())
         return {
             "hfstyle": __version__,
@@ -290,7 +286,6 @@ class PaintedFilm:
             "range": [self._asked.start, self._asked.end],
             "size": [self._asked.output_size, self._asked.resolution],
             "styles": codes.hexdigest(),
-            "faces": self._asked.faces,
             "layers": asdict(self._asked.layers),
             "model": self._pipe.generator.encoder_fingerprint(),
             "form": [container, form.codec, form.quality],

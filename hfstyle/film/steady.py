@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Unpack
 
 import numpy as np
 import torch
@@ -27,7 +27,7 @@ from hfstyle.film.memory import Floats, Memory
 from hfstyle.film.statistics import FollowingStatistics
 from hfstyle.images.arrays import as_float
 from hfstyle.images.geometry import pad_to_multiple, resize
-from hfstyle.limits import DEFAULT_FACES, check_flag
+from hfstyle.limits import OPTIONS, Numbers, all_numbers, by_name, check_flag
 from hfstyle.models.detail import ask
 from hfstyle.models.devices import own_precision
 from hfstyle.models.fast import channels_last
@@ -46,6 +46,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Layers", "SteadyPainter"]
 
+_DONE_HERE: Final = (
+    "color",
+    "faces",
+)  # of the numbers; for others, the pipeline paints frame by frame
 _FOLLOW: Final = 0.15  # s after which statistics have followed by 1 - 1/e
 _COARSE_KEPT: Final = 0.9  # of the coarse painting, where motion is certain
 _FINISHED_KEPT: Final = (
@@ -111,8 +115,7 @@ class SteadyPainter:
         time: float,
         code: StyleCode,
         strength: float = 1.0,
-        color: float = 1.0,
-        faces: float = DEFAULT_FACES,
+        **numbers: Unpack[Numbers],
     ) -> NDArray[np.uint8]:
         """The next frame, painted.
 
@@ -120,7 +123,7 @@ class SteadyPainter:
             rgb: (H, W, 3).
             time: in seconds; if it does not lie within a second after the last, nothing is remembered.
             code: of the pipeline's encoder.
-            strength, color, faces: in [0, 1].
+            strength, numbers (color, faces): in [0, 1].
 
         Returns:
             (H, W, 3).
@@ -135,8 +138,10 @@ class SteadyPainter:
         small = self._resolution is not None and self._resolution < min(rgb.shape[:2])
         content = resize(whole, self._resolution or 0) if small else whole  # (1, 3, h, w)
         scaled = None if motion is None else motion.scaled(content.shape[3], content.shape[2])
-        self._changing = self._asks_anew(code, strength, color, faces)
-        painted = self._network(content, code, strength, faces, motion, scaled)
+        full = all_numbers(numbers)
+        color = full["color"]
+        self._changing = self._asks_anew(code, strength, *by_name(full).values())
+        painted = self._network(content, code, strength, full, motion, scaled)
         thick = float(ask(strength).paint)
         if color < 1:
             painted = recolor(painted[0], content[0], color)[None]
@@ -177,15 +182,19 @@ class SteadyPainter:
         content: Tensor,
         code: StyleCode,
         strength: float,
-        faces: float,
+        numbers: Numbers,
         seen: Motion | None,
         motion: Motion | None,
     ) -> Tensor:
         """content (1, 3, h, w) -> painted, (1, 3, h, w) float32 on the CPU; `seen` is the motion in the small view."""
         pipe, generator = self._pipe, self._pipe.generator
         height, width = content.shape[2:]
-        if not is_generator(generator) or tile_side("auto", height, width) is not None:
-            plain: Tensor = pipe(content[0], code, strength, faces=faces, output_type="pt").images
+        others = {name: n for name, n in by_name(numbers).items() if name not in _DONE_HERE}
+        by_itself = any(value != OPTIONS[name].default for name, value in others.items())
+        tiled = tile_side("auto", height, width) is not None
+        if by_itself or tiled or not is_generator(generator):
+            as_painted: Numbers = {**numbers, "color": 1.0}
+            plain: Tensor = pipe(content[0], code, strength, output_type="pt", **as_painted).images
             return plain
         padded, _ = pad_to_multiple(
             content.to(pipe.device), generator.size_multiple, generator.minimum_size
@@ -200,7 +209,7 @@ class SteadyPainter:
         statistics = FollowingStatistics(known, share)
         with pipe.painter.autocast():
             origin = self._origin(generator, padded, motion)
-            spared = self._spared(content, faces, seen)
+            spared = self._spared(content, numbers["faces"], seen)
             how = Instructions(condition, amount, spared=spared)
             change = generator.paint_coarse(padded, how, statistics, origin).change
             if self.layers.coarse and memory is not None:

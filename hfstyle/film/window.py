@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from hfstyle.film.errors import VideoError, load_cv2
 from hfstyle.film.live import LivePainter
 from hfstyle.images.provenance import put_mark
 from hfstyle.images.save import save_image
-from hfstyle.limits import DEFAULT_FACES, DEFAULT_LIVE_SIZE
+from hfstyle.limits import DEFAULT_LIVE_SIZE, Numbers
 from hfstyle.styles.code import StyleCode
 
 if TYPE_CHECKING:
@@ -153,10 +153,9 @@ def show_camera(
     window: Screen,
     *,
     strength: float = 1.0,
-    color: float = 1.0,
-    faces: float = DEFAULT_FACES,
     size: int = DEFAULT_LIVE_SIZE,
     folder: Path = Path(),
+    **numbers: Unpack[Numbers],
 ) -> list[Path]:
     """Paint a camera's pictures in a window until q or Escape; returns the pictures that s saved.
 
@@ -171,7 +170,7 @@ def show_camera(
         picture = camera.newest()
         if picture is None:
             raise VideoError("the camera gives no more pictures")
-        frame = painter.paint(picture, codes[style], strength, color, faces)
+        frame = painter.paint(picture, codes[style], strength, **numbers)
         if frame is None:
             continue
         window.show(frame.rgb, f"{codes[style].name}  {strength:.1f}  {frame.rate:.1f}/s")

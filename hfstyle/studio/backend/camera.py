@@ -141,7 +141,7 @@ class LiveStudio:
                 self._whose, self._painter = (visitor, size), LivePainter(self._studio.pipe, size)
             painter, self._last = self._painter, time.monotonic()
         with self._studio.turn():
-            return painter.paint(rgb, code, settings.strength, settings.color, settings.faces)
+            return painter.paint(rgb, code, settings.strength, **settings.numbers())
 
     def forget(self, visitor: str) -> None:
         """Keep nothing of a visitor who has left."""
