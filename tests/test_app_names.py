@@ -12,8 +12,8 @@ from hfstyle import StyleCode, StyleTransferPipeline
 
 pytest.importorskip("gradio")
 
-from hfstyle.studio.backend.gallery import shown_name
 from hfstyle.studio.backend.refusals import LONGEST_NAME, one_line, plain
+from hfstyle.studio.backend.style_names import shown_name
 
 HOSTILE = "# ![cat](http://127.0.0.1:9/cat.png) <img src=http://127.0.0.1:9/dog.png> www.example.com\n\n| a |"
 

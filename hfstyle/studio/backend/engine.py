@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import textwrap
 import threading
 import time
 from collections.abc import Callable, Hashable, Sequence
@@ -50,6 +49,7 @@ from hfstyle.studio.backend.results import (
     write_webp,
 )
 from hfstyle.studio.backend.settings import Settings
+from hfstyle.studio.backend.style_names import preset_caption, preset_label
 from hfstyle.studio.backend.timing import Expected
 from hfstyle.studio.backend.uploads import open_picture
 
@@ -60,7 +60,6 @@ _FIRST_STYLES: Final = (
 )
 """Presets of works that many know; they lead the gallery."""
 _ROUNDED: Final = 1.05  # a side of whole pixels may give a few more than asked for
-_LONGEST_TITLE: Final = 32  # letters, below a thumbnail
 _MOST_METADATA: Final = 16  # entries of a style file's
 _LONGEST_METADATA: Final = 200  # letters of each
 _SMALL_QUALITY: Final = 78  # of WebP, for pictures of a few centimetres
@@ -407,18 +406,3 @@ def _within_bounds(code: StyleCode) -> StyleCode:
     told = list(code.metadata.items())[:_MOST_METADATA]
     metadata = {one_line(key): one_line(value, _LONGEST_METADATA) for key, value in told}
     return replace(code, name=one_line(code.name), metadata=metadata)
-
-
-def preset_label(name: str, code: StyleCode) -> str:
-    title, by = _title_and_artist(name, code)
-    return f"{title} ({by})" if by else title
-
-
-def preset_caption(name: str, code: StyleCode) -> str:
-    title, by = _title_and_artist(name, code)
-    return f"{textwrap.shorten(title, _LONGEST_TITLE, placeholder=' …')}\n{by}".strip()
-
-
-def _title_and_artist(name: str, code: StyleCode) -> tuple[str, str]:
-    title = code.metadata.get("title") or code.name or name.replace("_", " ")
-    return title, ", ".join(filter(None, (code.metadata.get("artist"), code.metadata.get("year"))))

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from hfstyle import StyleCode
 from hfstyle.examples import example_photo
 from hfstyle.images import Picture, load_image, resize
 from hfstyle.studio.backend.engine import Studio
@@ -21,25 +19,6 @@ _log = logging.getLogger(__name__)
 _DELAY: Final = 5.0
 _SIDE: Final = 192  # short side in pixels of a thumbnail
 _QUALITY: Final = 75  # of its WebP
-_FILE_NAME: Final = re.compile(
-    r"_|^\S*\d{5}"
-)  # of some of the art that was learned from, as its title
-
-
-def shown_name(code: StyleCode) -> str:
-    """What a style is called on the pages: its title and artist, or what it is an example of; never the name of a file."""
-    about = code.metadata
-    title, kind = about.get("title", ""), about.get("movement", "")
-    if _FILE_NAME.search(title) or not title:
-        return _capital(kind) or code.name
-    artist = about.get("artist", "")
-    artist = artist.title() if artist.islower() else artist
-    by = ", ".join(filter(None, (artist, about.get("year"))))
-    return f"{_capital(title)} ({by})" if by else _capital(title)
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 class Thumbnails:

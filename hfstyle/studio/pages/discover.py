@@ -13,10 +13,10 @@ import gradio as gr
 from hfstyle import StyleCode
 from hfstyle.limits import OPTIONS
 from hfstyle.studio.backend.engine import Studio
-from hfstyle.studio.backend.gallery import shown_name
 from hfstyle.studio.backend.jobs import PROGRESS, job
 from hfstyle.studio.backend.refusals import friendly_steps, needed, plain, refusal, whole
 from hfstyle.studio.backend.settings import DEFAULTS, Settings, with_settings
+from hfstyle.studio.backend.style_names import shown_name
 from hfstyle.studio.backend.wishes import Wishes
 from hfstyle.studio.pages.chosen import ChosenStyle, use_style
 from hfstyle.studio.pages.parts import (

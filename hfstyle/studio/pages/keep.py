@@ -11,10 +11,10 @@ import gradio as gr
 
 from hfstyle.limits import OPTIONS
 from hfstyle.studio.backend.engine import Studio
-from hfstyle.studio.backend.gallery import shown_name
 from hfstyle.studio.backend.photos import painting_side, size_of
 from hfstyle.studio.backend.recipe import python_lines, shell_line
 from hfstyle.studio.backend.settings import Settings
+from hfstyle.studio.backend.style_names import shown_name
 from hfstyle.studio.backend.uploads import MAX_STYLE_FILE_BYTES, MAX_UPLOAD_BYTES, still_here
 from hfstyle.studio.pages.chosen import ChosenStyle
 from hfstyle.studio.pages.parts import NOTHING_MARKED, ON_CHANGE, QUIET, results_gallery

@@ -16,7 +16,7 @@ from hfstyle.limits import DEFAULT_STYLE_SIZE, OPTIONS
 from hfstyle.painting.found import absent_package, found_mask
 from hfstyle.painting.shapes import FOUND
 from hfstyle.studio.backend.endpoints import spread
-from hfstyle.studio.backend.engine import Studio, preset_label
+from hfstyle.studio.backend.engine import Studio
 from hfstyle.studio.backend.jobs import PROGRESS, job, mark
 from hfstyle.studio.backend.masks import (
     EDITOR_SIDE,
@@ -30,6 +30,7 @@ from hfstyle.studio.backend.masks import (
 from hfstyle.studio.backend.refusals import friendly_steps, needed, plain, refusal
 from hfstyle.studio.backend.results import write_webp
 from hfstyle.studio.backend.settings import DEFAULT_RESOLUTION, DEFAULTS, Settings, with_settings
+from hfstyle.studio.backend.style_names import preset_label
 from hfstyle.studio.backend.uploads import PhotoUpload, open_picture
 from hfstyle.studio.pages.parts import (
     before_after_slider,

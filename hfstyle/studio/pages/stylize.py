@@ -11,11 +11,12 @@ import gradio as gr
 
 from hfstyle.studio.backend.drawing import DRAWN
 from hfstyle.studio.backend.engine import Studio
-from hfstyle.studio.backend.gallery import Thumbnails, shown_name
+from hfstyle.studio.backend.gallery import Thumbnails
 from hfstyle.studio.backend.jobs import PROGRESS, job
 from hfstyle.studio.backend.refusals import friendly_steps, needed, plain, refusal
 from hfstyle.studio.backend.results import AS_PHOTO, DEFAULT_QUALITY, file_format
 from hfstyle.studio.backend.settings import DEFAULTS, Settings, with_settings
+from hfstyle.studio.backend.style_names import shown_name
 from hfstyle.studio.backend.wishes import Wishes
 from hfstyle.studio.pages.chosen import ChosenStyle
 from hfstyle.studio.pages.keep import keep_part, link_button
