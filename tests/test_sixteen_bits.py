@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import struct
 import sys
 import zlib
@@ -119,6 +120,20 @@ def test_a_compressed_tiff_keeps_sixteen_bits(order: str, tiled: bool) -> None:
     where = {"tile": (16, 16)} if tiled else {"rowsperstrip": 7}
     data = tiff(apart, byteorder=order, compression="zlib", planarconfig="separate", **where)
     expect(data, picture)
+
+
+def test_every_layout_of_a_tiff_is_read_alike() -> None:
+    pytest.importorskip("tifffile")
+    picture = values(45, 70, 4)
+    layouts = itertools.product("<>", (None, "zlib"), (0, 1), ("contig", "separate"), (0, 1))
+    for order, compression, predictor, planar, tiled in layouts:
+        if predictor and compression is None:
+            continue
+        stored = picture if planar == "contig" else picture.transpose(2, 0, 1)
+        where = {"tile": (16, 32)} if tiled else {"rowsperstrip": 7}
+        options = {"compression": compression, "predictor": bool(predictor), **where}
+        options |= {"extrasamples": ["unassalpha"], "planarconfig": planar, "byteorder": order}
+        expect(tiff(stored, **options), picture)
 
 
 @pytest.mark.parametrize("compression", ["tiff_lzw", "packbits", "zstd"])

@@ -248,7 +248,7 @@ class TiffPixels:
         if band.dtype.kind == "f":
             band, white = band.astype(np.float32), 1
         else:
-            band, white = band.astype(band.dtype.newbyteorder("="), copy=False), 255
+            band = band.astype(band.dtype.newbyteorder("="), copy=False)
             white = np.iinfo(band.dtype).max
         colors = band[..., : self._colors]
         if self._page.photometric == _INVERTED:
