@@ -143,7 +143,10 @@ def test_what_pillow_unpacks_for_tifffile_keeps_sixteen_bits(compression: str) -
     picture = values(40, 33, 3)
     stream = io.BytesIO()
     greys = Image.fromarray(picture.reshape(40, -1))
-    greys.save(stream, "TIFF", compression=compression, strip_size=7 * 6 * 33)
+    try:
+        greys.save(stream, "TIFF", compression=compression, strip_size=7 * 6 * 33)
+    except OSError:
+        pytest.skip(f"this Pillow has no {compression}")
     old = TiffImagePlugin.TiffImageFile(io.BytesIO(stream.getvalue())).tag_v2
     directory = TiffImagePlugin.ImageFileDirectory_v2(b"II*\0\x08\0\0\0")
     for tag in (257, 259, 278, 279):
