@@ -11,8 +11,8 @@ from PIL import Image
 from hfstyle.cli.files import Outputs, Photo, write_to_stdout
 from hfstyle.cli.options import numbers_of
 from hfstyle.cli.terminal import Progress
-from hfstyle.images.decode import size_of
 from hfstyle.images.load import Picture
+from hfstyle.images.opening import size_of
 from hfstyle.images.save import save_image
 from hfstyle.limits import working_size
 from hfstyle.painting.large_file import better_by_rows

@@ -13,13 +13,8 @@ from typing import IO
 
 from PIL import Image
 
-from hfstyle.images.decode import (
-    Decoded,
-    as_image_error,
-    check_size,
-    decode_file,
-    open_tiff,
-)
+from hfstyle.images.decode import Decoded, check_size, decode_file
+from hfstyle.images.opening import as_image_error, open_tiff
 from hfstyle.images.pixels import strip_bounds
 from hfstyle.images.read_tiff import TiffPixels
 from hfstyle.images.tiff import is_tiff

@@ -21,10 +21,10 @@ import torch
 from torch import Tensor
 
 from hfstyle.images.cutout import fill_hidden
-from hfstyle.images.decode import ImageError, open_file, seekable, size_of
 from hfstyle.images.encode import check_target, whole_or_nothing
 from hfstyle.images.exif import Resolution, as_stored, orientation_of, portable_exif, resolution_of
 from hfstyle.images.load import WHITE
+from hfstyle.images.opening import ImageError, open_file, seekable, size_of
 from hfstyle.images.pixel_file import PixelFile
 from hfstyle.images.pixels import (
     flattened,
