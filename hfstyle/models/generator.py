@@ -29,6 +29,7 @@ from hfstyle.models.faces import SPARED_COARSE, SPARED_DRAWN, SPARED_FINE, FaceM
 from hfstyle.models.grid import Origin, fine_origin, moved_back
 from hfstyle.models.head import Head, Wanted
 from hfstyle.models.hub import MODEL_CARD_TEMPLATE, absent_told, load_strictly, write_weights
+from hfstyle.models.lattice import without_lattice
 from hfstyle.models.layers import ModulatedBlock, TokenAttention, activate, add, conv3x3
 from hfstyle.models.levels import BlockedIn, Instructions, Painting, at_origin
 from hfstyle.models.resample import double, halve, placed, reduced, reflected
@@ -298,6 +299,8 @@ class StyleGenerator(
         low = transferred("low", low, look_low)
         h = low if h is None else add(low, h)
         h = _through(self.blocks_low, h, style, statistics.below("low"))
+        if coarse:
+            h = without_lattice(h, seen)
         h = reflected(h)  # (B, 48, H/4 + 2, W/4 + 2)
         layers = (self.tint, self.underdrawing, self.spread)
         tint, underdrawing, spread = (
