@@ -20,6 +20,8 @@ from hfstyle.styles.pack import packed
 
 pytest.importorskip("accelerate")
 
+from training import train
+from training.game.batches import draw_batch
 from training.run.adapter import add_gains, add_low_rank, folded
 from training.run.arguments import parse_args
 from training.run.networks import open_networks
@@ -132,6 +134,25 @@ def test_own_art_ends_with_a_whole_folder_in_which_old_styles_are_kept(
             float((painted(output, x, photo) - painted(start, x, photo)).abs().mean()) for x in "ab"
         )
     assert changed[200.0] < 0.7 * changed[0.0]
+
+
+def test_own_art_that_is_killed_leaves_a_whole_folder_as_of_its_last_checkpoint(
+    toy: Path, start: Path, art: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed_at_4(args: object, loaders: object, step: int, device: object) -> object:
+        if step == 4:
+            raise SystemExit
+        return draw_batch(args, loaders, step, device)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(train, "draw_batch", killed_at_4)
+    changes = {"checkpointing_steps": 2, "validation_steps": 100}
+    with pytest.raises(SystemExit):
+        train_here(own_art(toy, start, art, tmp_path, **changes))
+    assert "own_art" in StyleTransferPipeline.from_pretrained(tmp_path).presets
+    assert painted(tmp_path, "my_picture_0", toy_pictures("content", 1)[0]).shape[1] == 3
+    assert (tmp_path / "curves.png").is_file()
+    # Three pictures are too few to hold one out; they are shown all the same.
+    assert (tmp_path / "validation" / "step-0000000.png").is_file()
 
 
 def test_a_model_of_the_hub_brings_its_discriminator_and_its_styles(
