@@ -128,6 +128,7 @@ def test_own_art_ends_with_a_whole_folder_in_which_old_styles_are_kept(
         }  # fmt: skip
         for name in pipe.presets:
             pipe.presets[name].check_encoder(pipe.generator.encoder_fingerprint())
+        assert 'pipe("photo.jpg", "own_art")' in (output / "README.md").read_text()
         with Image.open(output / "before-and-after.jpg") as sheet:
             assert min(sheet.size) > 300
         changed[weight] = sum(

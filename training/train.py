@@ -161,7 +161,7 @@ def main(args: Any) -> None:
     broken: Exception | None = None  # why the run cannot go on
     contents: list[Image.Image] = []
     styles: list[Image.Image] = []
-    if accelerator.is_main_process:
+    if accelerator.is_main_process and args.validation_steps and not args.dry_run:
         contents, styles = (
             pictures_to_show(kind, whole[kind], held[kind]) for kind in ("content", "style")
         )
@@ -174,7 +174,7 @@ def main(args: Any) -> None:
         f"of {accelerator.num_processes} process(es), from step {counters.step}"
     )
 
-    shows = bool(args.validation_steps and contents and styles and not args.dry_run)
+    shows = bool(contents and styles)
     if log and shows and counters.step == 0:
         file = output_dir / "validation" / f"step-{0:07d}.png"
         save_grid(folded(ema.module), contents, styles, file, side)
@@ -190,7 +190,7 @@ def main(args: Any) -> None:
         batch = ahead.next() if ahead else draw_batch(args, loaders, counters.step, device)
         full = batch.full
         contrasting = args.contrast_weight > 0 and full > 1
-        look = loss_view(counters.step, args.loss_resolution)
+        look = loss_view(counters.step, args.loss_resolution, args.unseen_border)
         adversarial_weight = args.adversarial_weight * min(
             1.0, max(0.0, (counters.step - args.adversarial_start) / max(1, args.adversarial_ramp))
         )
@@ -223,7 +223,12 @@ def main(args: Any) -> None:
             bare_discriminator.requires_grad_(False)
             with accelerator.autocast():
                 terms = perceptual_terms(
-                    args, perceptual, look, coarse_view(counters.step), batch, painted
+                    args,
+                    perceptual,
+                    look,
+                    coarse_view(counters.step, args.unseen_border),
+                    batch,
+                    painted,
                 )
                 if rehearsal:
                     terms["old_styles"] = args.old_styles_weight * rehearsal_loss(
