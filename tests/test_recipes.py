@@ -11,7 +11,7 @@ import torch
 from hub_server import HubServer
 from PIL import Image
 from small_model import SMALL_GENERATOR
-from toy_training import ROOT, toy_arguments, toy_pictures, train_here
+from toy_training import ROOT, read_log, toy_arguments, toy_pictures, train_here
 
 from hfstyle import StyleTransferPipeline
 from hfstyle.models.discriminator import StyleDiscriminator
@@ -137,7 +137,7 @@ def test_own_art_ends_with_a_whole_folder_in_which_old_styles_are_kept(
     assert changed[200.0] < 0.7 * changed[0.0]
 
 
-def test_own_art_that_is_killed_leaves_a_whole_folder_as_of_its_last_checkpoint(
+def test_own_art_that_is_killed_leaves_a_whole_folder_and_goes_on_as_if_it_had_not_been(
     toy: Path, start: Path, art: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def killed_at_4(args: object, loaders: object, step: int, device: object) -> object:
@@ -145,8 +145,9 @@ def test_own_art_that_is_killed_leaves_a_whole_folder_as_of_its_last_checkpoint(
             raise SystemExit
         return draw_batch(args, loaders, step, device)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(train, "draw_batch", killed_at_4)
     changes = {"checkpointing_steps": 2, "validation_steps": 100}
+    train_here(own_art(toy, start, art, tmp_path / "whole", **changes))
+    monkeypatch.setattr(train, "draw_batch", killed_at_4)
     with pytest.raises(SystemExit):
         train_here(own_art(toy, start, art, tmp_path, **changes))
     assert "own_art" in StyleTransferPipeline.from_pretrained(tmp_path).presets
@@ -154,6 +155,14 @@ def test_own_art_that_is_killed_leaves_a_whole_folder_as_of_its_last_checkpoint(
     assert (tmp_path / "curves.png").is_file()
     # Three pictures are too few to hold one out; they are shown all the same.
     assert (tmp_path / "validation" / "step-0000000.png").is_file()
+    monkeypatch.setattr(train, "draw_batch", draw_batch)
+    train_here(own_art(toy, start, art, tmp_path, resume_from_checkpoint="latest", **changes))
+    told = [
+        {name: value for name, value in row.items() if name.startswith(("loss", "d_"))}
+        for folder in ("whole", ".")
+        for row in read_log(tmp_path / folder)
+    ]
+    assert told[:12] == told[12:]
 
 
 def test_a_model_of_the_hub_brings_its_discriminator_and_its_styles(

@@ -322,13 +322,15 @@ def main(args: Any) -> None:
         if counters.step % args.checkpointing_steps == 0 or last:
             save_checkpoint(accelerator, counters, output_dir, args.checkpoints_total_limit)
             if accelerator.is_main_process:
-                now = folded(ema.module)
-                export(now, bare_discriminator, output_dir, counters, args)
-                if own_art:
-                    own = save_own_styles(args, now, own_art, output_dir)
-                elif args.init_from:
-                    save_styles(args.init_from, now, output_dir, args.hub_token)
-                save_curves(output_dir / "log.jsonl", output_dir / "curves.png")
+                # What is built for this draws random numbers; a run that goes on from the checkpoint does not.
+                with torch.random.fork_rng(devices=[]):
+                    now = folded(ema.module)
+                    export(now, bare_discriminator, output_dir, counters, args)
+                    if own_art:
+                        own = save_own_styles(args, now, own_art, output_dir)
+                    elif args.init_from:
+                        save_styles(args.init_from, now, output_dir, args.hub_token)
+                    save_curves(output_dir / "log.jsonl", output_dir / "curves.png")
         if ends:
             why = f"{time_limit:g} minutes are over" if out_of_time() else "stopped"
             logger.info(
