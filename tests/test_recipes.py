@@ -103,7 +103,9 @@ def own_art(toy: Path, start: Path, art: Path, output: Path, **changes: object) 
     return toy_arguments(
         toy, output, recipe="own-art", init_from=start, generator_config=None, style_data_dir=art,
         loss_resolution=64, max_train_steps=12, train_batch_size=2, learning_rate=2e-2,
-        adversarial_start=None, adversarial_ramp=None, **changes,
+        adversarial_start=None, adversarial_ramp=None,
+        style_zoom=(0.6, 1.0), unseen_border=16,  # a dozen steps on crops of 64 px are noisy without
+        **changes,
     )  # fmt: skip
 
 
