@@ -17,9 +17,10 @@ from toy_training import toy_arguments, train_here
 pytest.importorskip("accelerate")
 
 from training import steady, tune
-from training.run import arguments
+from training.run import arguments, pace
 from training.run.launch import warn_of_launch
-from training.run.report import time_left
+from training.run.pace import Pace, time_left
+from training.run.report import told_numbers
 
 
 @pytest.mark.parametrize("parse", [arguments.parse_args, steady.parse_args, tune.parse_args])
@@ -52,6 +53,32 @@ def test_the_time_left(done: int, total: int, seconds: float, limit: float, said
     assert time_left(done, total, seconds, limit) == said
 
 
+@pytest.mark.parametrize(
+    ("steps", "deadline", "told"),
+    [
+        (160_000, 600.0, "step 10 of about 270: 2.2 s a step, 9.6 min left"),
+        (160_000, float("inf"), "step 10 of 160000: 2.2 s a step, 4.1 days left"),
+        (100, 600.0, "step 10 of 100: 2.2 s a step, 3.3 min left"),
+    ],
+)
+def test_a_run_that_time_ends_says_about_how_many_steps_it_takes(
+    steps: int, deadline: float, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([0.0, 22.0])
+    monkeypatch.setattr(pace.time, "monotonic", lambda: next(clock))
+    assert Pace(0, steps, deadline).told(10, with_steps=True) == told
+
+
+def test_numbers_come_in_lines_that_say_first_how_far_the_run_is() -> None:
+    row = {"d_loss": 1.0, "loss_style": 2.5, "step": 30, "pairs": 120, "loss_color": 0.1}
+    assert told_numbers("step 30, 4.1 min left", row).splitlines() == [
+        "step 30, 4.1 min left",
+        "    loss_style 2.5  loss_color 0.1",
+        "    d_loss 1",
+        "    pairs 120",
+    ]
+
+
 def test_one_thread_of_several_is_told(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -76,3 +103,5 @@ def test_a_run_says_at_once_how_long_it_takes_and_shows_where_it_begins(
     )
     with Image.open(tmp_path / "validation" / "step-0000000.png") as picture:
         assert picture.width > picture.height > 64
+    ours = [record.getMessage() for record in caplog.records if record.name.startswith("training")]
+    assert not any("RANK" in line for line in ours)

@@ -11,7 +11,7 @@ import torch
 from hub_server import HubServer
 from PIL import Image
 from small_model import SMALL_GENERATOR
-from toy_training import ROOT, toy_arguments, toy_pictures, train_here
+from toy_training import ROOT, read_log, toy_arguments, toy_pictures, train_here
 
 from hfstyle import StyleTransferPipeline
 from hfstyle.models.discriminator import StyleDiscriminator
@@ -20,6 +20,8 @@ from hfstyle.styles.pack import packed
 
 pytest.importorskip("accelerate")
 
+from training import train
+from training.game.batches import draw_batch
 from training.run.adapter import add_gains, add_low_rank, folded
 from training.run.arguments import parse_args
 from training.run.networks import open_networks
@@ -101,7 +103,9 @@ def own_art(toy: Path, start: Path, art: Path, output: Path, **changes: object) 
     return toy_arguments(
         toy, output, recipe="own-art", init_from=start, generator_config=None, style_data_dir=art,
         loss_resolution=64, max_train_steps=12, train_batch_size=2, learning_rate=2e-2,
-        adversarial_start=None, adversarial_ramp=None, **changes,
+        adversarial_start=None, adversarial_ramp=None,
+        style_zoom=(0.6, 1.0), unseen_border=16,  # a dozen steps on crops of 64 px are noisy without
+        **changes,
     )  # fmt: skip
 
 
@@ -126,12 +130,41 @@ def test_own_art_ends_with_a_whole_folder_in_which_old_styles_are_kept(
         }  # fmt: skip
         for name in pipe.presets:
             pipe.presets[name].check_encoder(pipe.generator.encoder_fingerprint())
+        assert 'pipe("photo.jpg", "own_art")' in (output / "README.md").read_text()
         with Image.open(output / "before-and-after.jpg") as sheet:
             assert min(sheet.size) > 300
         changed[weight] = sum(
             float((painted(output, x, photo) - painted(start, x, photo)).abs().mean()) for x in "ab"
         )
     assert changed[200.0] < 0.7 * changed[0.0]
+
+
+def test_own_art_that_is_killed_leaves_a_whole_folder_and_goes_on_as_if_it_had_not_been(
+    toy: Path, start: Path, art: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed_at_4(args: object, loaders: object, step: int, device: object) -> object:
+        if step == 4:
+            raise SystemExit
+        return draw_batch(args, loaders, step, device)  # type: ignore[arg-type]
+
+    changes = {"checkpointing_steps": 2, "validation_steps": 100}
+    train_here(own_art(toy, start, art, tmp_path / "whole", **changes))
+    monkeypatch.setattr(train, "draw_batch", killed_at_4)
+    with pytest.raises(SystemExit):
+        train_here(own_art(toy, start, art, tmp_path, **changes))
+    assert "own_art" in StyleTransferPipeline.from_pretrained(tmp_path).presets
+    assert painted(tmp_path, "my_picture_0", toy_pictures("content", 1)[0]).shape[1] == 3
+    assert (tmp_path / "curves.png").is_file()
+    # Three pictures are too few to hold one out; they are shown all the same.
+    assert (tmp_path / "validation" / "step-0000000.png").is_file()
+    monkeypatch.setattr(train, "draw_batch", draw_batch)
+    train_here(own_art(toy, start, art, tmp_path, resume_from_checkpoint="latest", **changes))
+    told = [
+        {name: value for name, value in row.items() if name.startswith(("loss", "d_"))}
+        for folder in ("whole", ".")
+        for row in read_log(tmp_path / folder)
+    ]
+    assert told[:12] == told[12:]
 
 
 def test_a_model_of_the_hub_brings_its_discriminator_and_its_styles(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from hfstyle import StyleTransferPipeline
 from training.data.held import hold_out
 from training.data.sources import FolderSource, HubStream
 from training.run.report import save_curves
-from training.run.validation import held_pictures, save_grid
+from training.run.validation import held_pictures, pictures_to_show, save_grid
 
 
 def picture(side: int, seed: int) -> Image.Image:
@@ -42,6 +43,21 @@ def test_a_small_or_streamed_source_is_left_whole(tmp_path: Path) -> None:
     for source in (FolderSource("few", [tmp_path / "a.png"] * 4), HubStream("a/b", None, "image")):
         assert hold_out(source) == (source, None)
         assert held_pictures(None) == []
+
+
+def test_few_pictures_are_shown_though_they_are_trained_on_and_that_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = [tmp_path / f"{number}.png" for number in range(6)]
+    for number, file in enumerate(files):
+        picture(32, number).save(file)
+    with caplog.at_level(logging.INFO):
+        few = FolderSource("few", files[:4])
+        assert len(pictures_to_show("style", few, hold_out(few)[1])) == 4
+    assert "none of 4 style pictures are held out" in caplog.text
+    enough = FolderSource("enough", files)
+    assert len(pictures_to_show("style", enough, hold_out(enough)[1])) == 1
+    assert pictures_to_show("style", HubStream("a/b", None, "image"), None) == []
 
 
 def test_the_grid_shows_what_the_pipeline_paints(tmp_path: Path) -> None:

@@ -11,7 +11,15 @@ import torch
 from training.game.batches import BatchesAhead
 from training.game.generator_move import Painted, Perceptual, perceptual_terms
 from training.game.losses import consistency_loss
-from training.game.views import MOST_MOVED, coarse_view, loss_view, move, random_places, resized
+from training.game.views import (
+    BORDER,
+    MOST_MOVED,
+    coarse_view,
+    loss_view,
+    move,
+    random_places,
+    resized,
+)
 from training.run.arguments import parse_args
 
 
@@ -36,6 +44,17 @@ def test_losses_see_three_views_in_turn(step: int, side: int) -> None:
     pictures = torch.rand(2, 3, 192, 192)
     assert loss_view(step, 128)(pictures).shape == (2, 3, side, side)
     assert loss_view(step + 3, 128)(pictures).shape == (2, 3, side, side)
+
+
+@pytest.mark.parametrize("step", [0, 1, 2])
+def test_losses_may_look_up_to_the_border(step: int) -> None:
+    pictures = torch.zeros(1, 3, 192, 192)
+    pictures[..., :4, :] = 1
+    assert float(loss_view(step, 128)(pictures).max()) == 0
+    assert float(loss_view(step, 128, border=0)(pictures).max()) > 0.9
+    coarse, whole = coarse_view(step, border=0), loss_view(step, 128, border=0)
+    if coarse is not None:
+        assert coarse(pictures[..., ::2, ::2]).shape == whole(pictures).shape
 
 
 def test_places_on_the_grain_are_whole_cells_or_none() -> None:
@@ -70,6 +89,7 @@ def test_the_colour_term_does_not_see_the_border_that_style_and_content_do_not_s
         **{f"{name}_weight": 0.0 for name in ("content", "style", "texture", "coarse", "local")},
         **{f"{name}_weight": 0.0 for name in ("halo", "structure")},
         color_weight=1.0,
+        unseen_border=BORDER,
     )
     perceptual = Perceptual(
         lambda pictures, layers: {"relu1_1": pictures},  # type: ignore[arg-type]

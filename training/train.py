@@ -10,6 +10,7 @@ B pairs · S side of a crop · D style width
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import sys
@@ -20,8 +21,8 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.logging import get_logger
 from accelerate.utils import ProjectConfiguration, parse_flag_from_env, set_seed
+from PIL import Image
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
@@ -40,7 +41,7 @@ from training.run.adapter import folded
 from training.run.arguments import parse_args
 from training.run.checkpoints import Counters, check_output_dir, resume, save_checkpoint
 from training.run.dry_run import DRY_STEPS, told_cost, told_settings
-from training.run.launch import warn_of_launch
+from training.run.launch import OfMainProcess, warn_of_launch
 from training.run.muon import Muon
 from training.run.networks import choose_what_learns, old_styles, open_networks, open_perceptual
 from training.run.optimisation import (
@@ -49,13 +50,14 @@ from training.run.optimisation import (
     make_scheduler,
     precision,
 )
-from training.run.own_art import bring_example_photos, finish_own_art
-from training.run.report import Log, export, save_curves, save_styles, time_left
+from training.run.own_art import bring_example_photos, save_before_and_after, save_own_styles
+from training.run.pace import Pace
+from training.run.report import Log, export, save_curves, save_styles, told_numbers
 from training.run.stopping import StopRequest, any_process, run_told
 from training.run.upload import check_upload, licence_of, push
-from training.run.validation import held_pictures, save_grid
+from training.run.validation import pictures_to_show, save_grid
 
-logger = get_logger(__name__)
+logger = OfMainProcess(logging.getLogger(__name__))
 
 
 def main(args: Any) -> None:
@@ -157,15 +159,14 @@ def main(args: Any) -> None:
     time_limit = math.inf if args.max_train_minutes is None else args.max_train_minutes
     bad_in_a_row = 0
     broken: Exception | None = None  # why the run cannot go on
-    contents, styles = (
-        held_pictures(held[kind]) if accelerator.is_main_process else []
-        for kind in ("content", "style")
-    )
-    if accelerator.is_main_process and not (contents and styles):
-        few = " and ".join(kind for kind, x in (("content", contents), ("style", styles)) if not x)
-        logger.warning(
-            f"no validation pictures: none of the {few} pictures are held out, which takes 5 or more that are not streamed"
+    contents: list[Image.Image] = []
+    styles: list[Image.Image] = []
+    if accelerator.is_main_process and args.validation_steps and not args.dry_run:
+        contents, styles = (
+            pictures_to_show(kind, whole[kind], held[kind]) for kind in ("content", "style")
         )
+    own_art = whole["style"] if args.recipe == "own-art" and not args.streaming else None
+    own: dict[str, Image.Image] = {}  # its pictures by the names of their presets
     log = Log(output_dir / "log.jsonl", counters.step) if accelerator.is_main_process else None
     learning = sum(p.numel() for p in (*hidden, *others) if p.requires_grad)
     logger.info(
@@ -173,26 +174,23 @@ def main(args: Any) -> None:
         f"of {accelerator.num_processes} process(es), from step {counters.step}"
     )
 
-    def left() -> str:
-        return time_left(
-            counters.step - first_step,
-            args.max_train_steps - first_step,
-            time.monotonic() - started,
-            60 * time_limit,
-        )
-
-    shows = bool(args.validation_steps and contents and styles and not args.dry_run)
+    shows = bool(contents and styles)
     if log and shows and counters.step == 0:
         file = output_dir / "validation" / f"step-{0:07d}.png"
         save_grid(folded(ema.module), contents, styles, file, side)
         logger.info(f"{file}: what it paints before the first step")
+
+    def out_of_time() -> bool:
+        return (time.monotonic() - started) / 60 >= time_limit
+
+    pace = Pace(counters.step, args.max_train_steps, started + 60 * time_limit)
     # A CPU has nothing else to do meanwhile.
     ahead = BatchesAhead(args, loaders, counters.step, device) if device.type == "cuda" else None
     while counters.step < args.max_train_steps:
         batch = ahead.next() if ahead else draw_batch(args, loaders, counters.step, device)
         full = batch.full
         contrasting = args.contrast_weight > 0 and full > 1
-        look = loss_view(counters.step, args.loss_resolution)
+        look = loss_view(counters.step, args.loss_resolution, args.unseen_border)
         adversarial_weight = args.adversarial_weight * min(
             1.0, max(0.0, (counters.step - args.adversarial_start) / max(1, args.adversarial_ramp))
         )
@@ -225,7 +223,12 @@ def main(args: Any) -> None:
             bare_discriminator.requires_grad_(False)
             with accelerator.autocast():
                 terms = perceptual_terms(
-                    args, perceptual, look, coarse_view(counters.step), batch, painted
+                    args,
+                    perceptual,
+                    look,
+                    coarse_view(counters.step, args.unseen_border),
+                    batch,
+                    painted,
                 )
                 if rehearsal:
                     terms["old_styles"] = args.old_styles_weight * rehearsal_loss(
@@ -290,44 +293,48 @@ def main(args: Any) -> None:
         # A run that ends early, for whatever reason, leaves a checkpoint and an export, on all processes at the same step.
         ends = any_process(
             accelerator,
-            broken is not None or stopping.asked or (time.monotonic() - started) / 60 >= time_limit,
+            broken is not None or stopping.asked or out_of_time(),
         )
         last = ends or counters.step == args.max_train_steps
         if args.dry_run and counters.step - first_step == DRY_STEPS:
             break
         if log:
             log.add(step_row)
-            if counters.step - first_step in (
-                1,
-                10,
-            ):  # at once that it works, and how long it will take
-                seconds = (time.monotonic() - started) / (counters.step - first_step)
-                logger.info(
-                    f"step {counters.step} of {args.max_train_steps}: {seconds:.2g} s a step, {left()}; numbers every "
-                    f"{args.logging_steps} steps"
-                )
+            if counters.step - first_step in (1, 10):  # at once that it works, and for how long
+                told = pace.told(counters.step, with_steps=True)
+                logger.info(f"{told}; numbers every {args.logging_steps} steps")
         if log and (counters.step % args.logging_steps == 0 or last):
             row = log.write({
                 "step": counters.step, "pairs": counters.pairs, "minutes": counters.minutes,
-                "pairs_per_second": (counters.pairs - first_pair) / (time.monotonic() - started),
+                "pairs_per_second": (counters.pairs - first_pair) / pace.seconds,
                 "learning_rate": scheduler.get_last_lr()[0], "adversarial_weight": adversarial_weight,
                 "bad_steps": counters.bad_steps,
                 "skipped_pictures": sum(loader.skipped for loader in loaders.values()),
             })  # fmt: skip
-            logger.info("  ".join([*(f"{k} {v:.4g}" for k, v in row.items()), left()]))
+            logger.info(told_numbers(pace.told(counters.step), row))
             if args.report_to:
                 accelerator.log(row, step=counters.step)
 
         if log and shows and (last or counters.step % args.validation_steps == 0):
             file = output_dir / "validation" / f"step-{counters.step:07d}.png"
             save_grid(folded(ema.module), contents, styles, file, side)
+            logger.info(f"{file}: what it paints now")
         if counters.step % args.checkpointing_steps == 0 or last:
             save_checkpoint(accelerator, counters, output_dir, args.checkpoints_total_limit)
             if accelerator.is_main_process:
-                export(folded(ema.module), bare_discriminator, output_dir, counters, args)
+                # What is built for this draws random numbers; a run that goes on from the checkpoint does not.
+                with torch.random.fork_rng(devices=[]):
+                    now = folded(ema.module)
+                    export(now, bare_discriminator, output_dir, counters, args)
+                    if own_art:
+                        own = save_own_styles(args, now, own_art, output_dir)
+                    elif args.init_from:
+                        save_styles(args.init_from, now, output_dir, args.hub_token)
+                    save_curves(output_dir / "log.jsonl", output_dir / "curves.png")
         if ends:
+            why = f"{time_limit:g} minutes are over" if out_of_time() else "stopped"
             logger.info(
-                f"stopped at step {counters.step}; continue with --resume_from_checkpoint latest"
+                f"{why} at step {counters.step}; the same command goes on with --resume_from_checkpoint latest"
             )
             break
 
@@ -335,11 +342,8 @@ def main(args: Any) -> None:
     if accelerator.is_main_process and args.dry_run:
         logger.info(told_cost(args, time.monotonic() - started, device))
     elif accelerator.is_main_process:
-        save_curves(output_dir / "log.jsonl", output_dir / "curves.png")
-        if args.recipe == "own-art" and not args.streaming:
-            finish_own_art(args, folded(ema.module), whole["style"], contents, output_dir)
-        elif args.init_from:
-            save_styles(args.init_from, folded(ema.module), output_dir, args.hub_token)
+        if own_art:
+            save_before_and_after(args, folded(ema.module), own, contents, output_dir)
         if args.push_to_hub and broken is None:
             push(output_dir, counters, args)
     if ahead:
@@ -355,8 +359,6 @@ def main(args: Any) -> None:
 
 
 if __name__ == "__main__":
-    import logging
-
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO, datefmt="%H:%M:%S")
     logging.getLogger("accelerate").setLevel(
         logging.WARNING

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from training.data.sources import HubStream, PictureSource, RawPicture
 
-__all__ = ["hold_out"]
+__all__ = ["HELD", "hold_out", "part_of"]
 
-_HELD = 4  # pictures of each kind
+HELD = 4  # pictures of each kind
 _LEAST_SHARE = 5  # at most one picture in this many is held out
 
 
@@ -28,8 +28,13 @@ class _Part:
         return self.source[self.indices[index]]
 
 
+def part_of(source: PictureSource, indices: Sequence[int]) -> PictureSource:
+    """Those of its pictures."""
+    return _Part(source.name, source, indices)
+
+
 def hold_out(
-    source: PictureSource | HubStream, count: int = _HELD
+    source: PictureSource | HubStream, count: int = HELD
 ) -> tuple[PictureSource | HubStream, PictureSource | None]:
     """Split a source into what is trained on and, evenly from its begin to its end, `count` pictures that are not.
 
@@ -42,4 +47,4 @@ def hold_out(
         return source, None
     held = [k * len(source) // count for k in range(count)]
     rest = [index for index in range(len(source)) if index not in set(held)]
-    return _Part(source.name, source, rest), _Part(source.name, source, held)
+    return part_of(source, rest), part_of(source, held)

@@ -115,7 +115,8 @@ def perceptual_terms(
             )
         if args.color_weight > 0:
             # Within what the style and content terms see: counted up to the border, saturated colours gathered there.
-            inner = (without_border(x, output.shape[2]) for x in (output, batch.content))
+            side, border = output.shape[2], args.unseen_border
+            inner = (without_border(x, side, border) for x in (output, batch.content))
             terms["color"] = args.color_weight * losses.color_loss(*inner, batch.style, strength)
         if args.halo_weight > 0:
             terms["halo"] = args.halo_weight * losses.halo_loss(output, batch.content)

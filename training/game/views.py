@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 __all__ = [
+    "BORDER",
     "MOST_MOVED",
     "channels_last",
     "coarse_view",
@@ -28,6 +29,8 @@ __all__ = [
 
 MOST_MOVED: Final = 8
 """Pixels down or right by which a photo is moved at most."""
+BORDER: Final = 16
+"""Pixels at each side of a crop that no loss looks at, unless told otherwise."""
 _NOISE: Final = 0.01  # deviation of the noise on a moved photo
 
 
@@ -50,45 +53,51 @@ def resized(pictures: Tensor, side: int) -> Tensor:
     )
 
 
-def loss_view(step: int, loss_side: int) -> Callable[[Tensor], Tensor]:
+def loss_view(step: int, loss_side: int, border: int = BORDER) -> Callable[[Tensor], Tensor]:
     """How the losses of this step look at pictures: as they are, at half their resolution, or reduced to `loss_side`.
 
     As they are, edges and grain show as a viewer of the output sees them; reduced, large strokes do, and how things lie
     together. Not a small window: windows of paintings vary less than the whole, and colours became paler when they were
     the goal. A border is left out because the padding tells the network where it is: strokes that small crops had along
     their borders, large pictures had along theirs and nowhere else in flat areas.
+
+    border: px that are left out at each side. In short runs that teach a trained generator, 0: what no loss looks at loses its colours.
     """
     if step % 3 == 0:
-        return lambda pictures: channels_last(without_border(pictures, pictures.shape[2]))
+        return lambda pictures: channels_last(without_border(pictures, pictures.shape[2], border))
     if step % 3 == 1:
         return lambda pictures: channels_last(
-            resized(without_border(pictures, pictures.shape[2]), loss_side)
+            resized(without_border(pictures, pictures.shape[2], border), loss_side)
         )
-    return lambda pictures: _half_view(pictures, pictures.shape[2])
+    return lambda pictures: _half_view(pictures, pictures.shape[2], border)
 
 
-def coarse_view(step: int) -> Callable[[Tensor], Tensor] | None:
+def coarse_view(step: int, border: int = BORDER) -> Callable[[Tensor], Tensor] | None:
     """How a step looks at pictures painted at half the resolution: as `loss_view` at finished ones, if it halves these."""
-    return None if step % 3 != 2 else lambda pictures: _half_view(pictures, 2 * pictures.shape[2])
+    if step % 3 != 2:
+        return None
+    return lambda pictures: _half_view(pictures, 2 * pictures.shape[2], border)
 
 
-def _half_view(pictures: Tensor, side: int) -> Tensor:
+def _half_view(pictures: Tensor, side: int, border: int) -> Tensor:
     """Crops of `side` px, or what is painted of such at half the resolution, at half the resolution without the border.
 
     At what is a multiple of 16 px, at least 32, where half is not.
     """
-    inner = without_border(pictures, side)
+    inner = without_border(pictures, side, border)
     kept = inner.shape[2] * side // pictures.shape[2]
     return channels_last(resized(inner, max(32, kept // 32 * 16)))
 
 
-def without_border(pictures: Tensor, side: int) -> Tensor:
-    """Crops of `side` px, or what is painted of such at half the resolution, without 16 of these px at each side.
+def without_border(pictures: Tensor, side: int, border: int = BORDER) -> Tensor:
+    """Crops of `side` px, or what is painted of such at half the resolution, without `border` of these px at each side.
 
-    8 of crops below 128 px: multiples of 16 px stay such.
+    Half as many of crops below 128 px: multiples of 16 px stay such.
     """
-    border = (16 if side >= 128 else 8) * pictures.shape[2] // side
-    return pictures[..., border:-border, border:-border]
+    if border == 0:
+        return pictures
+    cut = (border if side >= 128 else border // 2) * pictures.shape[2] // side
+    return pictures[..., cut:-cut, cut:-cut]
 
 
 def move(content: Tensor, multiple: int = 1) -> tuple[Tensor, int, int]:

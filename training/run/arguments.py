@@ -8,6 +8,7 @@ from typing import Final
 
 from hfstyle.models.hub import default_model_path
 from hfstyle.models.vgg import DEFAULT_PERCEPTUAL
+from training.game.views import BORDER
 from training.game.weights import WEIGHTS
 from training.run.argument_checks import STYLE_LAYERS, check_arguments
 from training.run.recipes import RECIPES
@@ -182,6 +183,14 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         default=1,
         help="pixels of which those moves are multiples; 4, as for the bundled weights in most steps, holds strokes on the grid of the "
         "network's maps: such moves change them less, and others more",
+    )
+    add(
+        "--unseen_border",
+        type=int,
+        choices=(0, BORDER),
+        default=BORDER,
+        help="pixels at each side of a crop that the losses leave out: in long runs, strokes gather in borders that they look at; in short "
+        "ones, borders that they do not look at lose their colours",
     )
     add(
         "--old_styles_share",

@@ -1,4 +1,4 @@
-"""What `accelerate launch` does to a run on CPUs that nobody would expect; it is told in the first lines."""
+"""What a run says once, however many its processes are, and what `accelerate launch` does on CPUs that nobody would expect."""
 
 from __future__ import annotations
 
@@ -6,10 +6,18 @@ import logging
 import os
 
 import torch
+from accelerate import PartialState
 
-__all__ = ["warn_of_launch"]
+__all__ = ["OfMainProcess", "warn_of_launch"]
 
 logger = logging.getLogger(__name__)
+
+
+class OfMainProcess(logging.LoggerAdapter[logging.Logger]):
+    """A logger to which only the main process's lines come. Accelerate's own puts "[RANK 0]" before each."""
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802
+        return PartialState().is_main_process and super().isEnabledFor(level)
 
 
 def warn_of_launch(processes: int, device: torch.device) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +22,13 @@ from hfstyle.styles.listed import STYLES_FOLDER
 from training.data.sources import DataError, PictureSource, decode_picture
 from training.run.report import save_styles
 
-__all__ = ["BEFORE_AND_AFTER", "OWN", "bring_example_photos", "finish_own_art"]
+__all__ = [
+    "BEFORE_AND_AFTER",
+    "OWN",
+    "bring_example_photos",
+    "save_before_and_after",
+    "save_own_styles",
+]
 
 OWN: Final = "own_art"
 """The preset that is the mean of all pictures; that of one is called like its file."""
@@ -45,49 +52,65 @@ def bring_example_photos(folder: Path) -> Path:
     return folder
 
 
-def finish_own_art(
+def save_own_styles(
+    args: Any, generator: StyleGenerator, art: PictureSource, folder: Path
+) -> dict[str, Image.Image]:
+    """Write the presets of the start and those of the art into the folder of a run.
+
+    Args:
+        generator: with the encoder of `args.init_from`, or one that learned too.
+        art: the pictures it learns from, and those held out.
+
+    Returns:
+        The pictures by the names of their presets.
+    """
+    save_styles(args.init_from, generator, folder, args.hub_token)
+    pipe = StyleTransferPipeline(copy.deepcopy(generator).eval())
+    pictures = _readable(art)
+    codes = {name: pipe.encode_style(picture, name=name) for name, picture in pictures.items()}
+    if codes:
+        target = folder / STYLES_FOLDER
+        target.mkdir(exist_ok=True)
+        for name, code in {OWN: StyleCode.mix(list(codes.values()), name=OWN), **codes}.items():
+            code.save(target / f"{name}.safetensors")
+    return pictures
+
+
+def save_before_and_after(
     args: Any,
     after: StyleGenerator,
-    art: PictureSource,
+    pictures: Mapping[str, Image.Image],
     photos: Sequence[Image.Image],
     folder: Path,
 ) -> None:
-    """Write the presets of the start, those of the art, and BEFORE_AND_AFTER into the folder of a run.
+    """Write BEFORE_AND_AFTER: photos in the style of some of the pictures, by the model of the start and by the new one.
 
     Args:
-        after: the trained generator, with the encoder of `args.init_from`.
-        art: the pictures it learned from, and those held out.
+        after: the trained generator.
+        pictures: by the names of their presets.
         photos: to show it on; the example photos if there are none.
     """
-    save_styles(args.init_from, after, folder, args.hub_token)
-    pipes = [
-        StyleTransferPipeline(g.eval())
-        for g in (
-            StyleGenerator.from_pretrained(args.init_from, token=args.hub_token).float(),
-            after,
-        )
-    ]
-    pictures = _readable(art)
-    codes = {name: pipes[1].encode_style(picture, name=name) for name, picture in pictures.items()}
-    if not codes:
+    if not pictures:
         return
-    target = folder / STYLES_FOLDER
-    target.mkdir(exist_ok=True)
-    mean = StyleCode.mix(list(codes.values()), name=OWN)
-    for name, code in {OWN: mean, **codes}.items():
-        code.save(target / f"{name}.safetensors")
-    _log.info("presets of these pictures: %s", ", ".join([OWN, *codes]))
+    before = StyleGenerator.from_pretrained(args.init_from, token=args.hub_token).float()
+    pipes = [StyleTransferPipeline(copy.deepcopy(g).eval()) for g in (before, after)]
     shown = list(pictures)[:: max(1, len(pictures) // _SHOWN)][:_SHOWN]
     rows: list[Image.Image] = []
     titles: list[str] = []
     photos = list(photos)[:_ROWS] or [example_photo(name) for name in EXAMPLE_PHOTOS]
     for number in range(max(len(photos), len(shown))):
         photo, name = photos[number % len(photos)], shown[number % len(shown)]
-        rows += [pictures[name], photo, *(p(photo, codes[name]).images[0] for p in pipes)]
+        style = pictures[name]
+        rows += [style, photo, *(p(photo, p.encode_style(style)).images[0] for p in pipes)]
         titles += [name, "photo", "before", "after"]
     sheet = contact_sheet(rows, titles, columns=4, side=_SIDE)
     save_image(sheet, folder / BEFORE_AND_AFTER)
     _log.info("%s: photos in the style of these pictures", folder / BEFORE_AND_AFTER)
+    _log.info(
+        "%s is the model. Presets of your pictures: %s. As in: "
+        "hfstyle stylize photo.jpg --model %s --style %s -o out.png",
+        folder, ", ".join([OWN, *pictures]), folder, OWN,
+    )  # fmt: skip
 
 
 def _readable(art: PictureSource) -> dict[str, Image.Image]:

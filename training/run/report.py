@@ -9,7 +9,7 @@ import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from hfstyle.files import safe_name, whole_file, write_text
 from hfstyle.models.discriminator import StyleDiscriminator
@@ -20,7 +20,12 @@ from hfstyle.styles.presets import download_styles, local_folder
 from hfstyle.styles.space import SPACE_FILE
 from training.run.upload import write_card
 
-__all__ = ["Log", "export", "save_curves", "save_styles", "save_whole", "time_left"]
+__all__ = ["Log", "export", "save_curves", "save_styles", "save_whole", "told_numbers"]
+
+_GAME: Final = (
+    "d_loss", "d_accuracy_real", "d_accuracy_fake", "d_accuracy_mismatched", "d_condition", "d_logit_size", "r1",
+    "diversity", "code_spread", "adversarial_weight",
+)  # fmt: skip
 
 
 class Log:
@@ -62,19 +67,14 @@ def _step_of(line: str) -> float:
         return math.inf
 
 
-def time_left(done: int, total: int, seconds: float, limit: float = math.inf) -> str:
-    """How long a run goes on, as "12 min left".
-
-    Args:
-        done: steps since the start, from 1. total: steps from the start to the end.
-        seconds: since the start.
-        limit: seconds after which it ends in any case.
-    """
-    left = max(0.0, min(seconds / done * (total - done), limit - seconds))
-    for unit, name in ((86400, "days"), (3600, "h"), (60, "min")):
-        if left >= 2 * unit:
-            return f"{left / unit:.{1 if left < 10 * unit else 0}f} {name} left"
-    return f"{left:.0f} s left"
+def told_numbers(head: str, row: Mapping[str, float]) -> str:
+    """A row of the log to read: how far the run is, then its numbers, a line for each kind."""
+    lines: dict[str, list[str]] = {"losses": [], "game": [], "run": []}
+    for name, value in row.items():
+        kind = "losses" if name.startswith("loss_") else "game" if name in _GAME else "run"
+        if name not in ("step", "minutes"):
+            lines[kind].append(f"{name} {value:.4g}")
+    return "\n".join([head, *("    " + "  ".join(line) for line in lines.values() if line)])
 
 
 def save_whole(model: StyleGenerator | StyleDiscriminator, folder: Path) -> None:

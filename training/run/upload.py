@@ -67,6 +67,11 @@ def write_card(folder: Path, generator: StyleGenerator, counters: Any, args: Any
         f"Trained by `training/train.py` for {counters.step} steps ({counters.pairs} pairs, {counters.minutes:.0f} "
         f"minutes) on contents of {told[0]} and styles of {told[1]}, {args.resolution} px, seed {args.seed}."
     )
+    if args.recipe == "own-art":
+        description += (
+            "\n\nIts styles are those that the model had before, one for each of the pictures, by the names of their files, and their "
+            'mean: `pipe("photo.jpg", "own_art")`.'
+        )
     licence = getattr(args, "card_licence", UNKNOWN)
     if licence == UNKNOWN:
         description += (

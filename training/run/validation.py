@@ -1,4 +1,4 @@
-"""What a run is looked at by: pictures that it never trains on, painted as a user of the exported model paints them.
+"""What a run is looked at by: pictures that it never trains on if there are enough, painted as a user of the exported model paints them.
 
 S side of a picture in the grid
 """
@@ -14,12 +14,32 @@ from PIL import Image, ImageOps
 
 from hfstyle.models.generator import StyleGenerator
 from hfstyle.pipeline import StyleTransferPipeline
-from training.data.sources import DataError, PictureSource, decode_picture
+from training.data.held import HELD, part_of
+from training.data.sources import DataError, HubStream, PictureSource, decode_picture
 
-__all__ = ["held_pictures", "save_grid"]
+__all__ = ["held_pictures", "pictures_to_show", "save_grid"]
 
 _SHORT_SIDE = 512  # px at which photos are painted; users paint larger ones too
 _log = logging.getLogger(__name__)
+
+
+def pictures_to_show(
+    kind: str, whole: PictureSource | HubStream, held: PictureSource | None
+) -> list[Image.Image]:
+    """The pictures that were held out; of a source too small for that, some that are trained on; none of a streamed one."""
+    if held is not None:
+        return held_pictures(held)
+    if isinstance(whole, HubStream):
+        _log.warning(
+            "no validation pictures: %s pictures that are streamed are all trained on", kind
+        )
+        return []
+    few = part_of(whole, range(min(len(whole), HELD)))
+    _log.info(
+        "none of %d %s pictures are held out, which takes 5: validation shows those that it trains on",
+        len(whole), kind,
+    )  # fmt: skip
+    return held_pictures(few)
 
 
 def held_pictures(source: PictureSource | None) -> list[Image.Image]:
