@@ -151,7 +151,7 @@ class _Level:
         self._dtype = generator.spread.weight.dtype
         self.before: Pixels | None = None
         # The blocks at 1/16, 1/8 and 1/4 resolution reach 64 px with the default numbers, everything before and after
-        # them 80 px more. Of the latter, 32 px are enough: beyond, the weights are too small to change a level of 8
+        # them 88 px more. Of the latter, 32 px are enough: beyond, the weights are too small to change a level of 8
         # bits. Averages over tiles need less. Margins are multiples of the generator's, as tiles are.
         reach = 8 * len(generator.blocks_low) + 32
         if level == 1:
