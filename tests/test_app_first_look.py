@@ -31,7 +31,7 @@ def test_two_actions_make_a_painting_without_scrolling(
         tile.click()
         status = page.locator("#status")
         expect(status).to_contain_text("Night (A. Painter, 1900): 70 × 50 px")
-        expect(status).to_contain_text("At full size 70 × 50 px, in about")
+        expect(status).to_contain_text("70 × 50 px, also at full size, which takes about")
         assert page.evaluate("scrollY") == 0
         for part in (
             tile,
