@@ -108,7 +108,7 @@ def test_everybody_can_use_what_pages_show_on_a_phone(
         page.set_viewport_size({"width": 390, "height": 850})
         page.keyboard.press("Escape")
         page.locator("[aria-label^='Example photo']:visible").first.click()
-        expect(page.locator("#status")).to_contain_text("At full size")
+        expect(page.locator("#status")).to_contain_text("at full size")
         press("Full-size picture")
         link = page.locator("a[download]:visible").filter(has_text="KB")
         expect(link.first).to_be_visible()

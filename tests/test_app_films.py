@@ -273,7 +273,9 @@ def test_a_film_is_chosen_seen_painted_and_stopped_in_the_browser(
         page.get_by_label("number input for Length").fill("1")
         page.get_by_label("number input for Length").press("Tab")
         status.filter(has_text="Painting 1.0 s").wait_for()
+        assert page.locator(".films video").last.bounding_box()["width"] > 350
         page.get_by_role("button", name="Paint the film").click()
+        expect(page.locator(".films video")).to_have_count(0)  # nothing of the first film stays
         expect(stopped).to_have_value(re.compile(r"^([2-9]|1\d|2[0-4]) of 25 frames"))
         page.get_by_role("button", name="Stop", exact=True).locator("visible=true").click()
         expect(stopped).to_have_value(re.compile(r"\. Stopped: this is what was painted\.$"))

@@ -31,7 +31,7 @@ def test_two_actions_make_a_painting_without_scrolling(
         tile.click()
         status = page.locator("#status")
         expect(status).to_contain_text("Night (A. Painter, 1900): 70 × 50 px")
-        expect(status).to_contain_text("At full size 70 × 50 px, in about")
+        expect(status).to_contain_text("70 × 50 px, also at full size, which takes about")
         assert page.evaluate("scrollY") == 0
         for part in (
             tile,
@@ -125,7 +125,12 @@ def test_a_link_holds_what_the_sliders_say_and_marks_its_style(
         page.goto(link)
         expect(page.locator("#status")).to_contain_text("Squares (A. Painter, 1900)")
         expect(marked).to_have_attribute("aria-label", "Squares, A. Painter, 1900")
-        expect(page.get_by_label("number input for Colour").first).to_have_value("0.25")
+        colour = page.get_by_label("number input for Colour").first
+        expect(colour).to_have_value("0.25")
+        page.goto("about:blank")
+        page.goto(running_app.local_url)  # in the same tab
+        expect(page.locator("#status")).to_contain_text("Squares (A. Painter, 1900)")
+        expect(colour).to_have_value("0.25")
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 import pytest
-from app_server import picture, refusal, upload
+from app_server import open_tab, opened, picture, refusal, upload
 from PIL import Image
 
 from hfstyle import StyleTransferPipeline
@@ -75,9 +75,11 @@ class TestFormats:
         exif = turned.getexif()
         exif[0x0112] = 6
         turned.save(tmp_path / "turned.jpg", exif=exif)
-        assert "50 × 70 px" in studio.told_full_size(str(tmp_path / "turned.jpg"))
+        photo = str(tmp_path / "turned.jpg")
+        assert ". At full size 50 × 70 px, in about" in studio.told_full_size(photo, (25, 35))
+        assert studio.told_full_size(photo, (50, 70)).startswith(", also at full size, which takes")
         (tmp_path / "notes.png").write_bytes(b"notes")
-        assert studio.told_full_size(str(tmp_path / "notes.png")) == ""
+        assert studio.told_full_size(str(tmp_path / "notes.png"), (25, 35)) == ""
 
     def test_the_expected_time_is_learned(self) -> None:
         expected = Expected()
@@ -242,6 +244,24 @@ def test_the_painting_slides_over_the_photo(tmp_path: Path) -> None:
     middle = frames[min(range(len(frames)), key=lambda i: abs(shares[i] - 0.5))]
     assert middle.getpixel((5, 5)) == blue
     assert middle.getpixel((middle.width - 5, 5)) == red
+
+
+def test_many_photos_are_seen_as_they_come_on_a_phone(
+    browser: Any, running_app: Any, app_folder: Path
+) -> None:
+    pytest.importorskip("skimage")
+    from playwright.sync_api import expect
+
+    with opened(browser, running_app, 390) as page:
+        open_tab(page, "Many photos")
+        chooser = page.locator("#page-many input[type=file][multiple]:not([webkitdirectory])")
+        chooser.first.set_input_files([app_folder / name for name in ("photo.png", "style.png")])
+        expect(page.locator("#page-many tr.file")).to_have_count(2)
+        page.get_by_role("button", name="Paint them all").click()
+        told = page.locator("#many-told")
+        expect(told.locator("textarea")).to_have_value("2 of 2 photos painted")
+        expect(told).to_be_in_viewport(ratio=1)
+        expect(page.locator("#page-many .thumbnail-item").first).to_be_in_viewport(ratio=1)
 
 
 class TestLines:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -57,7 +58,8 @@ def test_a_program_gets_before_and_after_a_sentence_and_a_style(
         [upload(app_folder / "style.png")], name="my hand", steps=10, api_name="/learn"
     )
     assert Image.open(sheet).size[0] > 600
-    assert told.startswith(("It helped: after 10 steps", "It did not help: after 10 steps"))
+    assert told.startswith(("It helped: a photo", "It did not help"))
+    assert told.endswith("Learned in 10 steps.")
     code = StyleCode.load(file, app_pipe.generator.encoder_fingerprint())
     assert (code.name, code.metadata["pictures"]) == ("my hand", "1")
     painted = app_client.predict(
@@ -72,10 +74,26 @@ def test_stop_keeps_the_best_so_far(handlers: LearnHandlers, style: str) -> None
             handlers.stops.press(VISITOR)
 
     _, told, file, again = lesson(handlers, style, tell)
-    assert "(you stopped it)" in told
+    assert re.search(r"You stopped it after \d+ steps?; the best so far is kept", told)
     assert file == again
     assert Path(file).is_file()
     handlers.stops.press(VISITOR)  # nothing to end any more
+
+
+def test_how_far_it_is_stands_on_the_page(
+    handlers: LearnHandlers, style: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = learn._Lesson.step
+
+    def slow(self: Any, done: int, total: int) -> None:
+        time.sleep(0.3)
+        plain(self, done, total)
+
+    monkeypatch.setattr(learn._Lesson, "step", slow)
+    steps = list(handlers.learn(VISITOR, [style], "", 10, progress=lambda *_, **__: None))  # type: ignore[arg-type]
+    assert steps[0] == (None, "Looking at the pictures", None, None)  # nothing of an earlier lesson
+    told = [one for _, one, _, _ in steps if isinstance(one, str)]
+    assert any(re.fullmatch(r"Learning: step \d+ of 10, about \d+ s are left", one) for one in told)
 
 
 def test_stopped_in_the_queue_it_does_not_begin(handlers: LearnHandlers, style: str) -> None:
@@ -88,7 +106,7 @@ def test_stopped_in_the_queue_it_does_not_begin(handlers: LearnHandlers, style: 
         list(handlers.learn(VISITOR, [], progress=lambda *_, **__: None))  # type: ignore[arg-type]
     handlers.stops.press(VISITOR)  # of nothing
     _, told, *_ = lesson(handlers, style, lambda *_, **__: None)
-    assert "after 30 steps" in told
+    assert "Learned in 30 steps" in told
 
 
 def test_it_ends_when_its_time_is_over(
@@ -96,7 +114,7 @@ def test_it_ends_when_its_time_is_over(
 ) -> None:
     monkeypatch.setattr(learn, "LESSON_SECONDS", -60)
     _, told, _, _ = lesson(handlers, style, lambda *_, **__: None)
-    assert "after 1 steps (it ended after" in told
+    assert re.search("It ended after .* and 1 step; the best so far is kept", told)
 
 
 def test_who_leaves_ends_it(handlers: LearnHandlers, style: str) -> None:
@@ -143,3 +161,11 @@ def test_a_learned_style_is_used_with_one_button(
         page.get_by_role("button", name="Use this style on Stylize").locator("visible=true").click()
         expect(page.locator("#status")).to_be_visible()
         expect(page.locator("#status")).to_contain_text("my hand")
+        open_tab(page, "Video")
+        style = page.locator("#page-video").get_by_label("Style", exact=True)
+        expect(style).to_have_value("my hand")
+        style.click()
+        page.get_by_role("option", name="Night (A. Painter, 1900)").click()
+        expect(style).to_have_value("Night (A. Painter, 1900)")
+        open_tab(page, "Stylize")
+        expect(page.locator("#status")).to_contain_text("Night (A. Painter, 1900)")

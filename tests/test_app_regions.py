@@ -14,8 +14,11 @@ from PIL import Image
 
 gr = pytest.importorskip("gradio")
 
+from hfstyle.painting.found import absent_package  # noqa: E402
+from hfstyle.painting.shapes import FOUND  # noqa: E402
 from hfstyle.studio.backend import masks  # noqa: E402
 from hfstyle.studio.backend.masks import REGION_COLORS, drawn_masks, given_masks  # noqa: E402
+from hfstyle.studio.pages import regions  # noqa: E402
 
 SIZE = (140, 100)
 
@@ -37,6 +40,12 @@ def png(image: Image.Image, format: str = "PNG") -> bytes:
     stream = io.BytesIO()
     image.save(stream, format, quality=95)
     return stream.getvalue()
+
+
+def test_a_place_is_offered_only_where_it_can_be_found() -> None:
+    offered = {name for _, name in regions._PLACES}
+    assert {"drawn", "left-half"} <= offered
+    assert offered & set(FOUND) == {name for name in FOUND if absent_package(name) is None}
 
 
 # --- through the endpoint

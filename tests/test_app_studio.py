@@ -18,6 +18,7 @@ from hfstyle.studio.backend import engine, refusals  # noqa: E402
 from hfstyle.studio.backend.gallery import Thumbnails  # noqa: E402
 from hfstyle.studio.backend.memory import Memory  # noqa: E402
 from hfstyle.studio.backend.settings import Settings  # noqa: E402
+from hfstyle.studio.pages.discover import DiscoverHandlers  # noqa: E402
 
 
 class TestStudio:
@@ -44,6 +45,20 @@ class TestStudio:
             assert code is not None
             studio.painted_preview(photo, code, style, Settings(strength, resolution=32))
         assert opened == ["style picture", "photo"]
+
+    def test_found_styles_are_shown_at_the_settings_of_the_page(
+        self, studio: engine.Studio, app_folder: Path
+    ) -> None:
+        photo = str(app_folder / "photo.png")
+
+        def changed(strength: float) -> float:
+            asked = photo, 0, 1.0, strength, 1.0, 512, 0.0
+            *_, (shown, _, _) = DiscoverHandlers(studio).offer_random(*asked)  # type: ignore[call-arg]
+            paths = shown[3][0], studio.original_preview(photo, 512)
+            tile, plain = (np.asarray(Image.open(p).convert("RGB")).astype(int) for p in paths)
+            return float(np.abs(tile - plain).mean())
+
+        assert changed(0.0) < 2 < changed(0.5) < changed(1.0)
 
     def test_the_same_settings_get_the_same_file_until_it_is_deleted(
         self, studio: engine.Studio, app_folder: Path

@@ -179,7 +179,7 @@ def test_what_is_saved_is_what_is_shown(
 
     with opened(browser, running_app, 1280) as page:
         page.locator("[aria-label^='Example photo']:visible").first.click()
-        expect(page.locator("#status")).to_contain_text("At full size")
+        expect(page.locator("#status")).to_contain_text("at full size")
         page.wait_for_function(AT_REST)
         slow = Slow(app_pipe, monkeypatch)
         slow.seconds = 3600  # until it is ended
@@ -269,7 +269,7 @@ def test_stop_is_heard_before_the_work_has_a_number(
         slow = Slow(app_pipe, monkeypatch)
         slow.seconds = 0
         page.locator("[aria-label^='Example photo']:visible").first.click()
-        expect(page.locator("#status")).to_contain_text("At full size 512 × 512 px")
+        expect(page.locator("#status")).to_contain_text("512 × 512 px, also at full size")
         page.wait_for_timeout(1000)
         page.wait_for_function(AT_REST)
         slow.seconds = 3600  # until it is stopped
@@ -351,9 +351,14 @@ def test_a_file_goes_with_its_settings_and_an_error_is_told_once(
 
     with opened(browser, running_app, 390) as page:
         page.locator("[aria-label^='Example photo']:visible").first.click()
-        expect(page.locator("#status")).to_contain_text("At full size 512 × 512 px")
+        expect(page.locator("#status")).to_contain_text("512 × 512 px, also at full size")
         page.get_by_role("button", name="Full-size picture", exact=True).first.click()
         link = page.locator("a[download]:has-text('KB')")
+        expect(link.first).to_be_visible()
+        page.get_by_role("button", name="File format and print size").first.click()
+        page.get_by_label("JPEG, small").first.click()
+        expect(link).to_have_count(0)  # it is of the format before
+        page.get_by_role("button", name="Full-size picture", exact=True).first.click()
         expect(link.first).to_be_visible()
         page.get_by_label("range slider for Strength").first.press("ArrowLeft")
         expect(link).to_have_count(0)

@@ -90,6 +90,16 @@ def test_palette_and_title_decide_among_the_pictures_of_a_movement() -> None:
     assert best.name == "a quiet lake (Paintera Smith)"
 
 
+def test_a_colour_that_is_named_counts_though_many_have_it() -> None:
+    about = [
+        {**entry, "title": "ships in a storm" if index in (0, 2) else entry["title"]}
+        for index, entry in enumerate(ABOUT)
+    ]
+    index = WordIndex(StyleSpace.fit(CODES, about), {})
+    assert all("blue" in match.matched for match in index.find("ships in a storm, in blue", k=5))
+    assert "storm" in index.find("a stormy day", k=1)[0].matched.values()
+
+
 def test_what_a_word_was_taken_for_is_shown() -> None:
     matched = INDEX.find("gloomy navy cubizm", k=1)[0].matched
     assert matched["gloomy"] == "dark"

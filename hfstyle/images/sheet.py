@@ -15,12 +15,15 @@ from hfstyle.images.save import save_image
 __all__ = ["check_sheet", "contact_sheet", "save_sheet"]
 
 _MARGIN: Final = 10
-_LINE: Final = 22
 _MARK: Final = "hfstyle: a sheet of pictures"
 
 
 def contact_sheet(
-    pictures: Sequence[Image.Image], titles: Sequence[str], columns: int = 4, side: int = 256
+    pictures: Sequence[Image.Image],
+    titles: Sequence[str],
+    columns: int = 4,
+    side: int = 256,
+    letters: int = 13,
 ) -> Image.Image:
     """Pictures in rows with their titles below; the sheet says how they were made if one of them does.
 
@@ -29,6 +32,7 @@ def contact_sheet(
         titles: one for each.
         columns: pictures in a row, from 1.
         side: longest side of a picture in pixels.
+        letters: size of the titles in pixels.
 
     Raises ValueError for no pictures, or another number of titles.
     """
@@ -40,9 +44,10 @@ def contact_sheet(
     for tile in tiles:
         tile.thumbnail((side, side), Image.Resampling.LANCZOS)
     high = max(tile.height for tile in tiles)
-    cell = (side + _MARGIN, high + _LINE + _MARGIN)
+    line = letters * 22 // 13
+    cell = (side + _MARGIN, high + line + _MARGIN)
     sheet = Image.new("RGB", (columns * cell[0] + _MARGIN, rows * cell[1] + _MARGIN), "white")
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(letters)
     for index, (tile, title) in enumerate(zip(tiles, titles, strict=True)):
         x = _MARGIN + index % columns * cell[0]
         y = _MARGIN + index // columns * cell[1]

@@ -80,7 +80,7 @@ def create_app(
                     )
                 with gr.Tab("Regions", id="regions") as regions, _page("regions"):
                     regions_page(RegionHandlers(studio), compute, private, demo, regions, shared)
-                with gr.Tab("Many photos", id="many"):
+                with gr.Tab("Many photos", id="many"), _page("many"):
                     many_page(ManyHandlers(studio), demo, shared, chosen)
                 with gr.Tab("Compare", id="compare"):
                     compare = CompareHandlers(studio, find_diffusion())

@@ -49,6 +49,7 @@ _AMOUNTS: Final = (1.0, 0.7, 0.4)  # of the way from the encoder's code, tried a
 _LOST: Final = 1.15  # times the content that the encoder's code loses, at most, of photos held out
 _MOST: Final = 50  # pictures
 _SHOWN: Final = 320  # px, side of pictures on the sheet
+_LETTERS: Final = 36  # px, of their titles: readable where a phone shows the sheet at a third
 
 logger = logging.getLogger(__name__)
 
@@ -244,9 +245,13 @@ def learn_code(
     rows: list[Tensor] = []
     for one, before, after in zip(held_out, paintings_before, paintings, strict=True):
         rows += [one.photo, before, after]
-    titles = ["a photo not learned from", "before learning", "after learning"]
+    titles = ["photo", "before learning", "after learning"]
     sheet = contact_sheet(
-        [to_pil(x[0].cpu()) for x in rows], titles * len(held_out), columns=3, side=_SHOWN
+        [to_pil(x[0].cpu()) for x in rows],
+        titles * len(held_out),
+        columns=3,
+        side=_SHOWN,
+        letters=_LETTERS,
     )
     return LearnedStyle(
         code, start, near, near_before, lost, lost_before, taken, interrupted, sheet

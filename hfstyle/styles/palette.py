@@ -12,7 +12,7 @@ from torch import Tensor
 
 from hfstyle.images.geometry import resize
 
-__all__ = ["picture_words"]
+__all__ = ["COLOR_WORDS", "picture_words"]
 
 _SIZE: Final = 160  # px, short side
 _HUES: Final = (  # where a hue ends, in degrees
@@ -25,6 +25,8 @@ _HUES: Final = (  # where a hue ends, in degrees
     (345, "pink"),
     (360, "red"),
 )
+COLOR_WORDS: Final = {name for _, name in _HUES} | {"brown", "gold", "ivory"}
+"""Those that name a hue."""
 
 
 def picture_words(rgb: Tensor) -> list[str]:

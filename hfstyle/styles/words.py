@@ -2,8 +2,8 @@
 
 An index of the presets and of the training art, each with words: movement, artist, techniques that go with them, title, and
 words for palette and texture computed from the picture. A query's words are matched to those (other names, word stems,
-misspellings, and with a text encoder the nearest in meaning); each style is scored by the words it has, rare words and
-movements counting more, and by what its nearest styles have, so that a style is chosen that is typical of the words and
+misspellings, and with a text encoder the nearest in meaning); each style is scored by the words it has, rare words,
+movements and colours counting more, and by what its nearest styles have, so that a style is chosen that is typical of the words and
 not an outlier with the right label.
 
 Q words of a query · V words of the index · M styles in it · R directions of the style space
@@ -24,6 +24,7 @@ from torch import Tensor
 
 from hfstyle.styles.code import StyleCode
 from hfstyle.styles.lexicon import SAME, STOP, label_words, words_of
+from hfstyle.styles.palette import COLOR_WORDS
 from hfstyle.styles.space import StyleSpace
 from hfstyle.styles.text_encoders import TextEncoder
 
@@ -41,6 +42,8 @@ _FACETS: Final = {
     "name": 0.8,
 }
 _TOPIC: Final = 2.0  # of words that go with a movement and are not its name
+_OF_A_COLOR: Final = 4.0
+"""Least rarity of a colour, about that of a word that one style in 50 has: many styles are blue, but whoever says it wants blue."""
 _NEIGHBOURS: Final = 8
 _LEAST_MEANING: Final = (
     0.4  # cosine from which the nearest word of the index stands for an unknown one
@@ -205,7 +208,8 @@ class WordIndex:
         most = 0.0
         for term, sureness in understood.values():
             weights = [terms.get(term, 0.0) for terms in self._terms]
-            factor = sureness * self._rarity[term]
+            rarity = max(self._rarity[term], _OF_A_COLOR if term in COLOR_WORDS else 0.0)
+            factor = sureness * rarity
             own += factor * torch.tensor(weights, dtype=torch.float32)
             most += factor * max(weights)
         own /= most or 1.0

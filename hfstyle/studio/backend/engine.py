@@ -350,14 +350,20 @@ class Studio:
         """How many the header of a photo announces, 0 if it cannot be read."""
         return math.prod(size_of(content) or (0, 0))
 
-    def told_full_size(self, content: str) -> str:
-        """How large the full-size picture will be, and about how long it takes: for the visitor, before it is asked for."""
+    def told_full_size(self, content: str, shown: tuple[int, int]) -> str:
+        """How large the full-size picture will be, and about how long it takes: for the visitor, before it is asked for.
+
+        Goes on after the size of the picture that is shown, (width, height).
+        """
         size = size_of(content)
         if size is None:
             return ""
         width, height = size
         seconds = self.expected.seconds(width * height)
-        return f"At full size {width} × {height} px, in about {max(1, round(seconds))} s"
+        about = f"about {max(1, round(seconds))} s"
+        if size == shown:
+            return f", also at full size, which takes {about}"
+        return f". At full size {width} × {height} px, in {about}"
 
     def told_print(self, content: str | None, sheet: str) -> str:
         """How large the full-size picture prints on a sheet, and how finely."""

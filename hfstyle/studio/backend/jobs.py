@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import math
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -18,6 +19,7 @@ __all__ = [
     "MOST_SECONDS",
     "PROGRESS",
     "UNATTENDED_SECONDS",
+    "Line",
     "Stopped",
     "job",
     "mark",
@@ -84,6 +86,20 @@ def mark(share: float | None = None, doing: str | None = None) -> None:
         raise Stopped
     if now > current.until:
         raise _TooLong
+
+
+class Line:
+    """What a job is doing, told once a second: Gradio's own tracker is hidden once a handler has answered."""
+
+    def __init__(self) -> None:
+        self._told, self._at = "", -math.inf
+
+    def of(self, doing: str) -> Any:
+        """For the text that tells it: new words, or `gr.skip()`."""
+        if doing == self._told or time.monotonic() < self._at + 1:
+            return gr.skip()
+        self._told, self._at = doing, time.monotonic()
+        return doing
 
 
 @contextmanager

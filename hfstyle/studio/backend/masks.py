@@ -15,6 +15,7 @@ from PIL import Image
 
 from hfstyle.images import ImageError, Picture, load_image, to_pil
 from hfstyle.images.arrays import as_float
+from hfstyle.painting.shapes import FOUND
 from hfstyle.studio.backend.refusals import refusal
 from hfstyle.studio.backend.results import new_file
 from hfstyle.studio.backend.uploads import (
@@ -47,6 +48,17 @@ _MOST_PIXELS: Final = 4_000_000
 
 
 with no_stub_files():
+
+    class PlaceChoice(gr.Dropdown):
+        """`gr.Dropdown` of places that offers none for which a package is absent, and lets a handler say which one."""
+
+        def get_block_name(self) -> str:
+            return "dropdown"
+
+        get_block_class = get_block_name
+
+        def preprocess(self, payload: Any) -> Any:
+            return payload if payload in FOUND else super().preprocess(payload)
 
     class MaskEditor(NoWebAddresses, gr.ImageEditor):
         """`gr.ImageEditor` whose handler gets what was drawn, as PNG, JPEG or WebP data, and not the picture below it.

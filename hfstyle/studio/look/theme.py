@@ -23,6 +23,7 @@ input[type="range"]:focus-visible { outline-offset: 4px; }
 .compared [role="slider"]:focus-visible .icon-wrap { outline: 3px solid var(--focus); outline-offset: 2px; }
 .thumbnail-item:focus-visible, .gallery-item:focus-visible { outline-offset: -2px; }
 input[type="range"]::-webkit-slider-thumb { background: var(--slider-color); border: 2px solid white; }
+.dark input[type="range"] { --neutral-200: var(--neutral-600); }  /* the part of a slider that is not filled */
 input[type="range"]::-moz-range-thumb { background: var(--slider-color); border: 2px solid white; }
 
 /* Galleries: captions stand below the pictures, whole */
@@ -59,6 +60,8 @@ input[type="range"]::-moz-range-thumb { background: var(--slider-color); border:
 }
 .compared:has(.generating) .empty::after, .results:has(.generating) .empty::after { content: "At work …"; }
 /* A file that is being made: once its handler has answered, Gradio's tracker says nothing any more */
+.results.found .empty::after { content: "Nothing found yet"; }
+.column:not(:has(.found .thumbnail-item)) > .found-hint { display: none; }
 .files:has(.generating) .empty > * { display: none; }
 .files:has(.generating) .empty::after {
   content: "At work …"; font-size: .875rem; color: var(--body-text-color-subdued);
@@ -71,6 +74,16 @@ input[type="range"]::-moz-range-thumb { background: var(--slider-color); border:
 .films:not(:has(video, [data-testid="status-tracker"]:not(.hide))) { display: none; }
 #live img { width: 100%; height: 100%; object-fit: contain; }
 .films > * { flex: 1 1 0 !important; }
+/* Gradio says "Record", but nothing is recorded */
+#camera .icon-with-text:has([title="start recording"]) { font-size: 0; }
+#camera .icon-with-text:has([title="start recording"])::after { content: "Start"; font-size: var(--text-md); }
+
+/* How long it takes, and the place in the queue: beside the button Zoom, not below it, and said once */
+.compared .meta-text { right: auto; left: 0; }
+.result > .status > [data-testid="status-tracker"]:not(:has(.error)) { visibility: hidden; }
+.status .progress-level, .status:has(textarea:not(:placeholder-shown)) .progress-text { display: none; }
+.status .pending { opacity: 1 !important; }
+.compared:has(.meta-text) .empty::after, .results:has(.meta-text) .empty::after { content: ""; }
 
 /* Example photos fill their squares */
 .gallery:has(> .gallery-item) { gap: .5rem; }
@@ -128,6 +141,9 @@ input[role="combobox"] { text-overflow: ellipsis; padding-right: 2.5rem !importa
   .beside .head input { width: 3.2rem; padding: .1rem; }
   .tab-wrapper { height: 2.2rem !important; padding-bottom: 0 !important; }
   .tabitem { padding-top: .4rem !important; }
+  .films { flex-direction: column; }
+  .films > * { flex: none !important; width: 100%; }
+  #page-discover .compared .empty { min-height: 29vh; }  /* the styles stay where they are when one is shown above them */
   .result .compared img { max-height: 29vh !important; }
   .browse { flex-direction: column; }
   .result-first { flex-direction: column-reverse; }
@@ -143,7 +159,7 @@ input[role="combobox"] { text-overflow: ellipsis; padding-right: 2.5rem !importa
   .inner { margin-top: -1.1rem; }
   .browse { margin-top: -.7rem; }
   .styles .groups { margin-top: -.7rem; }
-  .result > .status { font-size: .8rem; line-height: 1.2; }
+  .result > .status { font-size: .8rem; line-height: 1.2; min-height: 2.4em; }  /* two lines, so nothing jumps */
   .result > .status p { font-size: inherit; line-height: inherit; }
   .groups .wrap { flex-wrap: nowrap; overflow-x: auto; }
   .groups label { flex: none; }

@@ -9,6 +9,7 @@ from typing import Any, Final
 import gradio as gr
 
 from hfstyle.studio.backend.engine import Studio
+from hfstyle.studio.backend.gallery import shown_name
 from hfstyle.studio.backend.refusals import display_name, friendly
 from hfstyle.studio.backend.uploads import PhotoUpload, StyleUpload
 from hfstyle.studio.pages.parts import ON_CHANGE, QUIET, TO_THE_TOP, preset_list
@@ -17,6 +18,8 @@ __all__ = ["ChosenStyle", "style_here", "use_style"]
 
 
 _SAME: Final = "the same as on Stylize; bring a picture of your own there"
+_UNLESS: Final = "the style of Stylize is used, unless you choose another one here"
+_OWN: Final = ":own"  # the choice that stands for the picture or style file of Stylize
 
 
 @dataclass(frozen=True)
@@ -48,19 +51,23 @@ def style_here(studio: Studio, chosen: ChosenStyle, wake: gr.Number | None = Non
         itself, on which Stylize does: see `ON_CHANGE`.
     """
     here = preset_list(studio, "Style", _SAME)
-    picked = here.input(
-        lambda preset: (preset, None, None),
-        here,
-        [chosen.preset, chosen.style, chosen.style_file],
-        **QUIET,
-    )
+    presets = list(here.choices)
+
+    def pick(preset: str | None) -> Any:
+        return (gr.skip(),) * 3 if preset == _OWN else (preset, None, None)
+
+    picked = here.input(pick, here, [chosen.preset, chosen.style, chosen.style_file], **QUIET)
     if wake is not None:
         picked.then(lambda count: (count or 0) + 1, wake, wake, **QUIET)
 
     def shown(preset: str | None, style: str | None, style_file: str | None) -> Any:
+        """The style of Stylize, under the name that people know."""
         own = style or style_file
-        told = f"now {display_name(own)}, as on Stylize; or choose one here" if own else _SAME
-        return gr.update(value=preset, info=told)
+        if not own:
+            return gr.update(choices=presets, value=preset, info=_SAME)
+        code = None if style else studio.style(None, style_file, None, 0)
+        name = shown_name(code) if code else f"your picture {display_name(own)}"
+        return gr.update(choices=[(name, _OWN), *presets], value=_OWN, info=_UNLESS)
 
     gr.on(
         [component.change for component in chosen.components],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ from hfstyle.studio.pages.parts import (
     IN_VIEW,
     before_after_slider,
     files_of_wish,
+    in_view,
     option_slider,
     results_gallery,
     stop_button,
@@ -56,17 +57,20 @@ class DiscoverHandlers:
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
 
+    @with_settings("style_size")
     def offer_random(
-        self, content: str | None, seed: float, variety: float
+        self, content: str | None, seed: float, variety: float, settings: Settings
     ) -> Iterator[tuple[Any, Any, Any]]:
         """Pictures in styles by chance, as they come; what they are; the first as the chosen one."""
         first = _seed(seed)
         seeds = [(first + step) % MAX_SEED for step in range(SHOWN)]
-        yield from self._offer(
-            content, [(Found(seed=one, variety=float(variety)), f"seed {one}") for one in seeds]
-        )
+        offers = [(Found(seed=one, variety=float(variety)), f"seed {one}") for one in seeds]
+        yield from self._offer(content, offers, settings)
 
-    def offer_words(self, content: str | None, text: str) -> Iterator[tuple[Any, Any, Any]]:
+    @with_settings("style_size")
+    def offer_words(
+        self, content: str | None, text: str, settings: Settings
+    ) -> Iterator[tuple[Any, Any, Any]]:
         """The same, in styles that words describe."""
         text = _words(text)
         matches = yield from job(
@@ -77,19 +81,19 @@ class DiscoverHandlers:
             words = ", ".join(dict.fromkeys(match.matched.values()))
             told = shown_name(match.code)
             offers.append((Found(text, index), f"{told}\n{words}" if words else told))
-        yield from self._offer(content, offers)
+        yield from self._offer(content, offers, settings)
 
     def _offer(
-        self, content: str | None, offers: list[tuple[Found, str]]
+        self, content: str | None, offers: list[tuple[Found, str]], settings: Settings
     ) -> Iterator[tuple[Any, Any, Any]]:
         shown = content or self.studio.first_photo
         if shown is None:
             raise refusal("Choose a photo first.")
         pictures: list[tuple[str, str]] = []
-        settings = Settings(resolution=_OFFER_RESOLUTION)
+        small = replace(settings, resolution=_OFFER_RESOLUTION)
 
         def paint(found: Found) -> str:
-            return self.studio.painted_preview(shown, self._code(found), found, settings)
+            return self.studio.painted_preview(shown, self._code(found), found, small)
 
         for found, label in offers:
             path = yield from job(partial(paint, found), (gr.skip(), gr.skip(), gr.skip()))
@@ -261,7 +265,7 @@ def discover_page(
                     info="the same seed gives the same style",
                 )
                 variety = option_slider("temperature", "Variety", step=0.1)
-            gr.Markdown("**Choose one** of the styles that were found.")
+            gr.Markdown("**Choose one** of the styles that were found.", elem_classes="found-hint")
             shown = results_gallery(
                 "Found styles",
                 object_fit="cover",
@@ -278,11 +282,19 @@ def discover_page(
                 stop = stop_button()
             file = gr.File(label="Full-size PNG", elem_classes="files")
             style_file = gr.File(label="Style file", elem_classes="files")
+    settings = shared.settings_without("style_size")
     found_out, quiet = [shown, offers, chosen], {"show_progress": "minimal", **private}
+    # On a phone the picture and the first of the styles are then seen together.
+    gr.on(
+        [search.click, text.submit, dice.click],
+        None,
+        js=in_view("#page-discover .compared", "start"),
+        api_visibility="private",
+    )
     searched = gr.on(
         [search.click, text.submit],
         friendly_steps(handlers.offer_words),
-        [content, text],
+        [content, text, *settings],
         found_out,
         **quiet,
     )
@@ -294,10 +306,9 @@ def discover_page(
         queue=False,
     )
     draw = friendly_steps(handlers.offer_random)
-    surprised = seeded.then(draw, [content, seed, variety], found_out, **quiet)
-    drawn = gr.on(
-        [seed.submit, variety.release], draw, [content, seed, variety], found_out, **quiet
-    )
+    by_chance = [content, seed, variety, *settings]
+    surprised = seeded.then(draw, by_chance, found_out, **quiet)
+    drawn = gr.on([seed.submit, variety.release], draw, by_chance, found_out, **quiet)
 
     def choose(offered: list[Found], event: gr.SelectData) -> Found:
         return offered[int(event.index)]
@@ -305,7 +316,6 @@ def discover_page(
     shown.select(None, js=IN_VIEW, api_visibility="private")
     # In the queue: what is changed outside of it fires no event of the change.
     shown.select(choose, offers, chosen, api_visibility="private", show_progress="hidden")
-    settings = shared.settings_without("style_size")
     changes = [chosen.change, shared.wakes["discover"].change]
     wishes = Wishes()
     wish_of(wishes, changes, [content, chosen, *settings], [file, style_file])

@@ -30,12 +30,18 @@ _WRITE_ADDRESS: Final = """(preset, strength, color, brush, detail, faces) => {
   for (const [name, value] of Object.entries({preset, strength, color, brush, detail, faces}))
     value === null || value === undefined ? words.delete(name) : words.set(name, value);
   history.replaceState(history.state, "", "?" + words + location.hash);
+  sessionStorage.setItem("hfstyle-address", "?" + words);
 }"""
 # In the storage of the browser's tab, which ends with it: a link has no pictures.
 _NOTE_UPLOADS: Final = """(...files) => {
   sessionStorage.setItem("hfstyle-uploads", JSON.stringify(files.map((file) => file?.path || null)));
 }"""
-_READ_ADDRESS: Final = "() => [location.search]"
+# An address without settings, opened in a tab that had some, brings back those as well as the uploads.
+_READ_ADDRESS: Final = """() => {
+  const given = new URLSearchParams(location.search);
+  const named = ["preset", "strength", "color", "brush", "detail", "faces"].some((name) => given.has(name));
+  return [named ? location.search : sessionStorage.getItem("hfstyle-address") || ""];
+}"""
 _READ_UPLOADS: Final = """() => {
   const noted = sessionStorage.getItem("hfstyle-uploads") || "";
   return noted.includes('"') ? noted : "";  // a path is in quotes
@@ -49,8 +55,8 @@ _COPY_ADDRESS: Final = """async (...values) => {
   return values;
 }""".replace("WRITE", _WRITE_ADDRESS)
 _NO_STYLE: Final = (
-    "The link holds your settings, but not this style: it is no style of the gallery. Whoever opens the link sees the first "
-    "style of the gallery. To share this one, send its style file, which Styles makes."
+    "The link holds your settings, but not this style, which is not in the gallery. Whoever opens it sees the gallery's first "
+    "style. To share yours, save its style file on the page where you made it, and send that, too."
 )
 
 _SLIDERS: Final = {

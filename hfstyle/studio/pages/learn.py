@@ -15,7 +15,7 @@ from hfstyle.images.arrays import as_float
 from hfstyle.limits import OPTIONS
 from hfstyle.studio.backend.engine import Studio
 from hfstyle.studio.backend.gpu import on_cpu_here
-from hfstyle.studio.backend.jobs import PROGRESS, job, mark
+from hfstyle.studio.backend.jobs import PROGRESS, Line, job, mark
 from hfstyle.studio.backend.refusals import LONGEST_NAME, friendly_steps, needed, refusal, within
 from hfstyle.studio.backend.results import slug, write_png
 from hfstyle.studio.backend.stops import Stops
@@ -28,7 +28,14 @@ from hfstyle.studio.backend.uploads import (
 from hfstyle.studio.pages.chosen import ChosenStyle, use_style
 from hfstyle.studio.pages.collect import CollectHandlers, collection_part
 from hfstyle.studio.pages.encode import EncodeHandlers, encode_part
-from hfstyle.studio.pages.parts import ON_CHANGE, QUIET, in_view, option_slider, picture_result
+from hfstyle.studio.pages.parts import (
+    EMPTIED,
+    ON_CHANGE,
+    QUIET,
+    in_view,
+    option_slider,
+    picture_result,
+)
 from hfstyle.studio.pages.remember import remember_in_tab
 from hfstyle.studio.pages.shared import Shared
 from hfstyle.studio.pages.slots import given_name
@@ -120,8 +127,16 @@ class LearnHandlers:
                 progress_callback=lesson.step,
             )
 
-        waiting = gr.skip(), gr.skip(), gr.skip(), gr.skip()
-        learned = yield from job(work, waiting, progress)
+        yield (
+            None,
+            "Looking at the pictures",
+            None,
+            None,
+        )  # nothing of an earlier lesson stays in view
+        waiting, line = (gr.skip(), gr.skip(), gr.skip(), gr.skip()), Line()
+        learned = yield from job(
+            work, lambda doing: (gr.skip(), line.of(doing), gr.skip(), gr.skip()), progress
+        )
         sheet = partial(write_png, learned.sheet, f"{slug(learned.code.name)}__learned", {})
         shown = yield from job(sheet, waiting)
         file = self.studio.save_style(learned.code)
@@ -137,26 +152,23 @@ def _reduced(picture: Picture) -> Picture:
 
 def _told(learned: LearnedStyle, lesson: _Lesson) -> str:
     """How much it helped, for somebody who has not read how it works."""
-    how = f"after {learned.steps} steps"
+    steps = f"{learned.steps} step{'s' if learned.steps != 1 else ''}"
     if not lesson.in_time:
-        how += f" (it ended after {LESSON_SECONDS // 60} minutes, the limit here)"
+        ended = f"It ended after {LESSON_SECONDS // 60} minutes, the limit here, and {steps}; the best so far is kept."
     elif learned.interrupted:
-        how += " (you stopped it)"
+        ended = f"You stopped it after {steps}; the best so far is kept."
+    else:
+        ended = f"Learned in {steps}."
     if learned.code is learned.before:
         return (
-            f"It did not help: {how}, nothing was found that looks more like your pictures than what the network made of "
-            "them at first sight. The style file holds that."
+            f"It did not help: nothing was found that looks more like your pictures than what the network made of them at "
+            f"first sight. The style file holds that. {ended}"
         )
     nearer = 1 - learned.distance / learned.distance_before
     more = learned.lost / max(learned.lost_before, 1e-6) - 1
-    kept = (
-        f"keep {-more:.0%} more of its light and dark"
-        if more < 0
-        else f"keep {more:.0%} less of its light and dark"
-    )
     return (
-        f"It helped: {how}, paintings of a photo that was not learned from look {nearer:.1%} more like your pictures, and "
-        f"{kept}. The picture shows it, before and after."
+        f"It helped: a photo that was not used for learning now looks {nearer:.0%} more like your pictures. The photo's "
+        f"own light and dark are kept {abs(more):.0%} {'less' if more > 0 else 'more'}. {ended}"
     )
 
 
@@ -199,7 +211,6 @@ def learn_page(
                 go = gr.Button("Learn the style", variant="primary", scale=4)
                 stop = gr.Button("Stop and keep", scale=3, min_width=120)
         with gr.Column(scale=3, min_width=320):
-            sheet = picture_result("Before and after learning", "png", "photos before and after")
             told = gr.Textbox(
                 "",
                 label="How much it helped",
@@ -209,34 +220,44 @@ def learn_page(
                 elem_id="learn-told",
                 elem_classes="status",
             )
+            sheet = picture_result("Before and after learning", "png", "photos before and after")
             use = gr.Button("Use this style on Stylize")
             file = gr.File(label="Style file", elem_classes="files")
             kept = gr.Textbox("", visible="hidden", label="learned style")
+            kept_told = gr.Textbox("", visible="hidden", label="learned style, told")
     learned = gr.State()  # the path of the file
     alone: dict[str, Any] = {
         "concurrency_id": "learn",
         "concurrency_limit": 1,
     }  # others paint meanwhile
-    go.click(None, js=in_view("#learn-told"), api_visibility="private")
+    go.click(None, js=in_view("#learn-told", "start"), api_visibility="private")
+    go.click(None, None, told, js=EMPTIED, show_progress="hidden", api_visibility="private")
     go.click(handlers.stops.asked, **QUIET)
     done = go.click(
         friendly_steps(handlers.learn),
         [pictures, name, steps],
         [sheet, told, file, learned],
+        show_progress="minimal",
         show_progress_on=told,
         api_name="learn",
         **alone,
     )
     stop.click(handlers.stops.press, **QUIET)
 
-    def brought_back(path: str | None, known: str | None) -> Any:
+    def brought_back(path: str | None, words: str, known: str | None) -> Any:
         """What took minutes, after the page was loaded again."""
         found = still_here(path, MAX_STYLE_FILE_BYTES)
-        return (gr.skip(), gr.skip()) if found in (None, known) else (found, found)
+        return (gr.skip(),) * 3 if found in (None, known) else (found, found, words)
 
-    done.success(lambda path: path, learned, kept, **QUIET)
-    kept.change(brought_back, [kept, learned], [file, learned], **ON_CHANGE)
-    remember_in_tab(demo, "learn", [pictures, name, steps, told, kept])
+    def failed(path: str | None, words: str) -> Any:
+        """The style that was learned before, if there is one."""
+        found = still_here(path, MAX_STYLE_FILE_BYTES)
+        return found, found, words if found else ""
+
+    done.success(lambda *both: both, [learned, told], [kept, kept_told], **QUIET)
+    done.failure(failed, [kept, kept_told], [file, learned, told], **QUIET)
+    kept.change(brought_back, [kept, kept_told, learned], [file, learned, told], **ON_CHANGE)
+    remember_in_tab(demo, "learn", [pictures, name, steps, kept_told, kept])
 
     def given(path: str | None) -> Iterator[Any]:
         yield needed(path, "style to learn")

@@ -84,7 +84,7 @@ def live_page(handlers: LiveHandlers, demo: gr.Blocks, shared: Shared, chosen: C
                 elem_id="camera",
             )
             gr.Markdown(
-                "Allow the camera and press **Record**. Style, strength, colour and faces may change while it runs. Pictures that come "
+                "Allow the camera and press **Start**. Style, strength, colour and faces may change while it runs. Pictures that come "
                 f"while one is painted are left out. One visitor is painted at a time, for {TURN} s; the others wait. No "
                 "picture of the camera is stored." + on_cpu_here("cameras are painted")
             )
@@ -101,7 +101,7 @@ def live_page(handlers: LiveHandlers, demo: gr.Blocks, shared: Shared, chosen: C
                 elem_classes="live",
             )
             painted.mark = handlers.studio.pipe.mark
-            status = gr.Markdown("The camera is off.", elem_classes="status")
+            status = gr.Markdown("Nothing painted yet.", elem_classes="status")
             with gr.Row():
                 save = gr.Button("Save this picture", variant="primary", scale=4)
                 stop = stop_button()

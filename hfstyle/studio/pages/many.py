@@ -24,9 +24,11 @@ from hfstyle.studio.backend.stops import Stops
 from hfstyle.studio.backend.uploads import MAX_PICTURES, PicturesUpload
 from hfstyle.studio.pages.chosen import ChosenStyle, style_here
 from hfstyle.studio.pages.parts import (
+    EMPTIED,
     QUIET,
     begin_and_stop,
     format_choice,
+    in_view,
     quality_slider,
     results_gallery,
     sheet_choice,
@@ -65,6 +67,7 @@ class ManyHandlers:
             if not photos:
                 raise refusal("Choose the photos first.")
             ending = file_format(format, quality, sheet)
+            yield [], "Reading the style", None  # nothing of earlier photos stays in view
             find = partial(self.studio.style, style, style_file, preset, settings.style_size)
             code = yield from job(find, (gr.skip(), gr.skip(), gr.skip()))
             if code is None:
@@ -94,7 +97,10 @@ class ManyHandlers:
         for index, file in enumerate(files):
             left = sum(studio.expected.seconds(size) for size in sizes[index:])
             name = display_name(file)
-            progress((index, len(files)), desc=f"{name}; about {left:.0f} s are left")
+            doing = f"{name}; about {left:.0f} s are left"
+            progress((index, len(files)), desc=doing)
+            now = f"Painting photo {index + 1} of {len(files)}: {doing}"
+            yield list(shown), "\n".join([now, *failed]), gr.skip()
             try:
                 work = partial(studio.full_size, file, code, settings, ending=ending)
                 path = yield from until(stopped, job(work, waiting))
@@ -106,12 +112,12 @@ class ManyHandlers:
             except (gr.Error, ValueError) as error:
                 told = one_line(getattr(error, "message", str(error)), LONGEST_SENTENCE)
                 failed.append(f"not painted: {told if name in told else f'{name}: {told}'}")
-            yield list(shown), _told(len(made), len(files), failed), gr.skip()
         early = len(made) + len(failed) < len(files)
         if not made:
             raise refusal("Stopped before a photo was painted." if early else " ".join(failed))
         if early:
             failed.append("Stopped: this is what was painted")
+        yield list(shown), "Packing the zip", gr.skip()
         pack = partial(write_zip, made, f"{len(made)}_photos__{slug(code.name)}")
         archive = yield from job(pack, waiting)
         yield shown, _told(len(made), len(files), failed), archive
@@ -149,24 +155,30 @@ def many_page(handlers: ManyHandlers, demo: gr.Blocks, shared: Shared, chosen: C
                 sheet = sheet_choice()
             go, stop = begin_and_stop("Paint them all", keeps=True)
         with gr.Column(scale=3, min_width=320):
-            archive = gr.File(label="All of them, as a zip", elem_classes="files")
             status = gr.Textbox(
                 "",
                 label="What was done",
                 placeholder="Nothing painted yet",
                 lines=2,
                 interactive=False,
+                elem_id="many-told",
                 elem_classes="status",
             )
+            archive = gr.File(label="All of them, as a zip", elem_classes="files")
             shown = results_gallery("Painted photos")
+    go.click(None, js=in_view("#many-told", "start"), api_visibility="private")
+    go.click(None, None, status, js=EMPTIED, show_progress="hidden", api_visibility="private")
     go.click(handlers.stops.asked, **QUIET)
-    go.click(
+    done = go.click(
         friendly_steps(handlers.paint),
         [photos, *chosen.components, *shared.settings, format, quality, sheet],
         [shown, status, archive],
         concurrency_id="many",  # between two of the photos, others get their turn
         concurrency_limit=1,
+        show_progress="minimal",
+        show_progress_on=status,
         api_visibility="private",
     )
+    done.failure(lambda: "", None, status, **QUIET)
     stop.click(handlers.stops.press, **QUIET)
     remember_in_tab(demo, "many", [photos, format, quality, sheet])

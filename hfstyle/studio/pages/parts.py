@@ -125,16 +125,23 @@ _LOOK: Final = """() => {
   const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
   const look = () => {
     const boxes = [...document.querySelectorAll("SELECTOR")].filter((box) => box.checkVisibility());
-    boxes.pop()?.scrollIntoView({behavior: calm ? "auto" : "smooth", block: "nearest"});
+    boxes.pop()?.scrollIntoView({behavior: calm ? "auto" : "smooth", block: innerWidth > 900 ? "nearest" : "PLACE"});
   };
   setTimeout(look, 300);  // its progress
   setTimeout(look, 1000);
 }"""
 
 
-def in_view(selector: str) -> str:
-    """For a button far from its result: a script that brings the last one that is shown of such elements into view."""
-    return _LOOK.replace("SELECTOR", selector)
+def in_view(selector: str, on_phone: str = "nearest") -> str:
+    """For a button far from its result: a script that brings the last one that is shown of such elements into view.
+
+    on_phone: where: "nearest", as far as needed; or "start", at the top, where what follows is to be seen, too.
+    """
+    return _LOOK.replace("SELECTOR", selector).replace("PLACE", on_phone)
+
+
+EMPTIED: Final = "() => ''"
+"""For a text about the work before, once there is new work."""
 
 
 TO_THE_TOP: Final = "() => scrollTo({top: 0})"

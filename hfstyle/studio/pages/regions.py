@@ -22,6 +22,7 @@ from hfstyle.studio.backend.masks import (
     EDITOR_SIDE,
     REGION_COLORS,
     MaskEditor,
+    PlaceChoice,
     drawn_masks,
     given_masks,
     note_of_drawing,
@@ -157,8 +158,11 @@ class RegionHandlers:
             if not regions and code is None:
                 return (original, original), f"{_NOWHERE} Then press **Paint**.", note
             painted = self.studio.painted_preview(shown, code, key, settings, regions)
-            names = [_told(region.style) for region in regions]
-            told = f"{', '.join(names) or 'No region'}; elsewhere {_told(code)}"
+            names = [_told(region.style if region.strength else None) for region in regions]
+            elsewhere = _told(code if settings.strength else None)
+            told = f"{', '.join(names) or 'No region'}; elsewhere {elsewhere}"
+            if set(names) == {elsewhere}:
+                told = f"{elsewhere}, everywhere"
             return (original, painted), told, note
 
         yield (yield from job(work, (gr.skip(), gr.skip(), gr.skip())))
@@ -248,10 +252,7 @@ _NAMES: Final = {
 """Of what is found in the photo."""
 _PLACES: Final = (
     ("as drawn, or as in the mask", DRAWN),
-    *(
-        (text if absent_package(name) is None else f"{text} (not installed here)", name)
-        for name, text in _NAMES.items()
-    ),
+    *((text, name) for name, text in _NAMES.items() if absent_package(name) is None),
     ("left half", "left-half"),
     ("right half", "right-half"),
     ("upper half", "upper-half"),
@@ -261,6 +262,7 @@ _PLACES: Final = (
     ("middle, like a portrait", "middle"),
     ("all around the middle", "surroundings"),
 )
+_EXAMPLE_PLACE: Final = next((text for text, name in _PLACES if name in FOUND), "the left half")
 
 
 def regions_page(
@@ -289,7 +291,7 @@ def regions_page(
         with gr.Column(scale=2, min_width=320):
             for index, name in enumerate(REGION_COLORS):
                 with gr.Accordion(f"{name.title()} region", open=index == 0):
-                    place = gr.Dropdown(
+                    place = PlaceChoice(
                         list(_PLACES), value=DRAWN, label=f"Where the {name} region is"
                     )
                     places.append(place)
@@ -302,8 +304,8 @@ def regions_page(
                 gr.Markdown("Its strength and colour are those above the pages.")
         with gr.Column(scale=3, min_width=320):
             gr.Markdown(
-                "Say where each region is, such as the faces or the subject, or draw over a part of the photo "
-                "with the red, green or blue brush. Then press **Paint**."
+                f"Say where each region is, such as {_EXAMPLE_PLACE}, or draw over a part of the photo with the red, green or "
+                "blue brush. Then press **Paint**."
             )
             editor = MaskEditor(
                 label="Draw the regions",

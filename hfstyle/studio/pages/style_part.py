@@ -80,7 +80,7 @@ def style_part(
             style = PhotoUpload(label="Style picture", height=260, format="png")
         with gr.Tab("Style file"):
             style_file = StyleUpload(
-                label="Style file (.safetensors), saved on Mix, Discover or Learn",
+                label="Style file, saved on Mix, Discover or Learn",
                 file_types=[".safetensors"],
             )
     chosen = ChosenStyle(preset, style, style_file, gallery, tabs)

@@ -90,7 +90,7 @@ class StylizeHandlers:
         height, width = studio.preview(shown, settings.resolution).size
         status = f"{plain(label)}: {width} × {height} px"
         if content:
-            status += f". {studio.told_full_size(content)}"
+            status += studio.told_full_size(content, (width, height))
         if not content:
             status += " (an example photo)"
         return (original, painted), beside, status
@@ -191,9 +191,7 @@ def stylize_page(
                 download = gr.Button("Full-size picture", variant="primary", scale=4)
                 link_button([chosen.preset, *shared.settings])
                 stop = stop_button()
-            file = gr.File(
-                label="Full-size picture: click its size to save it", elem_classes="files"
-            )
+            file = gr.File(label="Full-size picture: press ⇣ to save it", elem_classes="files")
             with gr.Accordion("File format and print size", open=False):
                 with gr.Row():
                     format = format_choice()
@@ -234,6 +232,9 @@ def stylize_page(
         strip,
         show_progress="minimal",
         **private,
+    )
+    gr.on(  # what is shown is of the format before
+        [format.input, quality.release, sheet.input], lambda: None, None, file, **QUIET
     )
     files_of_wish(wishes, download, inputs)
     run = download.click(

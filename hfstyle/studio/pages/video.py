@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from functools import partial
 from typing import Any, Final
@@ -23,7 +22,7 @@ from hfstyle.studio.backend.films import (
     example_film,
 )
 from hfstyle.studio.backend.gpu import on_cpu_here
-from hfstyle.studio.backend.jobs import PROGRESS, job
+from hfstyle.studio.backend.jobs import PROGRESS, Line, job
 from hfstyle.studio.backend.refusals import (
     friendly,
     friendly_steps,
@@ -38,6 +37,7 @@ from hfstyle.studio.backend.wishes import Wishes
 from hfstyle.studio.look.players import PLAY_TOGETHER
 from hfstyle.studio.pages.chosen import ChosenStyle, style_here
 from hfstyle.studio.pages.parts import (
+    EMPTIED,
     ON_CHANGE,
     QUIET,
     before_after_slider,
@@ -53,19 +53,6 @@ __all__ = ["VideoHandlers", "video_page"]
 _DEFAULT_SECONDS: Final = 4.0
 _LEAST_SECONDS: Final = 0.2
 _NO_STYLE: Final = "Choose a style first."
-
-
-class _Line:
-    """What a job is doing, told once a second: Gradio's own tracker is hidden once a handler has answered."""
-
-    def __init__(self) -> None:
-        self._told, self._at = "", 0.0
-
-    def of(self, doing: str) -> Any:
-        if doing == self._told or time.monotonic() < self._at + 1:
-            return gr.skip()
-        self._told, self._at = doing, time.monotonic()
-        return doing
 
 
 class VideoHandlers:
@@ -141,9 +128,10 @@ class VideoHandlers:
                     raise refusal(_NO_STYLE)
                 return self._part(path, begin, seconds, size), code
 
+            yield None, None, "Reading the film"  # nothing of an earlier one stays in view
             part, code = yield from job(begun, waiting)
             work = partial(self.films.paint, part, code, settings, stop.is_set)
-            line = _Line()
+            line = Line()
             done = yield from job(work, lambda doing: (*waiting[:2], line.of(doing)), progress)
             yield done.painted, done.original, done.told
 
@@ -226,8 +214,6 @@ def video_page(
         with gr.Column(scale=3, min_width=320, elem_classes="result"):
             frame = before_after_slider()
             status = gr.Markdown("Choose a film, or take the example.", elem_classes="status")
-            with gr.Row(elem_classes=["beside", "films"]):
-                original, painted = _player("Original"), _player("Painted")
             told = gr.Textbox(
                 "",
                 label="What was done",
@@ -237,6 +223,8 @@ def video_page(
                 elem_id="film-told",
                 elem_classes="status",
             )
+            with gr.Row(elem_classes=["beside", "films"]):
+                original, painted = _player("Original"), _player("Painted")
     part: list[Any] = [begin, seconds, size]
     inputs: list[Any] = [film, *chosen.components, *shared.settings, *part]
     wishes = Wishes()
@@ -257,17 +245,20 @@ def video_page(
         show_progress="minimal",
         **private,
     )
-    go.click(None, js=in_view("#film-told"), api_visibility="private")
+    go.click(None, js=in_view("#film-told", "start"), api_visibility="private")
+    go.click(None, None, told, js=EMPTIED, show_progress="hidden", api_visibility="private")
     go.click(handlers.stops.asked, None, None, **QUIET)
-    go.click(
+    made = go.click(
         friendly_steps(handlers.video),
         inputs,
         [painted, original, told],
         api_name="video",
         concurrency_id="film",
         concurrency_limit=1,
+        show_progress="minimal",
         show_progress_on=told,
     )
+    made.failure(lambda: "", None, told, **QUIET)
     stop.click(handlers.stops.press, None, None, cancels=[shown], **QUIET)
     demo.load(None, js=PLAY_TOGETHER, api_visibility="private")
     remember_in_tab(demo, "video", [film, size])
