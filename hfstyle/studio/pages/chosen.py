@@ -9,8 +9,8 @@ from typing import Any, Final
 import gradio as gr
 
 from hfstyle.studio.backend.engine import Studio
-from hfstyle.studio.backend.gallery import shown_name
 from hfstyle.studio.backend.refusals import display_name, friendly
+from hfstyle.studio.backend.style_names import shown_name
 from hfstyle.studio.backend.uploads import PhotoUpload, StyleUpload
 from hfstyle.studio.pages.parts import ON_CHANGE, QUIET, TO_THE_TOP, preset_list
 
