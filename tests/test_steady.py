@@ -53,7 +53,7 @@ def test_borders_are_learned_and_the_encoder_stays(toy: Path, tmp_path: Path) ->
         "--model", str(tmp_path / "before"), "--content_data_dir", str(toy / "content.parquet"),
         "--style_data_dir", str(toy / "style.parquet"), "--output_dir", str(tmp_path / "after"),
         "--perceptual_model", str(toy / "vgg.safetensors"), "--max_train_steps", "36",
-        "--learning_rate", "1e-3", "--train_batch_size", "2", "--mixed_precision", "no", "--noise", "0",
+        "--learning_rate", "3e-4", "--train_batch_size", "2", "--mixed_precision", "no", "--noise", "0",
     ])  # fmt: skip
     after = StyleGenerator.from_pretrained(tmp_path / "after").float()
     # Saved in half precision, as models are published; fingerprints are of that precision.
@@ -69,4 +69,4 @@ def test_borders_are_learned_and_the_encoder_stays(toy: Path, tmp_path: Path) ->
             steady.lesson(pupil, before, perceptual, content, style, full, "window", arguments)
             for pupil in (before, after)
         )
-    assert near < 0.93 * far  # three seeds gave 0.82 to 0.88
+    assert near < 0.93 * far  # three seeds gave 0.75 to 0.87
