@@ -15,7 +15,7 @@ from hfstyle.models.color import luminance
 from hfstyle.models.grid import moved_back
 from hfstyle.models.resample import double, reduced
 
-__all__ = ["Asked", "ask", "change_of", "drawn_under", "without_faint"]
+__all__ = ["Asked", "around", "ask", "change_of", "drawn_under", "without_faint"]
 
 # Deviation of a photo's fine lightness, of values in [0, 1], at which half of its underdrawing shows.
 _VISIBLE = 0.02
@@ -55,15 +55,20 @@ def ask(strength: Tensor | float, *, taught: bool = False) -> Asked:
     return Asked(paint if taught else paint * (1 + 0.12 * (1 - detail)), paint, detail)
 
 
+def around(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance around each place, at a quarter of the resolution: (B, C, H, W) -> two (B, C, H/4, W/4)."""
+    mean, square = reduced(reduced(torch.cat((x, x.square()), dim=1))).chunk(2, dim=1)
+    return mean, (square - mean.square()).clamp(min=0)
+
+
 def without_faint(picture: Tensor) -> Tensor:
     """Flat areas without their noise, everything else as it is, (B, 3, H, W) in [0, 1]: no strokes out of noise.
 
     m + (x - m) v / (v + 0.03^2), m and v the mean and the variance around a place: what a guided filter (He et al. 2013,
     section 3.2) makes of a picture guided by itself, at a quarter of the resolution as in its fast form.
     """
-    both = reduced(reduced(torch.cat((picture, picture.square()), dim=1)))
-    mean, square = both.chunk(2, dim=1)
-    variance = (square - mean.square()).clamp(min=0).mean(1, keepdim=True)
+    mean, variance = around(picture)
+    variance = variance.mean(1, keepdim=True)
     kept = variance / (variance + _FAINT**2)
     mean, kept = double(double(torch.cat((mean, kept), dim=1))).split((3, 1), dim=1)
     return (graph.lerp if graph.wanted() else torch.lerp)(mean, picture, kept)

@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hfstyle.models.color import luminance
-from hfstyle.models.resample import in_own_type, reduced
+from hfstyle.models.detail import around
+from hfstyle.models.resample import in_own_type
 
 __all__ = ["without_lattice"]
 
@@ -33,9 +34,7 @@ def without_lattice(h: Tensor, seen: Tensor) -> Tensor:
         h: (B, C, H/4, W/4), that leave the last blocks.
         seen: (B, 3, H, W) in [0, 1], what the level sees of the picture.
     """
-    lightness = luminance(seen).float()
-    mean, square = reduced(reduced(torch.cat((lightness, lightness.square()), dim=1))).chunk(2, 1)
-    variance = (square - mean.square()).clamp(min=0)
+    _, variance = around(luminance(seen).float())
     flat = (_FLAT**2 / (variance + _FLAT**2)).to(h.dtype)  # (B, 1, H/4, W/4)
     kept = torch.tensor(_KEPT, device=h.device)
     change = kept[:, None] * kept
