@@ -46,10 +46,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Layers", "SteadyPainter"]
 
-_DONE_HERE: Final = (
-    "color",
-    "faces",
-)  # of the numbers; for others, the pipeline paints frame by frame
+# Of the numbers; for others, the pipeline paints frame by frame.
+_DONE_HERE: Final = ("color", "faces")
 _FOLLOW: Final = 0.15  # s after which statistics have followed by 1 - 1/e
 _COARSE_KEPT: Final = 0.9  # of the coarse painting, where motion is certain
 _FINISHED_KEPT: Final = (

@@ -127,12 +127,8 @@ class LearnHandlers:
                 progress_callback=lesson.step,
             )
 
-        yield (
-            None,
-            "Looking at the pictures",
-            None,
-            None,
-        )  # nothing of an earlier lesson stays in view
+        # Nothing of an earlier lesson stays in view.
+        yield None, "Looking at the pictures", None, None
         waiting, line = (gr.skip(), gr.skip(), gr.skip(), gr.skip()), Line()
         learned = yield from job(
             work, lambda doing: (gr.skip(), line.of(doing), gr.skip(), gr.skip()), progress
