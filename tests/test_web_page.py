@@ -97,6 +97,19 @@ def chromium() -> Iterator[Any]:
         yield browser
 
 
+CAMERA = """navigator.mediaDevices.getUserMedia = async () => {
+  const canvas = Object.assign(document.createElement("canvas"), { width: 640, height: 480 });
+  const context = canvas.getContext("2d");
+  let step = 0;
+  setInterval(() => {
+    context.fillStyle = `hsl(${10 * step++} 80% 60%)`;
+    context.fillRect(0, 0, 640, 480);
+  }, 200);
+  return canvas.captureStream(5);
+};"""
+"""A camera that the page itself draws: Chromium's own needs another process, which has held up a whole machine."""
+
+
 @pytest.fixture
 def opened(chromium: Any, address: str) -> Iterator[Callable[..., Any]]:
     """Opens the page in a browser that has seen nothing yet; fails on errors in its scripts and on what is sent."""
@@ -106,6 +119,7 @@ def opened(chromium: Any, address: str) -> Iterator[Callable[..., Any]]:
     def open_page(width: int = 1440) -> Any:
         context = chromium.new_context(viewport={"width": width, "height": 900})
         contexts.append(context)
+        context.add_init_script(CAMERA)
         page = context.new_page()
         page.set_default_timeout(PATIENCE)
         page.on("pageerror", lambda error: problems.append(str(error)))
