@@ -454,7 +454,7 @@ def test_corrupt_pictures_are_skipped_and_counted(toy: Path, tmp_path: Path) -> 
         tmp_path / "damaged.parquet", toy_pictures("style", 4), corrupt=2
     )  # too few to hold any out
     run = tmp_path / "run"
-    changes = {"style_data_dir": tmp_path / "damaged.parquet", "paintings_as_content": 0}
+    changes = {"style_data_dir": tmp_path / "damaged.parquet", "paintings_as_content": 0.5}
     train_here(toy_arguments(toy, run, max_train_steps=4, **changes))
     assert read_log(run)[-1]["skipped_pictures"] == 2
 

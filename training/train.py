@@ -28,6 +28,7 @@ from torch.optim.swa_utils import AveragedModel
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from training.data.loaders import skipped_pictures
 from training.data.open import open_loaders
 from training.data.sources import PictureSource
 from training.game.batches import BatchesAhead, draw_batch
@@ -309,7 +310,7 @@ def main(args: Any) -> None:
                 "pairs_per_second": (counters.pairs - first_pair) / pace.seconds,
                 "learning_rate": scheduler.get_last_lr()[0], "adversarial_weight": adversarial_weight,
                 "bad_steps": counters.bad_steps,
-                "skipped_pictures": sum(loader.skipped for loader in loaders.values()),
+                "skipped_pictures": skipped_pictures(loaders.values()),
             })  # fmt: skip
             logger.info(told_numbers(pace.told(counters.step), row))
             if args.report_to:

@@ -256,9 +256,11 @@ def open_pictures(
             token=token,
         )
     except Exception as error:  # the Hub client raises many types; each becomes one message
+        at = "" if revision is None else f", revision {revision!r}"
+        why = " ".join(str(error).split()).rstrip(".")
         raise DataError(
-            f"the dataset {dataset_name!r} (split {split!r}, revision {revision!r}) cannot be "
-            f"loaded: {type(error).__name__}: {' '.join(str(error).split())}{_hint(error, token)}"
+            f"the dataset {dataset_name!r} (split {split!r}{at}) cannot be loaded: {type(error).__name__}: {why}"
+            f"{_hint(error, token)}"
         ) from error
     columns = getattr(dataset, "column_names", None)
     if columns is not None:
@@ -270,12 +272,17 @@ def open_pictures(
     if streaming:
         # Where columns' types are known beforehand, as of picture files, `cast_column` comes after their decoding.
         return HubStream(dataset_name, dataset.decode(False), image_column, token)
-    dataset = dataset.cast_column(image_column, datasets.Image(decode=False))
+    # One of several columns alone is read: `datasets` would decode the others, of which one may be corrupt.
+    dataset = dataset.select_columns(image_column).cast_column(
+        image_column, datasets.Image(decode=False)
+    )
     return HubSource(dataset_name, dataset, image_column)
 
 
 def _hint(error: Exception, token: str | bool | None) -> str:
-    """What to do about a data set that the Hub does not show."""
+    """What to do about a data set, or a revision of it, that the Hub does not show."""
+    if str(error).startswith("Revision"):
+        return ". Check --content_revision or --style_revision."
     if type(error).__name__ not in (
         "DatasetNotFoundError",
         "RepositoryNotFoundError",
