@@ -207,6 +207,27 @@ def test_resume_continues_with_equal_losses(toy: Path, tmp_path: Path, finished:
         torch.testing.assert_close(tensor, theirs[name], atol=2e-3, rtol=1e-2)
 
 
+def test_rows_of_steps_before_and_after_a_checkpoint_are_means_of_both(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from training import train
+
+    def killed_at_5(args: object, loaders: object, step: int, device: object) -> object:
+        if step == 5:
+            raise SystemExit
+        return draw(args, loaders, step, device)  # type: ignore[arg-type]
+
+    changes = {"logging_steps": 3, "checkpointing_steps": 4, "max_train_steps": 6}
+    train_here(toy_arguments(toy, tmp_path / "whole", **changes))
+    draw = train.draw_batch
+    monkeypatch.setattr(train, "draw_batch", killed_at_5)
+    with pytest.raises(SystemExit):
+        train_here(toy_arguments(toy, tmp_path / "killed", **changes))
+    monkeypatch.setattr(train, "draw_batch", draw)
+    train_here(toy_arguments(toy, tmp_path / "killed", resume_from_checkpoint="latest", **changes))
+    assert_same_rows(read_log(tmp_path / "killed"), read_log(tmp_path / "whole"))
+
+
 @pytest.mark.slow
 def test_a_killed_run_resumes_with_equal_losses(toy: Path, tmp_path: Path, finished: Path) -> None:
     arguments = toy_arguments(toy, tmp_path, max_train_steps=100_000, checkpointing_steps=10)
@@ -273,21 +294,32 @@ def test_the_time_limit_ends_with_a_checkpoint_and_an_export(toy: Path, tmp_path
     assert (tmp_path / "curves.png").is_file()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_with_a_checkpoint_and_an_export(
-    toy: Path, tmp_path: Path, number: signal.Signals
+    toy: Path, tmp_path: Path, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def grid(*_: object) -> None:
+        if read_log(tmp_path):  # of the end: a supervisor may not wait for it
+            assert (tmp_path / f"checkpoint-{read_log(tmp_path)[-1]['step']:.0f}").is_dir()
+            assert (tmp_path / "model.safetensors").is_file()
+            shown.append(tmp_path)
+
     def ask() -> None:
         log = tmp_path / "log.jsonl"
         while not (log.is_file() and log.read_text().count("\n") >= 2):
             time.sleep(0.01)
         os.kill(os.getpid(), number)
+        time.sleep(0.02)
+        os.kill(os.getpid(), number)  # from a terminal it comes twice, by torchrun or by a shell
 
+    shown: list[Path] = []
+    monkeypatch.setattr("training.train.save_grid", grid)
     before = signal.getsignal(number)
     asking = threading.Thread(target=ask, daemon=True)
     asking.start()
-    train_here(toy_arguments(toy, tmp_path, max_train_steps=100_000))
+    train_here(toy_arguments(toy, tmp_path, max_train_steps=100_000, validation_steps=100_000))
     asking.join()
+    assert shown
     assert signal.getsignal(number) == before
     steps = int(read_log(tmp_path)[-1]["step"])
     assert (tmp_path / f"checkpoint-{steps}").is_dir()
@@ -309,6 +341,29 @@ def test_the_end_of_its_launcher_ends_a_run_with_a_checkpoint(toy: Path, tmp_pat
     assert (tmp_path / f"checkpoint-{steps}").is_dir(), output
     assert json.loads((tmp_path / "training_state.json").read_text())["step"] == steps
     assert f"stopped at step {steps}" in output
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="who process 1 is cannot be seen")
+def test_a_launcher_that_ended_while_the_run_was_imported_leaves_no_orphan(
+    toy: Path, tmp_path: Path
+) -> None:
+    import psutil
+
+    with started(launch(toy_arguments(toy, tmp_path, max_train_steps=100_000))) as process:
+        deadline = time.monotonic() + 240
+        while not (children := psutil.Process(process.pid).children()):
+            assert process.poll() is None, process.communicate()[0]
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.kill()
+        process.wait()
+        if children[0].ppid() != 1:
+            children[0].kill()
+            pytest.skip("orphans here have a parent that no script can know")
+        output, _ = process.communicate(timeout=240)  # until the trainer has closed its end
+    assert "stopped at step 1" in output
+    assert (tmp_path / "checkpoint-1").is_dir()
 
 
 @pytest.mark.slow

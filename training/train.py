@@ -168,7 +168,8 @@ def main(args: Any) -> None:
         )
     own_art = whole["style"] if args.recipe == "own-art" and not args.streaming else None
     own: dict[str, Image.Image] = {}  # its pictures by the names of their presets
-    log = Log(output_dir / "log.jsonl", counters.step) if accelerator.is_main_process else None
+    logs = accelerator.is_main_process
+    log = Log(output_dir / "log.jsonl", counters.step, counters.unlogged) if logs else None
     learning = sum(p.numel() for p in (*hidden, *others) if p.requires_grad)
     logger.info(
         f"{learning / 1e6:.2f} M numbers of the generator learn, {size} pairs of {side} px on each "
@@ -316,10 +317,6 @@ def main(args: Any) -> None:
             if args.report_to:
                 accelerator.log(row, step=counters.step)
 
-        if log and shows and (last or counters.step % args.validation_steps == 0):
-            file = output_dir / "validation" / f"step-{counters.step:07d}.png"
-            save_grid(folded(ema.module), contents, styles, file, side)
-            logger.info(f"{file}: what it paints now")
         if counters.step % args.checkpointing_steps == 0 or last:
             save_checkpoint(accelerator, counters, output_dir, args.checkpoints_total_limit)
             if accelerator.is_main_process:
@@ -332,6 +329,12 @@ def main(args: Any) -> None:
                     elif args.init_from:
                         save_styles(args.init_from, now, output_dir, args.hub_token)
                     save_curves(output_dir / "log.jsonl", output_dir / "curves.png")
+        # After the checkpoint: who asks a run to end may not wait for pictures.
+        if log and shows and (last or counters.step % args.validation_steps == 0):
+            file = output_dir / "validation" / f"step-{counters.step:07d}.png"
+            with torch.random.fork_rng(devices=[]):
+                save_grid(folded(ema.module), contents, styles, file, side)
+            logger.info(f"{file}: what it paints now")
         if ends:
             why = f"{time_limit:g} minutes are over" if out_of_time() else "stopped"
             logger.info(

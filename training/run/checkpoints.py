@@ -24,7 +24,8 @@ logger = logging.getLogger(__name__)
 
 
 class Counters:
-    """What a run must remember besides weights: steps, pairs, minutes, and where the data streams are.
+    """What a run must remember besides weights: steps, pairs, minutes, numbers that are in no row of the log yet, and where the
+    data streams are.
 
     All processes are at the same place of their own streams, so the state of one serves all.
     """
@@ -32,6 +33,7 @@ class Counters:
     def __init__(self, loaders: dict[str, Any], monitor: GameMonitor) -> None:
         self.step = self.pairs = self.bad_steps = 0
         self.minutes = 0.0
+        self.unlogged: dict[str, list[float]] = {}  # of `Log`
         self.loaders, self.monitor = loaders, monitor
 
     def state_dict(self) -> dict[str, Any]:
@@ -40,6 +42,7 @@ class Counters:
             "pairs": self.pairs,
             "bad_steps": self.bad_steps,
             "minutes": self.minutes,
+            "unlogged": dict(self.unlogged),
             "data": {name: loader.state_dict() for name, loader in self.loaders.items()},
             "monitor": self.monitor.state_dict(),
         }
@@ -47,6 +50,7 @@ class Counters:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.step, self.pairs, self.minutes = state["step"], state["pairs"], state["minutes"]
         self.bad_steps = state["bad_steps"]
+        self.unlogged = dict(state.get("unlogged", {}))  # checkpoints of an earlier version lack it
         data = state["data"]
         if isinstance(data, list):  # checkpoints of an earlier version: one for each process
             data = data[0]
