@@ -153,7 +153,8 @@ def test_an_upload_has_half_precision_weights_and_a_card_that_tells_the_run(
     [
         (None, "the Hub at .* cannot be reached"),
         ({"hub_model_id": "a b/c"}, "no id like user/model"),
-        ({}, "may not write there.*hf auth login"),
+        ({}, "there is no token.*hf auth login"),
+        ({"hub_token": "hf_reader"}, "the token may not write there.*hf auth login"),
     ],
 )
 def test_an_upload_that_cannot_be_is_told_before_the_first_step(

@@ -42,6 +42,7 @@ from training.run.adapter import folded
 from training.run.arguments import parse_args
 from training.run.checkpoints import Counters, check_output_dir, resume, save_checkpoint
 from training.run.dry_run import DRY_STEPS, told_cost, told_settings
+from training.run.folder import make_output_dir
 from training.run.launch import OfMainProcess, warn_of_launch
 from training.run.muon import Muon
 from training.run.networks import choose_what_learns, old_styles, open_networks, open_perceptual
@@ -87,7 +88,7 @@ def main(args: Any) -> None:
     check_output_dir(output_dir, args.resume_from_checkpoint)
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
-        output_dir.mkdir(parents=True, exist_ok=True)
+        make_output_dir(output_dir)
     if args.recipe or args.dry_run:
         logger.info(told_settings(args))
     if not (args.content_dataset_name or args.content_data_dir):

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from hfstyle.models.hub import unusable
 from training.game.monitor import GameMonitor
+from training.run.folder import written
 
 __all__ = ["Counters", "check_output_dir", "resume", "save_checkpoint"]
 
@@ -84,16 +85,26 @@ def save_checkpoint(
 ) -> None:
     """Write checkpoint-STEP under another name first, so that a killed run leaves no half of one; drop the oldest ones.
 
-    total_limit: checkpoints to keep; 0 keeps all.
+    total_limit: checkpoints to keep; 0 keeps all. Raises OSError if it cannot be written.
     """
     partial, final = output_dir / "partial-checkpoint", output_dir / f"checkpoint-{counters.step}"
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
         shutil.rmtree(partial, ignore_errors=True)
     accelerator.wait_for_everyone()
-    accelerator.save_state(str(partial))
+    try:
+        with written(
+            final,
+            "free some space, and go on from the checkpoint before: --resume_from_checkpoint latest",
+        ):
+            accelerator.save_state(str(partial))
+    except OSError:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
+        for file in partial.glob("*.safetensors"):  # which Accelerate writes for their owner alone
+            file.chmod(partial.stat().st_mode & 0o666)
         shutil.rmtree(final, ignore_errors=True)
         partial.rename(final)
         if total_limit:

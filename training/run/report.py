@@ -18,6 +18,7 @@ from hfstyle.styles.listed import PACK_FILE, STYLES_FOLDER
 from hfstyle.styles.pack import read_pack
 from hfstyle.styles.presets import download_styles, local_folder
 from hfstyle.styles.space import SPACE_FILE
+from training.run.folder import written
 from training.run.upload import write_card
 
 __all__ = ["Log", "export", "save_curves", "save_styles", "save_whole", "told_numbers"]
@@ -80,10 +81,18 @@ def told_numbers(head: str, row: Mapping[str, float]) -> str:
 
 
 def save_whole(model: StyleGenerator | StyleDiscriminator, folder: Path) -> None:
-    """Write a copy in fp16, beside and then moved file by file, so that a run killed here leaves whole files."""
+    """Write a copy in fp16, beside and then moved file by file, so that a run killed here leaves whole files.
+
+    Raises OSError if it cannot be written.
+    """
     partial = folder / "partial-export"
     shutil.rmtree(partial, ignore_errors=True)
-    copy.deepcopy(model).half().save_pretrained(partial)
+    try:
+        with written(folder, "free some space"):
+            copy.deepcopy(model).half().save_pretrained(partial)
+    except OSError:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
     for file in partial.iterdir():
         os.replace(file, folder / file.name)
     partial.rmdir()
