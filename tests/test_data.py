@@ -10,6 +10,7 @@ import os
 import pickle
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -693,6 +694,20 @@ def test_a_private_data_set_is_told_with_the_token(monkeypatch: pytest.MonkeyPat
         open_pictures("a/b")
     with pytest.raises(DataError, match=r"with this --hub_token"):
         open_pictures("a/b", token="hf_x")
+
+
+def test_a_hub_that_does_not_answer_is_told_at_once(
+    hub: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(datasets.config, "HF_ENDPOINT", hub.url)
+    hub.close()
+    began = time.monotonic()
+    with pytest.raises(DataError, match=r"'a/b'.*not in the cache.*cannot be reached.*data_dir"):
+        open_pictures("a/b")
+    assert time.monotonic() - began < 10  # `datasets` alone takes half a minute
+    assert not datasets.config.HF_HUB_OFFLINE
 
 
 def test_a_revision_that_does_not_exist_is_told_without_a_word_of_tokens(
