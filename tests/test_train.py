@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -427,6 +428,31 @@ def test_processes_that_accelerate_did_not_start_are_asked_for_by_name(
     output = finish(command)
     assert "one process" in output
     assert "torchrun --nproc_per_node" in output
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "optimizer.bin", "custom_checkpoint_1.pkl"])
+@pytest.mark.parametrize("damage", ["cut", "gone"])
+def test_a_damaged_checkpoint_is_told_in_one_sentence(
+    toy: Path, tmp_path: Path, finished: Path, name: str, damage: str
+) -> None:
+    shutil.copytree(finished / "checkpoint-20", tmp_path / "checkpoint-20")
+    file = tmp_path / "checkpoint-20" / name
+    raw = file.read_bytes()
+    file.write_bytes(raw[: len(raw) // 2]) if damage == "cut" else file.unlink()
+    with pytest.raises(
+        ValueError, match=r"checkpoint-20 cannot be continued from .*damaged.*earlier"
+    ) as told:
+        train_here(toy_arguments(toy, tmp_path, resume_from_checkpoint="latest"))
+    assert "\n" not in str(told.value)
+
+
+def test_a_checkpoint_of_other_options_is_told_as_such(
+    toy: Path, tmp_path: Path, finished: Path
+) -> None:
+    shutil.copytree(finished / "checkpoint-20", tmp_path / "checkpoint-20")
+    for other in ({"optimizer": "muon"}, {"generator_config": None}):
+        with pytest.raises(ValueError, match=r"cannot be continued from .*other options"):
+            train_here(toy_arguments(toy, tmp_path, resume_from_checkpoint="latest", **other))
 
 
 # What is refused, skipped, stopped

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 from accelerate import Accelerator
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from hfstyle.models.hub import unusable
+from training.data.sources import DataError
 from training.game.monitor import GameMonitor
 from training.run.folder import written
 
@@ -126,7 +130,8 @@ def resume(
         The checkpoint continued from, None for a new run.
 
     Raises:
-        ValueError: there is no such folder, or weights in it are not floating or not finite; they are named.
+        ValueError: there is no such folder, it is damaged or of a run with other options, or weights in it are not floating or
+            not finite; they are named.
     """
     if not resume_from:
         return None
@@ -142,11 +147,37 @@ def resume(
             raise ValueError(
                 f"--resume_from_checkpoint {path}: no such folder; give a checkpoint-N folder or `latest`"
             )
-    for file in sorted(path.glob("*.safetensors")):
-        _check(load_file(file), str(file))
-    accelerator.load_state(str(path))
+    with _told_of(path):
+        weights = {file: load_file(file) for file in sorted(path.glob("*.safetensors"))}
+    for file, tensors in weights.items():
+        _check(tensors, str(file))
+    with _told_of(path):
+        accelerator.load_state(str(path))
     _check(dict(averaged.named_parameters()), f"the averaged weights of {path}")
     return path
+
+
+@contextmanager
+def _told_of(path: Path) -> Iterator[None]:
+    """Whatever keeps a checkpoint from being read meanwhile is told as a ValueError in one sentence."""
+    try:
+        yield
+    except DataError:  # says it already
+        raise
+    except (
+        OSError,
+        ValueError,
+        RuntimeError,
+        LookupError,
+        EOFError,
+        UnpicklingError,
+        SafetensorError,
+    ) as error:
+        why = (str(error).splitlines() or [type(error).__name__])[0].strip(" :")
+        raise ValueError(
+            f"{path} cannot be continued from ({why}): it is damaged, or of a run with other options; give the options of that "
+            "run, or an earlier checkpoint by --resume_from_checkpoint"
+        ) from error
 
 
 def _check(weights: Mapping[str, Tensor], where: str) -> None:
