@@ -36,6 +36,7 @@ from hfstyle.models.generator import StyleGenerator
 from training.game import losses
 from training.game.perceptual import load_perceptual
 from training.run.arguments import parse_args
+from training.run.stopping import TrainingBroken, run_told
 
 pytest.importorskip("accelerate")
 
@@ -509,6 +510,31 @@ def test_non_finite_gradients_are_skipped_counted_and_end_the_run(
     ):
         train_here(toy_arguments(toy, tmp_path, max_train_steps=10, **changes))
     assert sum("skipped" in record.message for record in caplog.records) == 3
+
+
+def test_weights_that_are_not_finite_are_not_saved_over_those_that_are(
+    toy: Path, tmp_path: Path
+) -> None:
+    limit = {"checkpoints_total_limit": 1}
+    train_here(toy_arguments(toy, tmp_path, max_train_steps=2, **limit))
+    before = (tmp_path / "model.safetensors").read_bytes()
+    changes = {"learning_rate": 1e30, "max_bad_steps": 2, "resume_from_checkpoint": "latest"}
+    with pytest.raises(TrainingBroken, match=r"not finite.*checkpoint before.*--learning_rate"):
+        train_here(toy_arguments(toy, tmp_path, max_train_steps=9, **changes, **limit))
+    assert [p.name for p in tmp_path.glob("checkpoint-*")] == ["checkpoint-2"]
+    assert (tmp_path / "model.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize("error", [TrainingBroken, ValueError, OSError])
+def test_why_a_run_ended_is_one_line(
+    error: type[Exception], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(_: object) -> None:
+        raise error("it is\nbroken")
+
+    with pytest.raises(SystemExit, match="1"):
+        run_told(broken, None)
+    assert capsys.readouterr().err.endswith(": error: it is broken\n")
 
 
 def test_a_passing_non_finite_step_leaves_the_weights_whole(

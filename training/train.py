@@ -28,6 +28,7 @@ from torch.optim.swa_utils import AveragedModel
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from hfstyle.models.hub import unusable
 from training.data.loaders import skipped_pictures
 from training.data.open import open_loaders
 from training.data.sources import PictureSource
@@ -55,7 +56,7 @@ from training.run.optimisation import (
 from training.run.own_art import bring_example_photos, save_before_and_after, save_own_styles
 from training.run.pace import Pace
 from training.run.report import Log, export, save_curves, save_styles, told_numbers
-from training.run.stopping import StopRequest, any_process, run_told
+from training.run.stopping import StopRequest, TrainingBroken, any_process, run_told
 from training.run.upload import check_upload, licence_of, push
 from training.run.validation import pictures_to_show, save_grid
 
@@ -161,6 +162,7 @@ def main(args: Any) -> None:
     time_limit = math.inf if args.max_train_minutes is None else args.max_train_minutes
     bad_in_a_row = 0
     broken: Exception | None = None  # why the run cannot go on
+    spoilt: Exception | None = None  # and that its weights are of no use
     contents: list[Image.Image] = []
     styles: list[Image.Image] = []
     if accelerator.is_main_process and args.validation_steps and not args.dry_run:
@@ -276,7 +278,7 @@ def main(args: Any) -> None:
             norms = ", ".join(f"{k} {float(v):.3g}" for k, v in measured.items() if "norm" in k)
             logger.warning(f"step {counters.step}: skipped, {norms} ({counters.bad_steps} so far)")
         if bad_in_a_row >= args.max_bad_steps:
-            broken = RuntimeError(
+            broken = TrainingBroken(
                 f"{bad_in_a_row} steps in a row had non-finite gradients; the weights before them are in {output_dir}. "
                 "Lower --learning_rate or use --mixed_precision no."
             )
@@ -319,6 +321,14 @@ def main(args: Any) -> None:
                 accelerator.log(row, step=counters.step)
 
         if counters.step % args.checkpointing_steps == 0 or last:
+            averaged = {name: weight.half() for name, weight in ema.named_parameters()}
+            if unusable(averaged) or unusable(dict(step_module.named_parameters())):
+                # Not over a checkpoint that is whole.
+                spoilt = broken = TrainingBroken(
+                    f"the weights after step {counters.step} are not finite; {output_dir} is as of the checkpoint before, if "
+                    "there is one. Lower --learning_rate."
+                )
+                break
             save_checkpoint(accelerator, counters, output_dir, args.checkpoints_total_limit)
             if accelerator.is_main_process:
                 # What is built for this draws random numbers; a run that goes on from the checkpoint does not.
@@ -347,7 +357,7 @@ def main(args: Any) -> None:
     if accelerator.is_main_process and args.dry_run:
         logger.info(told_cost(args, time.monotonic() - started, device))
     elif accelerator.is_main_process:
-        if own_art:
+        if own_art and not spoilt:
             save_before_and_after(args, folded(ema.module), own, contents, output_dir)
         if args.push_to_hub and broken is None:
             push(output_dir, counters, args)

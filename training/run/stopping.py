@@ -15,13 +15,17 @@ from accelerate import Accelerator
 
 from training.game.monitor import GameDegenerated
 
-__all__ = ["StopRequest", "any_process", "run_told"]
+__all__ = ["StopRequest", "TrainingBroken", "any_process", "run_told"]
 
 
 _LAUNCHED_BY: Final = "ACCELERATE_MIXED_PRECISION"
 """`accelerate launch` sets it for what it starts."""
 _PARENT: Final = os.getppid()
 _SAME: Final = 2.0  # s
+
+
+class TrainingBroken(RuntimeError):
+    """A run cannot go on; the message says why, and what to change."""
 
 
 class StopRequest:
@@ -87,7 +91,7 @@ def run_told(main: Callable[[Any], None], args: Any) -> None:
     """
     try:
         main(args)
-    except (ValueError, OSError, ModuleNotFoundError, GameDegenerated) as error:
+    except (ValueError, OSError, ModuleNotFoundError, GameDegenerated, TrainingBroken) as error:
         if os.environ.get("HFSTYLE_DEBUG"):
             raise
         script = os.path.basename(sys.argv[0])
