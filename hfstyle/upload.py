@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from huggingface_hub import EvalResult, HfApi, ModelCard, ModelCardData, constants
+from huggingface_hub import EvalResult, HfApi, ModelCard, ModelCardData, constants, get_token
 from huggingface_hub.errors import (
     HfHubHTTPError,
     HFValidationError,
@@ -78,7 +78,7 @@ class Upload:
 
         Raises ValueError, which says what is wrong: no token, no rights, no valid name, no network.
         """
-        with upload_told(self.repo_id), tempfile.TemporaryDirectory() as place:
+        with upload_told(self.repo_id, token=token), tempfile.TemporaryDirectory() as place:
             for name, content in self.files.items():
                 target = Path(place) / name
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -94,8 +94,13 @@ class Upload:
 
 
 @contextmanager
-def upload_told(repo_id: str, remedy: str = "mend it and try again") -> Iterator[None]:
-    """Whatever goes wrong with an upload to this repository meanwhile is told as a ValueError in one sentence."""
+def upload_told(
+    repo_id: str, remedy: str = "mend it and try again", token: str | None = None
+) -> Iterator[None]:
+    """Whatever goes wrong with an upload to this repository meanwhile is told as a ValueError in one sentence.
+
+    token: that was given for it; None is that of `hf auth login`, if there is one.
+    """
     name = repo_id if repo_id.startswith("--") else f"the upload to {repo_id}"
     try:
         yield
@@ -108,9 +113,9 @@ def upload_told(repo_id: str, remedy: str = "mend it and try again") -> Iterator
     except HfHubHTTPError as error:
         status = getattr(getattr(error, "response", None), "status_code", None)
         if status in (401, 403):
-            why = (
-                "the token may not write there; log in with `hf auth login`, with a token that may"
-            )
+            known = token or get_token()
+            why = "the token may not write there" if known else "there is no token"
+            why += "; log in with `hf auth login`, with a token that may write"
         else:
             why = f"the Hub answers {status or error}; {remedy}"
         raise ValueError(f"{name}: {why}") from error

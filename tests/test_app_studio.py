@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from pathlib import Path
 
@@ -112,6 +113,16 @@ class TestStudio:
         thumbnails.render()
         assert [label for _, label in thumbnails.shown()] == list(studio.captions.values())
         assert list(thumbnails.growing()) == [thumbnails.shown()]
+
+    def test_styles_of_ones_own_come_first_and_their_mean_before_them(
+        self, app_pipe: StyleTransferPipeline
+    ) -> None:
+        work = app_pipe.preset("night")
+        named = {name: dataclasses.replace(work, name=name) for name in ("aa", "gustav_klimt")}
+        own = {n: dataclasses.replace(work, name=n, metadata={}) for n in ("cat", "own_art")}
+        pipe = StyleTransferPipeline(app_pipe.generator)
+        pipe.presets = {**named, **own}
+        assert list(engine.Studio(pipe).labels) == ["own_art", "cat", "gustav_klimt", "aa"]
 
     def test_a_panorama_is_painted_within_the_limit(self) -> None:
         side = engine.painting_side((200, 20_000), 512)

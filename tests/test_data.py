@@ -10,6 +10,7 @@ import os
 import pickle
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from PIL import Image, ImageCms, features
 from hfstyle.images.load import load_image
 from training.data.crops import draw_regions
 from training.data.device_pictures import DevicePictures
-from training.data.loaders import BatchLoader, DeviceLoader
+from training.data.loaders import BatchLoader, DeviceLoader, skipped_pictures
 from training.data.sources import DataError, FolderSource, RawPicture, decode_picture, open_pictures
 from training.data.streams import EpochOrder, PictureStream, StreamedPictures, make_stream
 
@@ -325,7 +326,7 @@ def test_corrupt_pictures_are_skipped_counted_once_and_named(
     with caplog.at_level(logging.WARNING):
         seen = [set(reds(loader.next_batch())) for _ in range(3)]
     assert all(numbers == set(range(10)) for numbers in seen)
-    assert stream.skipped == loader.skipped == 2
+    assert len(stream.unreadable) == loader.skipped == 2
     named = " ".join(record.getMessage() for record in caplog.records)
     assert "broken.png" in named
     assert "empty.jpg" in named
@@ -484,7 +485,7 @@ def test_device_batches_have_the_interface_of_batches_and_resume(folder: Path) -
     (folder / "broken.png").write_bytes(b"no")
     store = DevicePictures(open_pictures(data_dir=folder))  # type: ignore[arg-type]
     assert len(store) == 10
-    assert store.skipped == 1
+    assert len(store.unreadable) == 1
     mix = [(store, 1.0), (store, 1.0)]
     loader = DeviceLoader(mix, 5, 16, crops=2, seed=9)
     batches = [loader.next_batch() for _ in range(6)]
@@ -537,6 +538,21 @@ def test_a_hub_dataset_is_a_source_in_which_corrupt_pictures_are_skipped(paintin
     assert loader.skipped == 1
 
 
+def test_of_several_columns_of_pictures_the_others_may_be_corrupt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    datasets = pytest.importorskip("datasets")
+    whole = bytes_cells(range(6))
+    columns = {"photo": whole, "painting": [*whole[:2], {"bytes": b"corrupt", "path": "x.png"}, *whole[3:]]}  # fmt: skip
+    dataset = datasets.Dataset.from_dict(columns)
+    for name in columns:
+        dataset = dataset.cast_column(name, datasets.Image())
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: dataset)
+    loader = BatchLoader(make_stream(open_pictures("a/b", image_column="photo")), 6, 16, threads=0)
+    assert sorted(reds(loader.next_batch())) == list(range(6))
+    assert loader.skipped == 0
+
+
 def test_a_streamed_hub_dataset_goes_on_for_ever(paintings: Path) -> None:
     stream = make_stream(open_pictures("someone/paintings", streaming=True), seed=1)
     assert isinstance(stream, StreamedPictures)
@@ -544,9 +560,10 @@ def test_a_streamed_hub_dataset_goes_on_for_ever(paintings: Path) -> None:
     batches = [loader.next_batch() for _ in range(4)]
     assert batches[0].shape == (10, 2, 3, 16, 16)
     assert {number for batch in batches for number in reds(batch)} == set(range(10))
-    assert loader.skipped >= 1
     twin = BatchLoader(stream.with_seed(1), 10, 16, crops=2, threads=0)
     assert torch.equal(twin.next_batch(), batches[0])
+    # Counted once, though several passes of both met it.
+    assert loader.skipped == twin.skipped == skipped_pictures([loader, twin]) == 1
     state = loader.state_dict()
     loader.load_state_dict(state)
     assert loader.next_batch().shape == (10, 2, 3, 16, 16)
@@ -677,6 +694,33 @@ def test_a_private_data_set_is_told_with_the_token(monkeypatch: pytest.MonkeyPat
         open_pictures("a/b")
     with pytest.raises(DataError, match=r"with this --hub_token"):
         open_pictures("a/b", token="hf_x")
+
+
+def test_a_hub_that_does_not_answer_is_told_at_once(
+    hub: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(datasets.config, "HF_ENDPOINT", hub.url)
+    hub.close()
+    began = time.monotonic()
+    with pytest.raises(DataError, match=r"'a/b'.*not in the cache.*cannot be reached.*data_dir"):
+        open_pictures("a/b")
+    assert time.monotonic() - began < 10  # `datasets` alone takes half a minute
+    assert not datasets.config.HF_HUB_OFFLINE
+
+
+def test_a_revision_that_does_not_exist_is_told_without_a_word_of_tokens(
+    hub: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(datasets.config, "HF_ENDPOINT", hub.url)
+    hub.add("someone/pictures", {"a.png": encode(picture(1))}, kind="dataset")
+    with pytest.raises(DataError, match=r"revision 'v9'.*\. Check --content_rev") as told:
+        open_pictures("someone/pictures", revision="v9")
+    assert "token" not in str(told.value)
+    assert ".." not in str(told.value)
 
 
 @pytest.mark.slow

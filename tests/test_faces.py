@@ -157,7 +157,9 @@ def _bright_spots(folder: Path) -> str:
 
 def test_the_map_learns_what_boxes_say_and_nothing_else_changes(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    StyleGenerator(**SIZES["tiny"]).save_pretrained(tmp_path / "before")
+    pipe = StyleTransferPipeline(StyleGenerator(**SIZES["tiny"]).half().float())
+    pipe.presets = {"a": pipe.encode_style(torch.rand(3, 64, 64))}
+    pipe.save_pretrained(tmp_path / "before")
     options = {"model": tmp_path / "before", "data_dir": _bright_spots(tmp_path)}
     options |= {"output_dir": tmp_path / "after", "resolution": 64, "train_batch_size": 8}
     options |= {"max_train_steps": 120}
@@ -172,6 +174,8 @@ def test_the_map_learns_what_boxes_say_and_nothing_else_changes(tmp_path: Path) 
     changed = {name for name in new if not torch.equal(old[name].half(), new[name])}
     assert changed
     assert all(name.startswith("faces.") for name in changed)
+    presets = StyleTransferPipeline.from_pretrained(tmp_path / "after").presets
+    assert torch.equal(presets["a"].vector, pipe.presets["a"].vector)
 
 
 def test_a_map_goes_on_from_what_it_knows() -> None:

@@ -566,6 +566,12 @@ def test_what_is_not_a_picture_is_named(data: bytes, tmp_path: Path) -> None:
         load_image(path)
 
 
+@pytest.mark.parametrize("data", [b"x", b"no\n", b"\xff\xd8\xff", b"plain text"])
+def test_however_short_a_file_is_no_words_of_a_decoder_are_told(data: bytes) -> None:
+    with pytest.raises(ImageError, match=r"notes\.jpg is not a picture in a known format"):
+        load_image(data, name="notes.jpg")
+
+
 @pytest.mark.parametrize("format_name", ["JPEG", "PNG", "WEBP", "GIF", "TIFF"])
 def test_truncated_files_are_refused(format_name: str, tmp_path: Path) -> None:
     data = encoded(Image.fromarray(noise(64, 64)), format_name)

@@ -174,7 +174,7 @@ def test_a_vgg_can_compare(pipe: StyleTransferPipeline, toy: Path) -> None:
     ("changes", "said"),
     [
         ({"pictures": []}, "0 pictures.*1 to 50"),
-        ({"photos": PHOTOS[:1]}, "1 photos.*at least 2"),
+        ({"photos": PHOTOS[:1]}, "1 photo to.*at least 2"),
         ({"photos": ["absent.png", PHOTOS[0]]}, r"absent\.png"),
     ],
 )

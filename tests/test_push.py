@@ -118,7 +118,8 @@ def test_a_private_model_is_for_its_owner(
 @pytest.mark.parametrize(
     ("trouble", "said"),
     [
-        ("reader", "may not write there"),
+        ("reader", "the token may not write there"),
+        ("nobody", "there is no token; log in with `hf auth login`"),
         ("name", "no id like user/model"),
         ("offline", "HF_HUB_OFFLINE"),
         ("broken", "not a whole safetensors file"),
@@ -134,6 +135,8 @@ def test_what_is_wrong_with_an_upload_is_one_sentence(
 ) -> None:
     if trouble == "reader":
         monkeypatch.setenv("HF_TOKEN", "hf_reader")
+    if trouble == "nobody":
+        monkeypatch.delenv("HF_TOKEN")
     if trouble == "offline":
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     if trouble == "closed":

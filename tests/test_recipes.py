@@ -139,6 +139,23 @@ def test_own_art_ends_with_a_whole_folder_in_which_old_styles_are_kept(
     assert changed[200.0] < 0.7 * changed[0.0]
 
 
+def test_a_picture_that_is_called_like_an_old_style_leaves_it_as_it_is(
+    toy: Path, start: Path, art: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "art").mkdir()
+    for name, file in zip(("a.png", "c.png"), sorted(art.iterdir()), strict=False):
+        (tmp_path / "art" / name).write_bytes(file.read_bytes())
+    before = StyleTransferPipeline.from_pretrained(start).presets
+    short = ["--max_train_steps", "2", "--validation_steps", "100"]
+    train_here(own_art(toy, start, tmp_path / "art", tmp_path / "once") + short)
+    once = StyleTransferPipeline.from_pretrained(tmp_path / "once").presets
+    assert set(once) == {"a", "b", "a_own", "c", "own_art"}
+    assert torch.equal(once["a"].vector, before["a"].vector)
+    # Going on from this model with the same pictures makes no further ones.
+    train_here(own_art(toy, tmp_path / "once", tmp_path / "art", tmp_path / "twice") + short)
+    assert "c_own" not in StyleTransferPipeline.from_pretrained(tmp_path / "twice").presets
+
+
 def test_own_art_that_is_killed_leaves_a_whole_folder_and_goes_on_as_if_it_had_not_been(
     toy: Path, start: Path, art: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -35,6 +36,7 @@ from hfstyle.models.generator import StyleGenerator
 from training.game import losses
 from training.game.perceptual import load_perceptual
 from training.run.arguments import parse_args
+from training.run.stopping import TrainingBroken, run_told
 
 pytest.importorskip("accelerate")
 
@@ -153,7 +155,8 @@ def test_an_upload_has_half_precision_weights_and_a_card_that_tells_the_run(
     [
         (None, "the Hub at .* cannot be reached"),
         ({"hub_model_id": "a b/c"}, "no id like user/model"),
-        ({}, "may not write there.*hf auth login"),
+        ({}, "there is no token.*hf auth login"),
+        ({"hub_token": "hf_reader"}, "the token may not write there.*hf auth login"),
     ],
 )
 def test_an_upload_that_cannot_be_is_told_before_the_first_step(
@@ -205,6 +208,27 @@ def test_resume_continues_with_equal_losses(toy: Path, tmp_path: Path, finished:
     ours, theirs = (load_file(p / "model.safetensors") for p in (tmp_path, finished))
     for name, tensor in ours.items():
         torch.testing.assert_close(tensor, theirs[name], atol=2e-3, rtol=1e-2)
+
+
+def test_rows_of_steps_before_and_after_a_checkpoint_are_means_of_both(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from training import train
+
+    def killed_at_5(args: object, loaders: object, step: int, device: object) -> object:
+        if step == 5:
+            raise SystemExit
+        return draw(args, loaders, step, device)  # type: ignore[arg-type]
+
+    changes = {"logging_steps": 3, "checkpointing_steps": 4, "max_train_steps": 6}
+    train_here(toy_arguments(toy, tmp_path / "whole", **changes))
+    draw = train.draw_batch
+    monkeypatch.setattr(train, "draw_batch", killed_at_5)
+    with pytest.raises(SystemExit):
+        train_here(toy_arguments(toy, tmp_path / "killed", **changes))
+    monkeypatch.setattr(train, "draw_batch", draw)
+    train_here(toy_arguments(toy, tmp_path / "killed", resume_from_checkpoint="latest", **changes))
+    assert_same_rows(read_log(tmp_path / "killed"), read_log(tmp_path / "whole"))
 
 
 @pytest.mark.slow
@@ -273,21 +297,32 @@ def test_the_time_limit_ends_with_a_checkpoint_and_an_export(toy: Path, tmp_path
     assert (tmp_path / "curves.png").is_file()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_with_a_checkpoint_and_an_export(
-    toy: Path, tmp_path: Path, number: signal.Signals
+    toy: Path, tmp_path: Path, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def grid(*_: object) -> None:
+        if read_log(tmp_path):  # of the end: a supervisor may not wait for it
+            assert (tmp_path / f"checkpoint-{read_log(tmp_path)[-1]['step']:.0f}").is_dir()
+            assert (tmp_path / "model.safetensors").is_file()
+            shown.append(tmp_path)
+
     def ask() -> None:
         log = tmp_path / "log.jsonl"
         while not (log.is_file() and log.read_text().count("\n") >= 2):
             time.sleep(0.01)
         os.kill(os.getpid(), number)
+        time.sleep(0.02)
+        os.kill(os.getpid(), number)  # from a terminal it comes twice, by torchrun or by a shell
 
+    shown: list[Path] = []
+    monkeypatch.setattr("training.train.save_grid", grid)
     before = signal.getsignal(number)
     asking = threading.Thread(target=ask, daemon=True)
     asking.start()
-    train_here(toy_arguments(toy, tmp_path, max_train_steps=100_000))
+    train_here(toy_arguments(toy, tmp_path, max_train_steps=100_000, validation_steps=100_000))
     asking.join()
+    assert shown
     assert signal.getsignal(number) == before
     steps = int(read_log(tmp_path)[-1]["step"])
     assert (tmp_path / f"checkpoint-{steps}").is_dir()
@@ -309,6 +344,29 @@ def test_the_end_of_its_launcher_ends_a_run_with_a_checkpoint(toy: Path, tmp_pat
     assert (tmp_path / f"checkpoint-{steps}").is_dir(), output
     assert json.loads((tmp_path / "training_state.json").read_text())["step"] == steps
     assert f"stopped at step {steps}" in output
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="who process 1 is cannot be seen")
+def test_a_launcher_that_ended_while_the_run_was_imported_leaves_no_orphan(
+    toy: Path, tmp_path: Path
+) -> None:
+    import psutil
+
+    with started(launch(toy_arguments(toy, tmp_path, max_train_steps=100_000))) as process:
+        deadline = time.monotonic() + 240
+        while not (children := psutil.Process(process.pid).children()):
+            assert process.poll() is None, process.communicate()[0]
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.kill()
+        process.wait()
+        if children[0].ppid() != 1:
+            children[0].kill()
+            pytest.skip("orphans here have a parent that no script can know")
+        output, _ = process.communicate(timeout=240)  # until the trainer has closed its end
+    assert "stopped at step 1" in output
+    assert (tmp_path / "checkpoint-1").is_dir()
 
 
 @pytest.mark.slow
@@ -373,6 +431,31 @@ def test_processes_that_accelerate_did_not_start_are_asked_for_by_name(
     assert "torchrun --nproc_per_node" in output
 
 
+@pytest.mark.parametrize("name", ["model.safetensors", "optimizer.bin", "custom_checkpoint_1.pkl"])
+@pytest.mark.parametrize("damage", ["cut", "gone"])
+def test_a_damaged_checkpoint_is_told_in_one_sentence(
+    toy: Path, tmp_path: Path, finished: Path, name: str, damage: str
+) -> None:
+    shutil.copytree(finished / "checkpoint-20", tmp_path / "checkpoint-20")
+    file = tmp_path / "checkpoint-20" / name
+    raw = file.read_bytes()
+    file.write_bytes(raw[: len(raw) // 2]) if damage == "cut" else file.unlink()
+    with pytest.raises(
+        ValueError, match=r"checkpoint-20 cannot be continued from .*damaged.*earlier"
+    ) as told:
+        train_here(toy_arguments(toy, tmp_path, resume_from_checkpoint="latest"))
+    assert "\n" not in str(told.value)
+
+
+def test_a_checkpoint_of_other_options_is_told_as_such(
+    toy: Path, tmp_path: Path, finished: Path
+) -> None:
+    shutil.copytree(finished / "checkpoint-20", tmp_path / "checkpoint-20")
+    for other in ({"optimizer": "muon"}, {"generator_config": None}):
+        with pytest.raises(ValueError, match=r"cannot be continued from .*other options"):
+            train_here(toy_arguments(toy, tmp_path, resume_from_checkpoint="latest", **other))
+
+
 # What is refused, skipped, stopped
 
 
@@ -429,6 +512,31 @@ def test_non_finite_gradients_are_skipped_counted_and_end_the_run(
     assert sum("skipped" in record.message for record in caplog.records) == 3
 
 
+def test_weights_that_are_not_finite_are_not_saved_over_those_that_are(
+    toy: Path, tmp_path: Path
+) -> None:
+    limit = {"checkpoints_total_limit": 1}
+    train_here(toy_arguments(toy, tmp_path, max_train_steps=2, **limit))
+    before = (tmp_path / "model.safetensors").read_bytes()
+    changes = {"learning_rate": 1e30, "max_bad_steps": 2, "resume_from_checkpoint": "latest"}
+    with pytest.raises(TrainingBroken, match=r"not finite.*checkpoint before.*--learning_rate"):
+        train_here(toy_arguments(toy, tmp_path, max_train_steps=9, **changes, **limit))
+    assert [p.name for p in tmp_path.glob("checkpoint-*")] == ["checkpoint-2"]
+    assert (tmp_path / "model.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize("error", [TrainingBroken, ValueError, OSError])
+def test_why_a_run_ended_is_one_line(
+    error: type[Exception], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(_: object) -> None:
+        raise error("it is\nbroken")
+
+    with pytest.raises(SystemExit, match="1"):
+        run_told(broken, None)
+    assert capsys.readouterr().err.endswith(": error: it is broken\n")
+
+
 def test_a_passing_non_finite_step_leaves_the_weights_whole(
     toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -454,7 +562,7 @@ def test_corrupt_pictures_are_skipped_and_counted(toy: Path, tmp_path: Path) -> 
         tmp_path / "damaged.parquet", toy_pictures("style", 4), corrupt=2
     )  # too few to hold any out
     run = tmp_path / "run"
-    changes = {"style_data_dir": tmp_path / "damaged.parquet", "paintings_as_content": 0}
+    changes = {"style_data_dir": tmp_path / "damaged.parquet", "paintings_as_content": 0.5}
     train_here(toy_arguments(toy, run, max_train_steps=4, **changes))
     assert read_log(run)[-1]["skipped_pictures"] == 2
 

@@ -104,10 +104,14 @@ def test_a_signal_ends_with_the_model_as_it_is(
     handler = signal.getsignal(signal.SIGTERM)
 
     def ask() -> None:
-        while not (tmp_path / "after" / "model.safetensors").is_file():
+        # Whole already while it learns: a run that is killed leaves the styles, too.
+        deadline = time.monotonic() + 120
+        while not (tmp_path / "after" / "styles").is_dir() and time.monotonic() < deadline:
             time.sleep(0.01)
+        whole_before_the_end.append((tmp_path / "after" / "styles").is_dir())
         os.kill(os.getpid(), signal.SIGTERM)
 
+    whole_before_the_end: list[bool] = []
     asking = threading.Thread(target=ask, daemon=True)
     asking.start()
     arguments = [
@@ -119,6 +123,7 @@ def test_a_signal_ends_with_the_model_as_it_is(
     with caplog.at_level(logging.INFO, "hfstyle"):
         script.main(arguments + (["--resolution", "96"] if script is tune else []))
     asking.join()
+    assert whole_before_the_end == [True]
     assert signal.getsignal(signal.SIGTERM) == handler
     assert "stopped at step" in caplog.text
     before, after = (

@@ -40,10 +40,11 @@ from torch.optim.swa_utils import AveragedModel
 from hfstyle.models.faces import FaceMap, looked_at
 from hfstyle.models.generator import StyleGenerator
 from training.data.face_crops import Draws, Photo, batch, read_photos, soft_ellipses, split
+from training.run.folder import make_output_dir
 from training.run.norms import fold_norms, keep_function, with_norms
 from training.run.optimisation import ema_update
-from training.run.report import save_whole
-from training.run.stopping import StopRequest
+from training.run.report import save_styles, save_whole
+from training.run.stopping import StopRequest, run_told
 
 logger = logging.getLogger("hfstyle")
 
@@ -67,6 +68,7 @@ class Quality(NamedTuple):
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line."""
     args = parse_args(argv)
+    output_dir = make_output_dir(args.output_dir)
     rng = np.random.default_rng(args.seed)
     torch.manual_seed(args.seed)
     photos, held = split(read_photos(args.data_dir, args.heads), args.held_out)
@@ -76,7 +78,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     def save(network: FaceMap) -> None:
         generator.faces = network
-        save_whole(generator, Path(args.output_dir))
+        save_whole(generator, output_dir)
+        save_styles(args.model, generator, output_dir)
 
     if held:
         logger.info(f"before: {told(measure(generator.faces, held))}")
@@ -212,24 +215,24 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    add("--model", required=True, help="folder of the generator")
+    add("--model", required=True, help="folder or Hub id of the generator")
     add("--data_dir", required=True, help="Parquet files with pictures and a column 'faces'")
     add("--heads", type=Path, help="table of further boxes: row, x0, y0, x1, y1")
-    add("--output_dir", required=True)
+    add("--output_dir", required=True, help="folder of the result")
     add("--resolution", type=int, default=192, help="side of crops, px, a multiple of 32")
-    add("--train_batch_size", type=int, default=32)
-    add("--max_train_minutes", type=float, default=60.0)
+    add("--train_batch_size", type=int, default=32, help="crops of a step")
+    add("--max_train_minutes", type=float, default=60.0, help="after which it ends")
     add("--max_train_steps", type=int, help="instead of minutes")
     add("--learning_rate", type=float, default=3e-3, help="at its most; it falls by a cosine")
     add("--mining", type=float, default=0.5, help="share of draws that goes by errors, 0 to 1")
     add("--ema_decay", type=float, default=0.995, help="of the mean of weights that is written")
     add("--held_out", type=int, default=0, help="keep every so-many-th author's photos to measure")
-    add("--logging_steps", type=int, default=50)
-    add("--checkpointing_steps", type=int, default=200)
-    add("--seed", type=int, default=0)
+    add("--logging_steps", type=int, default=50, help="between lines of numbers")
+    add("--checkpointing_steps", type=int, default=200, help="write the model every so many steps")
+    add("--seed", type=int, default=0, help="of the random numbers")
     return parser.parse_args(argv)
 
 
 if __name__ == "__main__":
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO, datefmt="%H:%M:%S")
-    main()
+    run_told(main, None)

@@ -41,6 +41,7 @@ from training.game import losses
 from training.game.perceptual import PerceptualNetwork, load_perceptual
 from training.game.views import channels_last, move, noisy, resized, to_float
 from training.run.arguments import add_lesson
+from training.run.folder import make_output_dir
 from training.run.optimisation import ema_update, precision
 from training.run.report import save_styles, save_whole
 from training.run.stopping import StopRequest, run_told
@@ -57,6 +58,7 @@ _LAYERS = frozenset({"relu1_1", "relu2_1", "relu3_1", "relu4_1"})
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line."""
     args = parse_args(argv)
+    output_dir = make_output_dir(args.output_dir)
     set_seed(args.seed)
     device = torch.device(args.device)
     pupil = StyleGenerator.from_pretrained(args.model).float().to(device)
@@ -108,12 +110,12 @@ def main(argv: Sequence[str] | None = None) -> None:
                 values.clear()
         last = stopping.asked or step + 1 == args.max_train_steps
         if last or (step + 1) % args.checkpointing_steps == 0:
-            save_whole(average.module, Path(args.output_dir))
+            save_whole(average.module, output_dir)
+            save_styles(args.model, average.module, output_dir)
         if stopping.asked:
             logger.info(f"stopped at step {step + 1}; go on with --model {args.output_dir}")
             break
     stopping.restore()
-    save_styles(args.model, average.module, Path(args.output_dir))
     for loader in loaders.values():
         loader.close()
 

@@ -28,6 +28,8 @@ from torch.optim.swa_utils import AveragedModel
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from hfstyle.models.hub import unusable
+from training.data.loaders import skipped_pictures
 from training.data.open import open_loaders
 from training.data.sources import PictureSource
 from training.game.batches import BatchesAhead, draw_batch
@@ -41,6 +43,7 @@ from training.run.adapter import folded
 from training.run.arguments import parse_args
 from training.run.checkpoints import Counters, check_output_dir, resume, save_checkpoint
 from training.run.dry_run import DRY_STEPS, told_cost, told_settings
+from training.run.folder import make_output_dir
 from training.run.launch import OfMainProcess, warn_of_launch
 from training.run.muon import Muon
 from training.run.networks import choose_what_learns, old_styles, open_networks, open_perceptual
@@ -53,7 +56,7 @@ from training.run.optimisation import (
 from training.run.own_art import bring_example_photos, save_before_and_after, save_own_styles
 from training.run.pace import Pace
 from training.run.report import Log, export, save_curves, save_styles, told_numbers
-from training.run.stopping import StopRequest, any_process, run_told
+from training.run.stopping import StopRequest, TrainingBroken, any_process, run_told
 from training.run.upload import check_upload, licence_of, push
 from training.run.validation import pictures_to_show, save_grid
 
@@ -86,7 +89,7 @@ def main(args: Any) -> None:
     check_output_dir(output_dir, args.resume_from_checkpoint)
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
-        output_dir.mkdir(parents=True, exist_ok=True)
+        make_output_dir(output_dir)
     if args.recipe or args.dry_run:
         logger.info(told_settings(args))
     if not (args.content_dataset_name or args.content_data_dir):
@@ -159,6 +162,7 @@ def main(args: Any) -> None:
     time_limit = math.inf if args.max_train_minutes is None else args.max_train_minutes
     bad_in_a_row = 0
     broken: Exception | None = None  # why the run cannot go on
+    spoilt: Exception | None = None  # and that its weights are of no use
     contents: list[Image.Image] = []
     styles: list[Image.Image] = []
     if accelerator.is_main_process and args.validation_steps and not args.dry_run:
@@ -167,7 +171,8 @@ def main(args: Any) -> None:
         )
     own_art = whole["style"] if args.recipe == "own-art" and not args.streaming else None
     own: dict[str, Image.Image] = {}  # its pictures by the names of their presets
-    log = Log(output_dir / "log.jsonl", counters.step) if accelerator.is_main_process else None
+    logs = accelerator.is_main_process
+    log = Log(output_dir / "log.jsonl", counters.step, counters.unlogged) if logs else None
     learning = sum(p.numel() for p in (*hidden, *others) if p.requires_grad)
     logger.info(
         f"{learning / 1e6:.2f} M numbers of the generator learn, {size} pairs of {side} px on each "
@@ -273,7 +278,7 @@ def main(args: Any) -> None:
             norms = ", ".join(f"{k} {float(v):.3g}" for k, v in measured.items() if "norm" in k)
             logger.warning(f"step {counters.step}: skipped, {norms} ({counters.bad_steps} so far)")
         if bad_in_a_row >= args.max_bad_steps:
-            broken = RuntimeError(
+            broken = TrainingBroken(
                 f"{bad_in_a_row} steps in a row had non-finite gradients; the weights before them are in {output_dir}. "
                 "Lower --learning_rate or use --mixed_precision no."
             )
@@ -309,17 +314,21 @@ def main(args: Any) -> None:
                 "pairs_per_second": (counters.pairs - first_pair) / pace.seconds,
                 "learning_rate": scheduler.get_last_lr()[0], "adversarial_weight": adversarial_weight,
                 "bad_steps": counters.bad_steps,
-                "skipped_pictures": sum(loader.skipped for loader in loaders.values()),
+                "skipped_pictures": skipped_pictures(loaders.values()),
             })  # fmt: skip
             logger.info(told_numbers(pace.told(counters.step), row))
             if args.report_to:
                 accelerator.log(row, step=counters.step)
 
-        if log and shows and (last or counters.step % args.validation_steps == 0):
-            file = output_dir / "validation" / f"step-{counters.step:07d}.png"
-            save_grid(folded(ema.module), contents, styles, file, side)
-            logger.info(f"{file}: what it paints now")
         if counters.step % args.checkpointing_steps == 0 or last:
+            averaged = {name: weight.half() for name, weight in ema.named_parameters()}
+            if unusable(averaged) or unusable(dict(step_module.named_parameters())):
+                # Not over a checkpoint that is whole.
+                spoilt = broken = TrainingBroken(
+                    f"the weights after step {counters.step} are not finite; {output_dir} is as of the checkpoint before, if "
+                    "there is one. Lower --learning_rate."
+                )
+                break
             save_checkpoint(accelerator, counters, output_dir, args.checkpoints_total_limit)
             if accelerator.is_main_process:
                 # What is built for this draws random numbers; a run that goes on from the checkpoint does not.
@@ -331,6 +340,12 @@ def main(args: Any) -> None:
                     elif args.init_from:
                         save_styles(args.init_from, now, output_dir, args.hub_token)
                     save_curves(output_dir / "log.jsonl", output_dir / "curves.png")
+        # After the checkpoint: who asks a run to end may not wait for pictures.
+        if log and shows and (last or counters.step % args.validation_steps == 0):
+            file = output_dir / "validation" / f"step-{counters.step:07d}.png"
+            with torch.random.fork_rng(devices=[]):
+                save_grid(folded(ema.module), contents, styles, file, side)
+            logger.info(f"{file}: what it paints now")
         if ends:
             why = f"{time_limit:g} minutes are over" if out_of_time() else "stopped"
             logger.info(
@@ -342,7 +357,7 @@ def main(args: Any) -> None:
     if accelerator.is_main_process and args.dry_run:
         logger.info(told_cost(args, time.monotonic() - started, device))
     elif accelerator.is_main_process:
-        if own_art:
+        if own_art and not spoilt:
             save_before_and_after(args, folded(ema.module), own, contents, output_dir)
         if args.push_to_hub and broken is None:
             push(output_dir, counters, args)

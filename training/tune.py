@@ -56,6 +56,7 @@ from training.game.views import (
 from training.game.weights import WEIGHTS
 from training.run.adapter import add_gains, folded
 from training.run.arguments import STYLE_LAYERS, add_lesson
+from training.run.folder import make_output_dir
 from training.run.optimisation import ema_update, precision
 from training.run.report import save_styles, save_whole
 from training.run.stopping import StopRequest, run_told
@@ -71,6 +72,7 @@ _PICTURES = 128  # from which the mean of tokens is taken
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line."""
     args = parse_args(argv)
+    output_dir = make_output_dir(args.output_dir)
     set_seed(args.seed)
     device = torch.device(args.device)
     generator = StyleGenerator.from_pretrained(args.model).float().to(device)
@@ -123,12 +125,12 @@ def main(argv: Sequence[str] | None = None) -> None:
             logger.info(f"step {step}  {told}  minutes {(time.monotonic() - began) / 60:.1f}")
             sums.clear()
         if step % args.checkpointing_steps == 0:
-            save_averages(generator, averages, learning, Path(args.output_dir))
+            tuned = save_averages(generator, averages, learning, output_dir)
+            save_styles(args.model, tuned, output_dir)
     if stopping.asked:
         logger.info(f"stopped at step {step}; go on with --model {args.output_dir}")
     stopping.restore()
-    tuned = save_averages(generator, averages, learning, Path(args.output_dir))
-    save_styles(args.model, tuned, Path(args.output_dir))
+    save_styles(args.model, save_averages(generator, averages, learning, output_dir), output_dir)
     for loader in loaders.values():
         loader.close()
 

@@ -195,11 +195,13 @@ def _identified(stream: IO[bytes], name: str) -> ImageFile.ImageFile:
             for format_name in [f for f in Image.ID if f not in tried]:
                 tried.add(format_name)
                 factory, accepts = Image.OPEN[format_name]
-                accepted = accepts(prefix) if accepts else True
-                if not accepted or isinstance(accepted, str) or format_name in _REFUSED_FORMATS:
+                if format_name in _REFUSED_FORMATS:
                     continue
-                stream.seek(0)
                 try:
+                    accepted = accepts(prefix) if accepts else True
+                    if not accepted or isinstance(accepted, str):
+                        continue
+                    stream.seek(0)
                     return factory(stream, "")
                 except (SyntaxError, IndexError, TypeError, struct.error) as error:
                     _log.debug("%s is not %s: %s", name, format_name, error)

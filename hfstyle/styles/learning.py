@@ -193,7 +193,7 @@ def learn_code(
         raise ValueError("there are no pictures to learn from; give 1 to 50")
     if len(photos) < 2:
         raise ValueError(
-            f"{len(photos)} photos to learn on; give at least 2, of which one is held out to judge by"
+            f"{len(photos) or 'no'} photo to learn on; give at least 2, of which one is held out to judge by"
         )
     _check(steps, size)
     check_callback(progress_callback)

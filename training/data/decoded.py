@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from collections.abc import Hashable
 
 import numpy as np
 
 from training.data.sources import DataError, PictureSource, decode_picture
 
-__all__ = ["LARGEST", "DecodedPictures", "log_skip", "memory_for_pictures"]
+__all__ = ["LARGEST", "DecodedPictures", "Unreadable", "memory_for_pictures"]
 
 LARGEST = 576
 """Short side in px at which pictures are kept, at most: faces and thin things are lost in smaller ones."""
@@ -33,6 +34,31 @@ def memory_for_pictures() -> int:
     return min(most, memory // 8 // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
+class Unreadable:
+    """Pictures that cannot be read: each is counted and named in the log once, however often it is met; safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._known: set[Hashable] = set()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def __contains__(self, which: Hashable) -> bool:
+        return which in self._known
+
+    def add(self, which: Hashable, error: Exception) -> None:
+        """which: tells it from the others. Only the first `_LOGGED_SKIPS` are named."""
+        with self._lock:
+            if which in self._known:
+                return
+            self._known.add(which)
+            if len(self) <= _LOGGED_SKIPS:
+                logger.warning("skipped picture %d: %s", len(self), error)
+            if len(self) == _LOGGED_SKIPS:
+                logger.warning("further skipped pictures are counted, not named")
+
+
 class DecodedPictures:
     """Decoded pictures by index, kept up to a memory limit; safe to use from several threads."""
 
@@ -40,12 +66,8 @@ class DecodedPictures:
         self.source, self.limit, self.memory_limit = source, limit, memory_limit
         self.bytes_held = 0
         self._held: dict[int, np.ndarray] = {}
-        self._bad: set[int] = set()
+        self.unreadable = Unreadable()
         self._lock = threading.Lock()
-
-    @property
-    def skipped(self) -> int:
-        return len(self._bad)
 
     def preload(self, index: int) -> None:
         if self.bytes_held < 0.99 * self.memory_limit:
@@ -54,15 +76,12 @@ class DecodedPictures:
     def get(self, index: int) -> np.ndarray | None:
         """(H, W, 3) uint8, or None if the picture cannot be decoded."""
         picture = self._held.get(index)
-        if picture is not None or index in self._bad:
+        if picture is not None or index in self.unreadable:
             return picture  # (H, W, 3)
         try:
             picture = _read(self.source, index, self.limit)
         except DataError as error:
-            with self._lock:
-                if index not in self._bad:
-                    self._bad.add(index)
-                    log_skip(len(self._bad), error)
+            self.unreadable.add(index, error)
             return None
         with self._lock:
             if index not in self._held and self.bytes_held + picture.nbytes <= self.memory_limit:
@@ -77,11 +96,3 @@ def _read(source: PictureSource, index: int, limit: int | None) -> np.ndarray:
     except Exception as error:  # a damaged row must not end the run
         raise DataError(f"{source.name} item {index}: {type(error).__name__}: {error}") from error
     return decode_picture(raw, limit)
-
-
-def log_skip(count: int, error: Exception) -> None:
-    """Log the picture that is the `count`-th to be skipped, up to a number."""
-    if count <= _LOGGED_SKIPS:
-        logger.warning("skipped picture %d: %s", count, error)
-    if count == _LOGGED_SKIPS:
-        logger.warning("further skipped pictures are counted, not named")

@@ -22,7 +22,7 @@ _SAMPLES_AT_ONCE = 2**24  # bilinear samples that are gathered at once, 100 byte
 class DevicePictures:
     """All pictures of a source, decoded and held on a device as one (pixels, 3) uint8 tensor.
 
-    4,800 pictures of 320 px take about 2 GB. Unreadable ones are logged and counted in `skipped`.
+    4,800 pictures of 320 px take about 2 GB. Unreadable ones are logged and counted in `unreadable`.
     Raises DataError if none is readable.
     """
 
@@ -34,7 +34,7 @@ class DevicePictures:
         resolution_limit: int | None = LARGEST,
         threads: int = 4,
     ) -> None:
-        self.source, self.device, self.skipped = source, torch.device(device), 0
+        self.source, self.device = source, torch.device(device)
         store = DecodedPictures(source, resolution_limit, memory_limit=0)
         with ThreadPoolExecutor(max(1, threads)) as pool:
             parts = [
@@ -42,7 +42,7 @@ class DevicePictures:
                 for picture in pool.map(store.get, range(len(source)))
                 if picture is not None
             ]
-        self.skipped = store.skipped
+        self.unreadable = store.unreadable
         if not parts:
             raise DataError(f"none of the {len(source)} pictures of {source.name} can be decoded.")
         sizes = torch.tensor([part.shape[:2] for part in parts], dtype=torch.int64)

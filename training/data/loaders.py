@@ -17,7 +17,7 @@ Letters: B batch · K crops per picture · S side of a crop · H, W picture size
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -54,7 +54,15 @@ __all__ = [
     "decode_picture",
     "make_stream",
     "open_pictures",
+    "skipped_pictures",
 ]
+
+
+def skipped_pictures(loaders: Iterable[BatchLoader | DeviceLoader]) -> int:
+    """Unreadable pictures that these have met so far; one that several of them met counts once."""
+    streams = (stream for loader in loaders for stream in loader.streams)
+    met = {id(stream.unreadable): len(stream.unreadable) for stream in streams}
+    return sum(met.values())
 
 
 def _weights(weights: Sequence[float]) -> np.ndarray:
@@ -176,7 +184,7 @@ class BatchLoader:
     @property
     def skipped(self) -> int:
         """Unreadable pictures met so far in all streams."""
-        return sum(int(getattr(stream, "skipped", 0)) for stream in self.streams)
+        return skipped_pictures([self])
 
     def state_dict(self) -> dict[str, Any]:
         return {"batches": self._state["batches"], "positions": list(self._state["positions"])}
@@ -221,14 +229,14 @@ class DeviceLoader:
         world_size: int = 1,
     ) -> None:
         mix = [(pictures, 1.0)] if isinstance(pictures, DevicePictures) else list(pictures)
-        self.pictures = [store for store, _ in mix]
+        self.streams = [store for store, _ in mix]
         check_crops(size, crops, zoom)
         self.size, self.number_of_crops, self.zoom = size, crops, zoom
         self._plan = _Plan([weight for _, weight in mix], batch_size, seed)
         self._rank = rank
         self._orders = [
             EpochOrder(len(store), seed + number, rank, world_size)
-            for number, store in enumerate(self.pictures)
+            for number, store in enumerate(self.streams)
         ]
 
     def next_batch(self) -> Tensor:
@@ -237,8 +245,8 @@ class DeviceLoader:
         items = self._plan.next()
         crops = self.number_of_crops
         shape = (len(items), crops, 3, self.size, self.size)
-        batch = torch.empty(shape, dtype=torch.uint8, device=self.pictures[0].device)
-        for number, (store, order) in enumerate(zip(self.pictures, self._orders, strict=True)):
+        batch = torch.empty(shape, dtype=torch.uint8, device=self.streams[0].device)
+        for number, (store, order) in enumerate(zip(self.streams, self._orders, strict=True)):
             slots = [slot for slot, (stream, _) in enumerate(items) if stream == number]
             if not slots:
                 continue
@@ -271,7 +279,7 @@ class DeviceLoader:
     @property
     def skipped(self) -> int:
         """Unreadable pictures of all sources."""
-        return sum(store.skipped for store in self.pictures)
+        return skipped_pictures([self])
 
     def state_dict(self) -> dict[str, Any]:
         return self._plan.state()

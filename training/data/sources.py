@@ -17,12 +17,15 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
+from huggingface_hub import HfApi, constants
+from huggingface_hub.errors import HfHubHTTPError
 from PIL import Image
 
 from hfstyle.files import web_address
 from hfstyle.images.load import READ_SUFFIXES, ImageError, load_image
 from hfstyle.images.parquet import RowGroups, check_column, encoded
 from hfstyle.images.save import to_pil
+from hfstyle.models.hub import transport_error
 
 __all__ = [
     "DataError",
@@ -39,6 +42,7 @@ __all__ = [
 MINIMUM_SIDE = 16  # px; what is smaller says nothing about a style and is skipped
 _KEPT_BYTES = 512 * 2**20  # of encoded pictures of Parquet files, in each source
 _OTHER_COLUMN = "name the right one with --image_column, or that of one set with --content_image_column or --style_image_column"
+_PATIENCE = 10.0  # s, for the Hub's first answer
 MAX_ENCODED_PIXELS = 178_000_000  # read from the header: a decompression bomb is skipped undecoded
 
 
@@ -245,7 +249,10 @@ def open_pictures(
             f"the Hub dataset {dataset_name!r} needs the package `datasets`: "
             "`pip install datasets`, or give local pictures as a data dir."
         ) from error
+    silent = _silence(dataset_name, token)
+    offline = datasets.config.HF_HUB_OFFLINE
     try:
+        datasets.config.HF_HUB_OFFLINE = offline or silent is not None
         dataset = datasets.load_dataset(
             dataset_name,
             config_name,
@@ -256,10 +263,20 @@ def open_pictures(
             token=token,
         )
     except Exception as error:  # the Hub client raises many types; each becomes one message
+        at = "" if revision is None else f", revision {revision!r}"
+        why = " ".join(str(error).split()).rstrip(".")
+        if silent is not None:
+            raise DataError(
+                f"the dataset {dataset_name!r} (split {split!r}{at}) is not in the cache, and the Hub at "
+                f"{constants.ENDPOINT} cannot be reached ({silent}); check the network, or give local pictures by "
+                "--content_data_dir or --style_data_dir"
+            ) from error
         raise DataError(
-            f"the dataset {dataset_name!r} (split {split!r}, revision {revision!r}) cannot be "
-            f"loaded: {type(error).__name__}: {' '.join(str(error).split())}{_hint(error, token)}"
+            f"the dataset {dataset_name!r} (split {split!r}{at}) cannot be loaded: {type(error).__name__}: {why}"
+            f"{_hint(error, token)}"
         ) from error
+    finally:
+        datasets.config.HF_HUB_OFFLINE = offline
     columns = getattr(dataset, "column_names", None)
     if columns is not None:
         try:
@@ -270,12 +287,33 @@ def open_pictures(
     if streaming:
         # Where columns' types are known beforehand, as of picture files, `cast_column` comes after their decoding.
         return HubStream(dataset_name, dataset.decode(False), image_column, token)
-    dataset = dataset.cast_column(image_column, datasets.Image(decode=False))
+    # One of several columns alone is read: `datasets` would decode the others, of which one may be corrupt.
+    dataset = dataset.select_columns(image_column).cast_column(
+        image_column, datasets.Image(decode=False)
+    )
     return HubSource(dataset_name, dataset, image_column)
 
 
+def _silence(dataset: str, token: str | bool | None) -> Exception | None:
+    """What keeps the Hub from answering; None if it does, or is not to be asked.
+
+    `datasets` asks for half a minute before it looks into its cache.
+    """
+    if constants.HF_HUB_OFFLINE:
+        return None
+    try:
+        HfApi(token=token).dataset_info(dataset, timeout=_PATIENCE)
+    except (HfHubHTTPError, ValueError):  # an answer, or no name to ask for; `datasets` says which
+        return None
+    except (OSError, transport_error) as error:
+        return error
+    return None
+
+
 def _hint(error: Exception, token: str | bool | None) -> str:
-    """What to do about a data set that the Hub does not show."""
+    """What to do about a data set, or a revision of it, that the Hub does not show."""
+    if str(error).startswith("Revision"):
+        return ". Check --content_revision or --style_revision."
     if type(error).__name__ not in (
         "DatasetNotFoundError",
         "RepositoryNotFoundError",

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
 from training.data.crops import Zoom, check_crops, random_crops
-from training.data.decoded import LARGEST, DecodedPictures, log_skip, memory_for_pictures
+from training.data.decoded import LARGEST, DecodedPictures, Unreadable, memory_for_pictures
 from training.data.sources import (
     DataError,
     HubStream,
@@ -61,7 +61,10 @@ class EpochOrder:
 
 
 class CropStream(Protocol):
-    """What a BatchLoader needs: `crops(k, ...)` -> (K, 3, S, S) uint8."""
+    """What a BatchLoader needs: `crops(k, ...)` -> (K, 3, S, S) uint8, and which pictures it could not read."""
+
+    @property
+    def unreadable(self) -> Unreadable: ...
 
     def crops(
         self, k: int, size: int, crops: int = 1, zoom: Zoom = (1.0, None), salt: int = 0
@@ -72,7 +75,7 @@ class PictureStream(IterableDataset):  # type: ignore[type-arg]
     """An endless, shuffled stream of random crops of pictures that are decoded once.
 
     Each epoch shows every picture once, in an order from `seed`, and no picture in two processes.
-    A picture that cannot be decoded is logged, counted in `skipped` (once), and replaced by the
+    A picture that cannot be decoded is logged, counted in `unreadable` (once), and replaced by the
     next of the same process.
 
     Args:
@@ -124,9 +127,9 @@ class PictureStream(IterableDataset):  # type: ignore[type-arg]
         return twin
 
     @property
-    def skipped(self) -> int:
-        """Pictures found to be unreadable so far."""
-        return self._store.skipped
+    def unreadable(self) -> Unreadable:
+        """Pictures found to be unreadable so far, also by twins."""
+        return self._store.unreadable
 
     @property
     def epoch_length(self) -> int:
@@ -234,15 +237,15 @@ class StreamedPictures:
         self.resolution_limit, self.buffer_size = resolution_limit, buffer_size
         if buffer_size < 1:
             raise DataError(f"buffer size {buffer_size} must be at least 1.")
-        self.skipped = 0
+        self.unreadable = Unreadable()
         self._lock = threading.Lock()
         self._buffer: list[np.ndarray] = []
         self._rows = self._rows_forever(epoch=0)
         self._good = 1  # pictures of this pass and the one before
 
     def with_seed(self, seed: int) -> StreamedPictures:
-        """Another stream of the same data set, in another order."""
-        return StreamedPictures(
+        """Another stream of the same data set, in another order; both count their unreadable pictures together."""
+        twin = StreamedPictures(
             self.source,
             seed=seed,
             rank=self.rank,
@@ -250,6 +253,8 @@ class StreamedPictures:
             resolution_limit=self.resolution_limit,
             buffer_size=self.buffer_size,
         )
+        twin.unreadable = self.unreadable
+        return twin
 
     def restart(self, epoch: int) -> None:
         """Empties the reservoir and begins pass `epoch` (alike in all processes)."""
@@ -269,12 +274,14 @@ class StreamedPictures:
         while True:
             with self._lock:
                 row = next(self._rows)
+            raw = self.source.read(row)
             try:
-                picture = decode_picture(self.source.read(row), self.resolution_limit)
+                picture = decode_picture(raw, self.resolution_limit)
             except DataError as error:
-                with self._lock:
-                    self.skipped += 1
-                    log_skip(self.skipped, error)
+                # Another pass numbers rows otherwise: known is the address of a file, else what is in it.
+                self.unreadable.add(
+                    row[0] if raw is not row else hash(raw.data) if raw.data else raw.name, error
+                )
                 continue
             with self._lock:
                 self._good += 1

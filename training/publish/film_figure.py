@@ -97,7 +97,9 @@ def animated(columns: Sequence[Sequence[NDArray[np.uint8]]], limit: int = _LARGE
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--model", help="folder or Hub id; default: the bundled weights")
-    parser.add_argument("--out", type=Path, default=Path("training/figures"))
+    parser.add_argument(
+        "--out", type=Path, default=Path("training/figures"), help="folder of the pictures"
+    )
     parser.add_argument("--frames", type=int, default=8, help="of the film (default: 8)")
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")

@@ -30,7 +30,9 @@ _PATIENCE: Final = 600_000  # milliseconds
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--out", type=Path, default=Path("training/figures"))
+    parser.add_argument(
+        "--out", type=Path, default=Path("training/figures"), help="folder of the pictures"
+    )
     parser.add_argument(
         "--tab", default="Stylize", help="page to show; other pages get their name in the file's"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import logging
 import re
 import shutil
@@ -62,18 +63,30 @@ def save_own_styles(
         art: the pictures it learns from, and those held out.
 
     Returns:
-        The pictures by the names of their presets.
+        The pictures by the names of their presets: those of their files, with `_own` behind it where another style of the start
+        has that name.
     """
     save_styles(args.init_from, generator, folder, args.hub_token)
     pipe = StyleTransferPipeline(copy.deepcopy(generator).eval())
-    pictures = _readable(art)
-    codes = {name: pipe.encode_style(picture, name=name) for name, picture in pictures.items()}
+    old = StyleTransferPipeline.from_pretrained(args.init_from, token=args.hub_token).presets
+    pictures: dict[str, Image.Image] = {}
+    codes: dict[str, StyleCode] = {}
+    for name, picture in _readable(art).items():
+        code = pipe.encode_style(picture)
+        if name in old and not _same(old[name], code):
+            name = f"{name}_own"
+        pictures[name], codes[name] = picture, dataclasses.replace(code, name=name)
     if codes:
         target = folder / STYLES_FOLDER
         target.mkdir(exist_ok=True)
         for name, code in {OWN: StyleCode.mix(list(codes.values()), name=OWN), **codes}.items():
             code.save(target / f"{name}.safetensors")
     return pictures
+
+
+def _same(one: StyleCode, other: StyleCode) -> bool:
+    """Whether two codes are of one picture, as far as half precision can tell."""
+    return float((one.vector - other.vector).norm()) <= 1e-3 * float(other.vector.norm())
 
 
 def save_before_and_after(

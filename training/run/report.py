@@ -18,6 +18,7 @@ from hfstyle.styles.listed import PACK_FILE, STYLES_FOLDER
 from hfstyle.styles.pack import read_pack
 from hfstyle.styles.presets import download_styles, local_folder
 from hfstyle.styles.space import SPACE_FILE
+from training.run.folder import written
 from training.run.upload import write_card
 
 __all__ = ["Log", "export", "save_curves", "save_styles", "save_whole", "told_numbers"]
@@ -34,12 +35,14 @@ class Log:
     Args:
         path: rows of this run up to `step` are kept, later ones (of steps that a resumed run repeats) are dropped.
         step: the step at which the run starts.
+        unlogged: name -> [sum, count] of steps since the last row, kept up to date for checkpoints; empty for a new run.
     """
 
-    def __init__(self, path: Path, step: int = 0) -> None:
+    def __init__(
+        self, path: Path, step: int = 0, unlogged: dict[str, list[float]] | None = None
+    ) -> None:
         self.path = path
-        self._sums: dict[str, float] = {}
-        self._counts: dict[str, int] = {}
+        self._unlogged = {} if unlogged is None else unlogged
         lines = path.read_text().splitlines() if path.is_file() else []
         kept = [line for line in lines if _step_of(line) <= step]
         write_text(path, "".join(line + "\n" for line in kept))
@@ -48,13 +51,13 @@ class Log:
         """One step's numbers; not all need to be there in each step, and what is not finite is left out."""
         for name, value in numbers.items():
             if math.isfinite(value):
-                self._sums[name] = self._sums.get(name, 0.0) + value
-                self._counts[name] = self._counts.get(name, 0) + 1
+                total, count = self._unlogged.get(name, (0.0, 0))
+                self._unlogged[name] = [total + value, count + 1]
 
     def write(self, more: Mapping[str, float]) -> dict[str, float]:
         """Append a row: the means since the last one and `more`."""
-        row = {name: total / self._counts[name] for name, total in self._sums.items()} | dict(more)
-        self._sums, self._counts = {}, {}
+        row = {name: total / count for name, (total, count) in self._unlogged.items()} | dict(more)
+        self._unlogged.clear()
         with self.path.open("a") as file:
             file.write(json.dumps({name: round(value, 6) for name, value in row.items()}) + "\n")
         return row
@@ -78,10 +81,18 @@ def told_numbers(head: str, row: Mapping[str, float]) -> str:
 
 
 def save_whole(model: StyleGenerator | StyleDiscriminator, folder: Path) -> None:
-    """Write a copy in fp16, beside and then moved file by file, so that a run killed here leaves whole files."""
+    """Write a copy in fp16, beside and then moved file by file, so that a run killed here leaves whole files.
+
+    Raises OSError if it cannot be written.
+    """
     partial = folder / "partial-export"
     shutil.rmtree(partial, ignore_errors=True)
-    copy.deepcopy(model).half().save_pretrained(partial)
+    try:
+        with written(folder, "free some space"):
+            copy.deepcopy(model).half().save_pretrained(partial)
+    except OSError:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
     for file in partial.iterdir():
         os.replace(file, folder / file.name)
     partial.rmdir()

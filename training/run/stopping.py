@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 import torch
@@ -13,41 +15,65 @@ from accelerate import Accelerator
 
 from training.game.monitor import GameDegenerated
 
-__all__ = ["StopRequest", "any_process", "run_told"]
+__all__ = ["StopRequest", "TrainingBroken", "any_process", "run_told"]
 
 
 _LAUNCHED_BY: Final = "ACCELERATE_MIXED_PRECISION"
 """`accelerate launch` sets it for what it starts."""
 _PARENT: Final = os.getppid()
+_SAME: Final = 2.0  # s
+
+
+class TrainingBroken(RuntimeError):
+    """A run cannot go on; the message says why, and what to change."""
 
 
 class StopRequest:
-    """SIGTERM and SIGINT ask the run to end with a checkpoint; a second one ends it at once.
+    """SIGTERM, SIGINT and the end of its terminal ask the run to end with a checkpoint; some seconds later, a second one ends it
+    at once. Before that it may be the same: a terminal tells all processes, and so does `torchrun`, or a shell, of its own.
 
-    `accelerate launch` ends at a SIGTERM without a word to the process that it started: that the launcher is gone asks as well.
-    Whoever starts a script without it (`nohup python training/train.py &`) may log out.
+    `accelerate launch` ends at a SIGTERM without a word to the process that it started: that the launcher is gone asks as well,
+    also if it was gone before this process had imported all it needs. Whoever starts a script without it (`nohup python training/train.py &`) may log out.
     """
 
     def __init__(self) -> None:
-        self._asked = False
-        self._launched = _LAUNCHED_BY in os.environ and _PARENT != 1
-        self._before = {
-            number: signal.signal(number, self._ask) for number in (signal.SIGTERM, signal.SIGINT)
-        }
+        self._asked_at: float | None = None
+        self._launched = _LAUNCHED_BY in os.environ
+        self._orphan = self._launched and _PARENT == 1 and not _launcher_is_first()
+        self._before = {number: signal.signal(number, self._ask) for number in _asking()}
 
     @property
     def asked(self) -> bool:
         """Whether the run is to end."""
-        return self._asked or (self._launched and os.getppid() != _PARENT)
+        gone = self._launched and os.getppid() != _PARENT
+        return self._asked_at is not None or self._orphan or gone
 
     def restore(self) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
     def _ask(self, number: int, frame: Any) -> None:
-        if self._asked:
+        now = time.monotonic()
+        if self._asked_at is None:
+            self._asked_at = now
+        elif now - self._asked_at > _SAME and number in (signal.SIGTERM, signal.SIGINT):
             raise KeyboardInterrupt
-        self._asked = True
+
+
+def _launcher_is_first() -> bool:
+    """Whether process 1, who inherits orphans, is `accelerate launch` itself, as in a container; True where that cannot be seen."""
+    try:
+        words = Path("/proc/1/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return True
+    return b"python" in words[0] and any(b"accelerate" in word for word in words[1:3])
+
+
+def _asking() -> list[int]:
+    """The signals that ask; `nohup` has the end of a terminal ignored."""
+    hang_up = getattr(signal, "SIGHUP", None)  # not on Windows
+    heard = hang_up is not None and signal.getsignal(hang_up) != signal.SIG_IGN
+    return [signal.SIGTERM, signal.SIGINT, *([hang_up] if heard else [])]
 
 
 def any_process(accelerator: Accelerator, flag: bool) -> bool:
@@ -65,7 +91,7 @@ def run_told(main: Callable[[Any], None], args: Any) -> None:
     """
     try:
         main(args)
-    except (ValueError, OSError, ModuleNotFoundError, GameDegenerated) as error:
+    except (ValueError, OSError, ModuleNotFoundError, GameDegenerated, TrainingBroken) as error:
         if os.environ.get("HFSTYLE_DEBUG"):
             raise
         script = os.path.basename(sys.argv[0])

@@ -28,6 +28,7 @@ def check_upload(args: Any) -> None:
     with upload_told(
         f"--push_to_hub to {args.hub_model_id}",
         "mend it, or leave out --push_to_hub and upload the folder later with `hfstyle push`",
+        args.hub_token,
     ):
         HfApi(token=args.hub_token).create_repo(args.hub_model_id, exist_ok=True)
 

@@ -58,13 +58,21 @@ _FIRST_STYLES: Final = (
     *("starry_night_van_gogh", "great_wave_hokusai", "composition_vii_kandinsky"),
     *("shipwreck_turner", "woman_with_hat_matisse", "song_landscape", "gustav_klimt"),
 )
-"""Presets of works that many know; they lead the gallery."""
+"""Presets of works that many know; they lead the gallery, after those of the visitor's own."""
 _ROUNDED: Final = 1.05  # a side of whole pixels may give a few more than asked for
 _MOST_METADATA: Final = 16  # entries of a style file's
 _LONGEST_METADATA: Final = 200  # letters of each
 _SMALL_QUALITY: Final = 78  # of WebP, for pictures of a few centimetres
 SWATCH: Final = 256
 """Short side in pixels of thumbnails and of style pictures beside a result."""
+
+
+def _order(pipe: StyleTransferPipeline) -> list[str]:
+    """The presets as the gallery shows them: one's own, which state no work, their mean first; known works; all others."""
+    known = [name for name in _FIRST_STYLES if name in pipe.presets]
+    own = [n for n in pipe.presets if n not in known and not pipe.preset(n).metadata]
+    own.sort(key=lambda name: name != "own_art")
+    return [*own, *known, *(name for name in pipe.presets if name not in {*own, *known})]
 
 
 class Studio:
@@ -78,8 +86,7 @@ class Studio:
     def __init__(self, pipe: StyleTransferPipeline, model_name: str = "hfstyle base") -> None:
         self.pipe = pipe
         self.model_name = model_name
-        known = [name for name in _FIRST_STYLES if name in pipe.presets]
-        order = [*known, *(name for name in pipe.presets if name not in known)]
+        order = _order(pipe)
         self.labels = {name: preset_label(name, pipe.preset(name)) for name in order}
         """Title, artist and year of the presets, by name."""
         self.captions = {name: preset_caption(name, pipe.preset(name)) for name in order}
