@@ -90,7 +90,7 @@ class StylizeHandlers:
         height, width = studio.preview(shown, settings.resolution).size
         status = f"{plain(label)}: {width} × {height} px"
         if content:
-            status += studio.told_full_size(content, (width, height))
+            status += studio.told_full_size(content, (width, height), settings)
         if not content:
             status += " (an example photo)"
         return (original, painted), beside, status
