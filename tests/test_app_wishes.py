@@ -246,11 +246,12 @@ def test_progress_is_seen_at_once_on_every_page(
             slow.seconds = 3600  # until it is stopped
             page.get_by_role("button", name=button, exact=True).locator("visible=true").click()
             tracker = page.locator(".files [data-testid=status-tracker]:not(.hide):visible")
-            expect(tracker.first).to_be_visible()
-            page.get_by_role("button", name="Stop", exact=True).locator(
-                "visible=true"
-            ).first.click()
+            expect(tracker.first).to_contain_text("%")
+            stop = page.get_by_role("button", name="Stop", exact=True).locator("visible=true").first
+            expect(stop).to_be_enabled()
+            stop.click()
             expect(tracker).to_have_count(0, timeout=60_000)  # it may stay, see above
+            expect(stop).to_be_disabled()
 
 
 @pytest.mark.slow
@@ -378,7 +379,7 @@ def test_a_style_that_is_mixed_in_has_a_weight(browser: Any, running_app: Any) -
 
     with opened(browser, running_app, 1280) as page:
         open_tab(page, "Mix")
-        page.get_by_role("button", name="Style 3").click()
+        page.get_by_role("button", name="Third style").click()
         page.get_by_label("Style 3", exact=True).click()
         page.get_by_role("option").nth(2).click()
         expect(page.get_by_label("number input for Weight 3")).to_have_value("1")
