@@ -185,11 +185,8 @@ def test_what_is_saved_is_what_is_shown(
         slow.seconds = 3600  # until it is ended
         save = page.get_by_role("button", name="Full-size picture", exact=True).first
         save.click()
-        page.wait_for_timeout(1500)
-        said = page.locator(".files .empty:visible").first.evaluate(
-            "box => getComputedStyle(box, '::after').content"
-        )
-        assert said == '"At work …"'
+        tracker = page.locator(".files [data-testid=status-tracker]:not(.hide):visible")
+        expect(tracker.first).to_contain_text("%")
         page.get_by_label("range slider for Strength").first.press("ArrowLeft")
         expect(page.get_by_text("The settings have changed").first).to_be_visible()
         slow.seconds = 0
