@@ -483,7 +483,8 @@ class StyleTransferPipeline:
             generator: accepted as diffusers' pipelines do and not used: nothing here is random.
             return_dict: False returns the tuple `(images,)` instead of a `StyleTransferOutput`.
             progress_callback: called as `progress_callback(done, total)` after each picture, and each tile of one
-                painted in tiles, of the measuring passes too; a picture's tiles join the total when it is their turn.
+                painted in tiles, of the measuring passes too, and each band of one enlarged to its own size afterwards; a
+                picture's tiles join the total when it is their turn.
             keep_alpha: keep a picture's transparency in the output instead of laying it over white.
             provenance: have PIL pictures say how they were made when the output's `save`, or `save_image`, writes them: IPTC's
                 digital source type, the model and its version, in XMP; nothing private. Those of strength 0 never do.

@@ -54,6 +54,9 @@ def test_in_a_browser(
         notes.write_bytes(b"these are notes")
         page.locator("input[type=file]:visible, input[type=file]").nth(1).set_input_files(notes)
         expect(page.get_by_text("not a picture").first).to_be_visible()
+        page.get_by_role("tab", name="Gallery").click()
+        page.get_by_role("button", name="Waves, A. Painter, 1900").first.click()
+        expect(status).to_contain_text("Waves (A. Painter, 1900)")
 
         show("Regions")
         canvas = page.locator("#regions canvas").first

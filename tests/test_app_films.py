@@ -227,22 +227,58 @@ def test_a_camera_is_painted_and_forgotten(app_pipe: StyleTransferPipeline) -> N
         handlers.paint(frames[0], None, None, None, 0.8, 1, 384, 0.9, 128, one)  # type: ignore[arg-type]
 
 
+_AWAY = """() => {
+  const draw = (source, flip) => {
+    const canvas = Object.assign(document.createElement("canvas"), {width: 64, height: 48});
+    const pen = canvas.getContext("2d");
+    if (flip) { pen.translate(64, 0); pen.scale(-1, 1); }
+    pen.drawImage(source, 0, 0, 64, 48);
+    return pen.getImageData(0, 0, 64, 48).data;
+  };
+  const seen = draw(document.querySelector("#camera video"), false);
+  return [false, true].map((flip) => {
+    const painted = draw(document.querySelector("#live img"), flip);
+    return seen.reduce((sum, value, at) => sum + Math.abs(value - painted[at]), 0);
+  });
+}"""
+"""How far what the camera takes is from what is painted, and from its mirror image."""
+
+
 def test_a_camera_is_painted_in_the_browser_and_stops(browser: Any, running_app: Any) -> None:
     pytest.importorskip("skimage")
+    from playwright.sync_api import expect
+
     with opened(browser, running_app, 1280) as page:
         open_tab(page, "Live")
+        stop = page.get_by_role("button", name="Stop", exact=True).locator("visible=true").last
+        expect(stop).to_be_disabled()
+        page.get_by_label("number input for Strength").first.fill("0")
+        page.get_by_label("number input for Strength").first.press("Tab")
         page.get_by_role("button", name="Click to Access Webcam").click()
         page.get_by_role("button", name="capture photo").click()
         status = page.locator("#page-live [role=status]")
         status.filter(has_text=re.compile(r"Picture ([3-9]|\d\d+):")).wait_for()
+        video = "getComputedStyle(document.querySelector('#camera video')).transform"
+        assert page.evaluate(video) in ("none", "matrix(1, 0, 0, 1, 0, 0)")
+        away = []  # at strength 0 what is painted is what is seen, but for its delay
+        for _ in range(12):
+            away.append(page.evaluate(_AWAY))
+            page.wait_for_timeout(150)
+        straight, mirrored = np.min(away, 0)
+        assert straight < 0.8 * mirrored, away
+        page.get_by_label("number input for Strength").first.fill("0.8")
+        page.get_by_label("number input for Strength").first.press("Tab")
+        status.filter(has_text=re.compile(r"Picture (\d\d+):")).wait_for()
+        page.wait_for_timeout(1000)
         with page.expect_download() as saved:
             page.get_by_role("button", name="Save this picture").click()
         assert saved.value.suggested_filename.endswith(".jpg")
         with Image.open(saved.value.path()) as shown:
             assert (shown.format, min(shown.size)) == ("JPEG", 256)
             assert b"compositeWithTrainedAlgorithmicMedia" in shown.info["xmp"]
-        page.get_by_role("button", name="Stop", exact=True).locator("visible=true").last.click()
+        stop.click()
         page.get_by_title("start recording").wait_for()
+        expect(stop).to_be_disabled()
 
 
 def test_a_film_is_chosen_seen_painted_and_stopped_in_the_browser(

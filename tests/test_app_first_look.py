@@ -90,7 +90,7 @@ def test_what_is_found_becomes_the_style_of_the_first_page_and_stays(
         marked = page.locator(".presets .thumbnail-item.selected")
         expect(marked).to_have_count(0)
         page.get_by_role("button", name="Copy link").click()
-        expect(page.get_by_text("not this style").first).to_be_visible()
+        expect(page).to_have_url(re.compile("[?&]origin=mix"))
         for come_again in (page.reload, lambda: (page.goto("about:blank"), page.go_back())):
             come_again()
             expect(page.locator("#status")).to_contain_text("50% Waves + 50% Night: 70 × 50 px")
@@ -98,6 +98,13 @@ def test_what_is_found_becomes_the_style_of_the_first_page_and_stays(
         page.get_by_role("button", name="Night, A. Painter, 1900").first.click()
         expect(page.locator("#status")).to_contain_text("Night (A. Painter, 1900)")
         expect(marked).to_have_attribute("aria-label", "Night, A. Painter, 1900")
+        expect(page).not_to_have_url(re.compile("origin"))
+        page.get_by_role("tab", name="My picture").click()
+        own = page.locator(".styles input[type=file]").first
+        own.set_input_files(app_folder / "style.png")
+        expect(page.locator("#status")).to_contain_text("style: 70 × 50 px")
+        page.get_by_role("button", name="Copy link").click()
+        expect(page.get_by_text("not this style").first).to_be_visible()
 
 
 @pytest.mark.slow

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
+import time
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
 
 import numpy as np
 import pytest
-from app_server import open_tab, opened, picture, refusal, upload
+from app_server import AT_REST, bring_photo, open_tab, opened, picture, refusal, upload
 from PIL import Image
 
 from hfstyle import StyleTransferPipeline
@@ -20,11 +23,13 @@ from hfstyle.images.exif import resolution_of
 
 gr = pytest.importorskip("gradio")
 
-from hfstyle.studio.backend import engine, groups, recipe  # noqa: E402
+from hfstyle.studio.backend import engine, groups, jobs, recipe  # noqa: E402
+from hfstyle.studio.backend.origin import made_again, origin_of  # noqa: E402
 from hfstyle.studio.backend.settings import Settings  # noqa: E402
 from hfstyle.studio.backend.timing import Expected  # noqa: E402
 from hfstyle.studio.pages.keep import restored, restored_uploads  # noqa: E402
 from hfstyle.studio.pages.many import ManyHandlers  # noqa: E402
+from hfstyle.studio.pages.mix import MixHandlers  # noqa: E402
 from hfstyle.studio.pages.shared import FIRST_STRENGTH  # noqa: E402
 from hfstyle.studio.pages.wipe import WipeHandlers, wiped  # noqa: E402
 
@@ -76,16 +81,63 @@ class TestFormats:
         exif[0x0112] = 6
         turned.save(tmp_path / "turned.jpg", exif=exif)
         photo = str(tmp_path / "turned.jpg")
-        assert ". At full size 50 × 70 px, in about" in studio.told_full_size(photo, (25, 35))
-        assert studio.told_full_size(photo, (50, 70)).startswith(", also at full size, which takes")
+        at = Settings()
+        assert ". At full size 50 × 70 px, in about" in studio.told_full_size(photo, (25, 35), at)
+        told = studio.told_full_size(photo, (50, 70), at)
+        assert told.startswith(", also at full size, which takes")
         (tmp_path / "notes.png").write_bytes(b"notes")
-        assert studio.told_full_size(str(tmp_path / "notes.png"), (25, 35)) == ""
+        assert studio.told_full_size(str(tmp_path / "notes.png"), (25, 35), at) == ""
 
     def test_the_expected_time_is_learned(self) -> None:
-        expected = Expected()
+        expected = Expected(network=1.0, file=0.5)
+        assert expected.seconds(network=2_000_000, file=2_000_000) == pytest.approx(3)
         for _ in range(20):
-            expected.took(10_000_000, 51.0)
-        assert expected.seconds(20_000_000) == pytest.approx(101, rel=0.05)
+            expected.took("network", 10_000_000, 50.0)
+        assert expected.seconds(network=20_000_000) == pytest.approx(100, rel=0.05)
+        # What has not been done yet is as much slower.
+        assert expected.seconds(file=2_000_000) == pytest.approx(5, rel=0.05)
+        expected.took("file", 1_000_000, 3.0)
+        assert expected.seconds(network=1_000_000, file=2_000_000) == pytest.approx(11, rel=0.05)
+
+    def test_the_first_preview_tells_how_slow_the_machine_is(
+        self, studio: engine.Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        picture(900, 600).save(tmp_path / "photo.png")
+        photo, at = str(tmp_path / "photo.png"), Settings(resolution=128)
+        before = studio.expected_seconds((6000, 4000), at)
+        run = studio.pipe.generator.paint_level
+
+        def slow(*arguments: Any, **options: Any) -> Any:
+            time.sleep(0.5)
+            return run(*arguments, **options)
+
+        monkeypatch.setattr(studio.pipe.generator, "paint_level", slow, raising=False)
+        studio.painted_preview(photo, studio.pipe.preset("waves"), "waves", at)
+        assert studio.expected_seconds((6000, 4000), at) > 5 * before
+        assert studio.expected_seconds((6000, 4000), at, "jpeg") < studio.expected_seconds(
+            (6000, 4000), at
+        )
+
+    def test_how_far_it_is_and_how_long_it_takes_is_told(
+        self, studio: engine.Studio, tmp_path: Path
+    ) -> None:
+        picture(1800, 1200).save(tmp_path / "photo.png")
+        told: list[tuple[float, str]] = []
+        work = partial(
+            studio.full_size,
+            str(tmp_path / "photo.png"),
+            studio.pipe.preset("waves"),
+            Settings(resolution=128),
+        )
+        steps = jobs.job(work, None, lambda share, desc: told.append((share, desc)))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(jobs, "_TICK", 0.001)
+            list(steps)
+        shares = [share for share, _ in told]
+        assert shares == sorted(shares)
+        assert 0 <= shares[0] < 0.5 < shares[-1] <= 1
+        assert len(set(shares)) > 4
+        assert any("Painting at full size" in doing for _, doing in told)
 
 
 class TestManyPhotos:
@@ -154,7 +206,48 @@ class TestAddress:
         found = restored(
             studio, "?preset=night&strength=0.35&color=0&brush=512&detail=256&faces=0.25&x=1"
         )
-        assert found == ["night", 0.35, 0.0, 512.0, 256.0, 0.25]
+        assert found == ["night", None, 0.35, 0.0, 512.0, 256.0, 0.25]
+
+    @pytest.mark.parametrize(
+        ("line", "name"),
+        [
+            ("mix:waves*1,night*0.25", "80% Waves + 20% Night"),
+            ("mix:squares*0.5", "Squares"),
+            ("seed:7*1.5", "random style 7"),
+            ("words:1*painter night", ""),
+        ],
+    )
+    def test_it_restores_what_was_made_of_what_all_have(
+        self, studio: engine.Studio, line: str, name: str
+    ) -> None:
+        preset, file, *rest = restored(studio, f"?origin={line}&strength=0.35")
+        assert (preset, rest[0]) == (None, 0.35)
+        code = studio.style(None, file, None, 384)
+        assert code is not None
+        assert name.lower() in code.name.lower()
+        assert origin_of(code) == line
+
+    def test_a_mixture_made_again_is_the_mixture(self, studio: engine.Studio) -> None:
+        slots = ("waves", None, 1.0, None, None, 1.0, "night", None, 0.3, "squares", None, 0.0)
+        *_, path = MixHandlers(studio).save_mixture(384, *slots)
+        code = studio.style(None, path, None, 384)
+        assert code is not None
+        again = made_again(studio.pipe, origin_of(code))
+        assert again is not None
+        assert again.name == code.name
+        np.testing.assert_array_equal(again.vector, code.vector)
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            *("", "mix:", "mix:waves", "mix:waves*nan", "mix:waves*2", "mix:waves*0", "mix:who*1"),
+            *("mix:" + ",".join(["waves*1"] * 5), "seed:1", "seed:-1*1", "seed:1*9", "seed:x*1"),
+            *("words:", "words:9*night", "words:x*night", "words:0* "),
+            *("mix:waves*1," * 999, "steal:/etc/passwd*1"),
+        ],
+    )
+    def test_another_origin_is_none(self, studio: engine.Studio, line: str) -> None:
+        assert made_again(studio.pipe, line) is None
 
     @pytest.mark.parametrize(
         "address",
@@ -169,7 +262,7 @@ class TestAddress:
         self, studio: engine.Studio, address: str | None
     ) -> None:
         first = studio.first_styles(1)[0]
-        assert restored(studio, address) == [first, FIRST_STRENGTH, 1.0, 384.0, 512.0, 0.9]
+        assert restored(studio, address) == [first, None, FIRST_STRENGTH, 1.0, 384.0, 512.0, 0.9]
 
     def test_what_was_uploaded_comes_back_as_long_as_it_is_there(
         self, studio: engine.Studio, tmp_path: Path
@@ -262,6 +355,60 @@ def test_many_photos_are_seen_as_they_come_on_a_phone(
         expect(told.locator("textarea")).to_have_value("2 of 2 photos painted")
         expect(told).to_be_in_viewport(ratio=1)
         expect(page.locator("#page-many .thumbnail-item").first).to_be_in_viewport(ratio=1)
+
+
+@pytest.mark.slow
+def test_a_mixture_goes_along_with_the_link_and_to_regions(
+    browser: Any, running_app: Any, app_folder: Path
+) -> None:
+    pytest.importorskip("skimage")
+    from playwright.sync_api import expect
+
+    with opened(browser, running_app, 1280) as page:
+        bring_photo(page, app_folder)
+        open_tab(page, "Mix")
+        expect(page.get_by_text("Style 1", exact=True).locator("visible=true")).to_have_count(1)
+        expect(page.get_by_text("50% Waves + 50% Night")).to_be_visible()
+        page.wait_for_function(AT_REST)
+        page.get_by_role("button", name="Use this style on Stylize").locator("visible=true").click()
+        status = page.locator("#status")
+        expect(status).to_contain_text("50% Waves + 50% Night")
+        expect(page.get_by_text("none of these is used, but 50% Waves + 50% Night")).to_be_visible()
+        expect(page).to_have_url(re.compile("origin=mix"))
+        address = page.url
+        assert "preset=" not in address
+
+        open_tab(page, "Regions")
+        expect(page.get_by_text("On Stylize: 50% Waves + 50% Night")).to_be_visible()
+        expect(page.get_by_label("Style of the red region")).to_have_value("the style of Stylize")
+        page.get_by_label("Where the red region is").fill("left")
+        page.keyboard.press("Enter")
+        page.get_by_role("button", name="Paint", exact=True).click()
+        told = page.get_by_role("status").filter(has_text="elsewhere the photo itself")
+        expect(told).to_contain_text("50% Waves + 50% Night")
+        page.wait_for_function(AT_REST)
+        page.evaluate("sessionStorage.clear()")
+        page.goto(address)
+        expect(status).to_contain_text("50% Waves + 50% Night")
+
+
+@pytest.mark.slow
+def test_the_history_shows_a_picture_once(browser: Any, running_app: Any) -> None:
+    """The first example is painted when the page opens, and again when it is chosen."""
+    pytest.importorskip("skimage")
+    from playwright.sync_api import expect
+
+    with opened(browser, running_app, 1280) as page:
+        page.get_by_role("button", name="The last pictures of this visit").click()
+        last = page.locator(".thumbnail-item", has_text="strength 0.8").filter(
+            has_not_text="Painted,", visible=True
+        )
+        expect(last).to_have_count(1)
+        page.locator("[aria-label^='Example photo']:visible").first.click()
+        expect(page.locator("#status")).to_contain_text("also at full size")
+        page.wait_for_function(AT_REST)
+        page.get_by_role("button", name="Night, A. Painter, 1900").first.click()
+        expect(last).to_have_count(2)  # the first example once, in each of two styles
 
 
 class TestLines:

@@ -9,14 +9,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from app_server import picture, refusal, upload
+from app_server import bring_photo, opened, picture, refusal, upload
 from PIL import Image
 
 gr = pytest.importorskip("gradio")
 
+from hfstyle import StyleCode, StyleTransferPipeline  # noqa: E402
 from hfstyle.painting.found import absent_package  # noqa: E402
 from hfstyle.painting.shapes import FOUND  # noqa: E402
 from hfstyle.studio.backend import masks  # noqa: E402
+from hfstyle.studio.backend.engine import Studio  # noqa: E402
 from hfstyle.studio.backend.masks import REGION_COLORS, drawn_masks, given_masks  # noqa: E402
 from hfstyle.studio.pages import regions  # noqa: E402
 
@@ -46,6 +48,102 @@ def test_a_place_is_offered_only_where_it_can_be_found() -> None:
     offered = {name for _, name in regions._PLACES}
     assert {"drawn", "left-half"} <= offered
     assert offered & set(FOUND) == {name for name in FOUND if absent_package(name) is None}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1280, 390])
+def test_only_strokes_are_undone_and_cleared(
+    browser: Any, running_app: Any, app_folder: Path, width: int
+) -> None:
+    """The photo stays in the editor, which is not white before it is there."""
+    pytest.importorskip("skimage")
+    from playwright.sync_api import expect
+
+    with opened(browser, running_app, width) as page:
+        bring_photo(page, app_folder)
+        hold, held = [True], list[Any]()
+
+        def later(route: Any) -> None:
+            held.append(route) if hold else route.continue_()
+
+        page.route("**/photo.webp", later)
+        page.get_by_role("tab", name="Regions", exact=True).click()
+        while not held:
+            page.wait_for_timeout(50)
+        canvas = page.locator("#regions canvas").first
+        expect(canvas).not_to_be_visible()
+        hold.clear()
+        for route in held:
+            route.continue_()
+        expect(canvas).to_be_visible()
+        page.locator("#regions").scroll_into_view_if_needed()
+        undo, redo, clear = (
+            page.locator("#regions").get_by_role("button", name=name, exact=True)
+            for name in ("Undo", "Redo", "Clear canvas")
+        )
+        expect(undo).to_be_disabled()
+        page.wait_for_timeout(2000)  # it moves to its place
+        box = canvas.bounding_box()
+        assert box is not None
+
+        def pixels() -> np.ndarray:
+            page.mouse.move(box["x"] + 1, box["y"] - 20)  # the brush is not seen
+            page.wait_for_timeout(500)
+            with Image.open(io.BytesIO(canvas.screenshot())) as image:
+                return np.asarray(image.convert("RGB")).astype(int)
+
+        def stroke() -> None:
+            page.mouse.move(box["x"] + box["width"] / 2 - 20, box["y"] + box["height"] / 2)
+            page.mouse.down()
+            page.mouse.move(box["x"] + box["width"] / 2 + 20, box["y"] + box["height"] / 2, steps=4)
+            page.mouse.up()
+
+        bare = pixels()
+        for take_back in (undo, clear):
+            stroke()
+            expect(undo).to_be_enabled()
+            assert (np.abs(pixels() - bare).max(2) > 30).mean() > 0.01
+            take_back.click()
+            expect(undo).to_be_disabled()
+            assert (np.abs(pixels() - bare).max(2) > 30).mean() < 0.002
+        redo.click()
+        expect(undo).to_be_enabled()
+        assert (np.abs(pixels() - bare).max(2) > 30).mean() > 0.01
+
+
+def test_a_region_may_have_the_style_of_stylize(
+    app_pipe: StyleTransferPipeline,
+    app_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    handlers, photo = regions.RegionHandlers(Studio(app_pipe)), str(app_folder / "photo.png")
+    mixture = StyleCode.mix([app_pipe.preset(name) for name in ("waves", "night")])
+    mixture.save(tmp_path / "mix.style.safetensors")
+    region = [regions.AS_ON_STYLIZE, None, 1.0, 1.0]
+    none = [None, None, 1.0, 1.0]
+    settings = [0.8, 1.0, 512, 0.9]
+    asked = [photo, None, None, *settings, *region, *none, *none, None, "left-half", *["drawn"] * 2]
+    file = str(tmp_path / "mix.style.safetensors")
+    *_, ((_, painted), told, _) = handlers.render(*asked, None, None, file, 384)
+    assert "50% waves + 50% night" in told.replace("\\", "")
+    assert changed(painted).mean(0)[:30].min() > 0.5
+    *_, ((_, other), told, _) = handlers.render(*asked, "squares", None, None, 384)
+    assert told.startswith("Squares")
+    assert (
+        np.abs(np.asarray(Image.open(other)).astype(int) - np.asarray(Image.open(painted))).max()
+        > 10
+    )
+    with pytest.raises(gr.Error, match="Choose a style on Stylize"):
+        list(handlers.render(*asked))
+
+
+def test_programs_are_not_offered_what_only_the_page_has(app_client: Any) -> None:
+    known = app_client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    offered = {p["parameter_name"]: p["type"] for p in known["/regions"]["parameters"]}
+    assert "waves" in str(offered["preset_red"])
+    assert regions.AS_ON_STYLIZE not in str(offered)
 
 
 # --- through the endpoint

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from app_server import picture, refusal, upload, values_of
 from PIL import Image
@@ -18,7 +19,7 @@ from hfstyle import ImageError, StyleCode, StyleTransferPipeline
 
 gr = pytest.importorskip("gradio")
 
-from hfstyle.studio.backend import results, uploads  # noqa: E402
+from hfstyle.studio.backend import jobs, results, uploads  # noqa: E402
 
 
 def _encoded(image: Image.Image, format: str, **options: Any) -> bytes:
@@ -343,3 +344,77 @@ def test_few_pictures_are_decoded_at_a_time(
     for steps in running:
         list(steps)
     assert max(at_once) <= 2
+
+
+def _shown(app_client: Any, path: str, accept: str) -> Any:
+    import httpx
+
+    address = f"{app_client.src}gradio_api/file={path}"
+    return httpx.get(address, headers={"Accept": accept}, timeout=60)
+
+
+_AS_PICTURE = "image/avif,image/webp,image/apng,image/*,*/*;q=0.8"
+"""What browsers accept for a picture of a page."""
+
+
+def _brought(app_client: Any, name: str, content: bytes) -> str:
+    import httpx
+
+    url = app_client.src + "gradio_api/upload"
+    return str(httpx.post(url, files={"files": (name, content)}).json()[0])
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "TIFF"])
+def test_a_page_shows_a_small_copy_of_a_large_photo(app_client: Any, format: str) -> None:
+    """Whose full size is what is painted; a phone's turned photo is shown upright, and what browsers cannot show is shown."""
+    large = picture(30, 20).resize((3000, 2000), Image.Resampling.BICUBIC)
+    noise = picture(3000, 2000, seed=5)
+    exif = large.getexif()
+    if format == "JPEG":
+        exif[0x0112] = 6
+    content = _encoded(Image.blend(large, noise, 0.1), format, exif=exif)
+    path = _brought(app_client, f"photo.{format.lower()}", content)
+    answer = _shown(app_client, path, _AS_PICTURE)
+    assert answer.headers["content-type"] == "image/webp"
+    assert len(answer.content) < 60_000
+    with Image.open(io.BytesIO(answer.content)) as small:
+        expected = (427, 640) if format == "JPEG" else (640, 427)
+        assert small.size == expected
+        upright = large.rotate(-90, expand=True) if format == "JPEG" else large
+        away = np.asarray(small.convert("RGB"), int) - np.asarray(upright.resize(expected), int)
+        assert np.abs(away).mean() < 20
+    assert _shown(app_client, path, "*/*").content == content
+
+
+def test_small_and_unreadable_uploads_and_results_are_shown_as_they_are(
+    app_client: Any, app_folder: Path, tmp_path: Path
+) -> None:
+    photo = (app_folder / "photo.png").read_bytes()
+    for content in (photo, b"these are notes " * 40_000):
+        path = _brought(app_client, "photo.png", content)
+        assert _shown(app_client, path, _AS_PICTURE).content == content
+    picture(1400, 1000).save(tmp_path / "large.png")
+    large = upload(tmp_path / "large.png")
+    app_client.predict(large, preset="waves", strength=0, api_name="/stylize")
+    file = next(file for folder in results._given for file in folder.glob("large__*.png"))
+    with Image.open(io.BytesIO(_shown(app_client, str(file), _AS_PICTURE).content)) as shown:
+        assert shown.size == (1400, 1000)
+
+
+def test_a_picture_that_takes_long_to_reduce_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    monkeypatch.setattr(uploads, "_REDUCING_SECONDS", 0.3)
+    picture(1500, 1500).save(tmp_path / "photo.png")
+
+    def slow(path: str) -> None:
+        while True:
+            jobs.mark()
+            time.sleep(0.01)
+
+    monkeypatch.setattr(uploads, "_reduced", slow)
+    begun = time.monotonic()
+    assert uploads.small_copy(str(tmp_path / "photo.png")) is None
+    assert uploads.small_copy(str(tmp_path / "photo.png")) is None  # not tried again
+    assert time.monotonic() < begun + 20

@@ -185,11 +185,8 @@ def test_what_is_saved_is_what_is_shown(
         slow.seconds = 3600  # until it is ended
         save = page.get_by_role("button", name="Full-size picture", exact=True).first
         save.click()
-        page.wait_for_timeout(1500)
-        said = page.locator(".files .empty:visible").first.evaluate(
-            "box => getComputedStyle(box, '::after').content"
-        )
-        assert said == '"At work …"'
+        tracker = page.locator(".files [data-testid=status-tracker]:not(.hide):visible")
+        expect(tracker.first).to_contain_text("%")
         page.get_by_label("range slider for Strength").first.press("ArrowLeft")
         expect(page.get_by_text("The settings have changed").first).to_be_visible()
         slow.seconds = 0
@@ -246,11 +243,12 @@ def test_progress_is_seen_at_once_on_every_page(
             slow.seconds = 3600  # until it is stopped
             page.get_by_role("button", name=button, exact=True).locator("visible=true").click()
             tracker = page.locator(".files [data-testid=status-tracker]:not(.hide):visible")
-            expect(tracker.first).to_be_visible()
-            page.get_by_role("button", name="Stop", exact=True).locator(
-                "visible=true"
-            ).first.click()
+            expect(tracker.first).to_contain_text("%")
+            stop = page.get_by_role("button", name="Stop", exact=True).locator("visible=true").first
+            expect(stop).to_be_enabled()
+            stop.click()
             expect(tracker).to_have_count(0, timeout=60_000)  # it may stay, see above
+            expect(stop).to_be_disabled()
 
 
 @pytest.mark.slow
@@ -292,6 +290,7 @@ def test_stop_is_heard_before_the_work_has_a_number(
             stop.evaluate(
                 "(one) => one.addEventListener('click', begin, {capture: true, once: true})"
             )
+            stop.evaluate("(one) => { one.disabled = false; }")  # as in the moment of the press
         else:
             button.click()
             while not asked:
@@ -378,7 +377,7 @@ def test_a_style_that_is_mixed_in_has_a_weight(browser: Any, running_app: Any) -
 
     with opened(browser, running_app, 1280) as page:
         open_tab(page, "Mix")
-        page.get_by_role("button", name="Style 3").click()
+        page.get_by_role("button", name="Third style").click()
         page.get_by_label("Style 3", exact=True).click()
         page.get_by_role("option").nth(2).click()
         expect(page.get_by_label("number input for Weight 3")).to_have_value("1")

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from hfstyle import (
     ImageError,
+    Region,
     StyleCode,
     StyleCodeError,
     StyleGenerator,
@@ -372,6 +373,24 @@ def test_progress_is_told_after_each_picture(pipe: StyleTransferPipeline) -> Non
     calls: list[tuple[int, int]] = []
     pipe([photo()] * 3, _CODE, progress_callback=lambda done, total: calls.append((done, total)))
     assert calls == [(1, 3), (2, 3), (3, 3)]
+
+
+@pytest.mark.parametrize("in_regions", [False, True])
+def test_progress_is_told_of_a_picture_that_is_enlarged_to_its_own_size(
+    pipe: StyleTransferPipeline, in_regions: bool
+) -> None:
+    calls: list[tuple[int, int]] = []
+    pipe(
+        [photo(1300, 1900), photo()],
+        _CODE,
+        regions=[Region("left-half", _CODE)] if in_regions else None,
+        processing_resolution=64,
+        progress_callback=lambda done, total: calls.append((done, total)),
+    )
+    done, total = zip(*calls, strict=True)
+    assert list(done) == sorted(set(done))
+    assert all(share < 1 for share in (d / t for d, t in calls[:-1]))
+    assert done[-1] == total[-1] > 4
 
 
 def test_the_same_call_gives_the_same_picture(pipe: StyleTransferPipeline) -> None:

@@ -134,7 +134,8 @@ class Painter:
                 if not whole:
                     thickest = max(float(ask(x.strength).paint) for x in layers if x.paints)
                     bands = restore_detail(painted, seen, rgb[None], thickest)
-                    painted = _joined(bands, rgb.shape[1])[None]
+                    rows = rgb.shape[1]
+                    painted = _joined(run.progress.bands(bands, rows), rows)[None]
                 return lay_over(layers, weights, rgb, painted[0].cpu())
 
         def paint(code: StyleCode, strength: float) -> Tensor:
@@ -206,8 +207,15 @@ class Painter:
         ).to(self.device)  # (1, 3, h, w)
         low = replace(run, dtype=torch.float32)
         painted = _joined(self._run(reduced, code, strength, low), reduced.shape[2])
-        yield from restore_detail(
-            painted[None].to(self.device), reduced, content, float(ask(strength).paint), run.dtype
+        yield from run.progress.bands(
+            restore_detail(
+                painted[None].to(self.device),
+                reduced,
+                content,
+                float(ask(strength).paint),
+                run.dtype,
+            ),
+            height,
         )
 
     def _run(self, content: Pixels, code: StyleCode, strength: float, run: Run) -> Iterator[Tensor]:

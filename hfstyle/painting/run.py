@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from hfstyle.limits import TileSize, check_callback
 
@@ -35,6 +37,15 @@ class Progress:
             self._tell()
 
         return step
+
+    def bands(self, bands: Iterator[Tensor], height: int) -> Iterator[Tensor]:
+        """The bands (3, h, W) of a picture (3, height, W), each told like a tile, if there are several."""
+        step, bottom, count = self.tiles(), 0, 0
+        for band in bands:
+            bottom, count = bottom + band.shape[1], count + 1
+            if band.shape[1] < height:
+                step(count, max(count, math.ceil(count * height / bottom)))
+            yield band
 
     def _tell(self) -> None:
         if self._callback is not None:

@@ -19,6 +19,7 @@ from hfstyle.studio.backend.gallery import Thumbnails
 from hfstyle.studio.backend.gpu import home_device
 from hfstyle.studio.backend.results import delete_old
 from hfstyle.studio.backend.uploads import MAX_UPLOAD_BYTES, MAX_UPLOAD_PIXELS
+from hfstyle.studio.look.drawing import CLEAR_STROKES
 from hfstyle.studio.look.keyboard import EQUIP_PAGE
 from hfstyle.studio.look.stop import STOP_PAGE
 from hfstyle.studio.look.texts import ABOUT, INTRO
@@ -79,12 +80,14 @@ def create_app(
                         [(groups, "paint"), (paints, "stylize")],
                     )
                 with gr.Tab("Regions", id="regions") as regions, _page("regions"):
-                    regions_page(RegionHandlers(studio), compute, private, demo, regions, shared)
+                    regions_page(
+                        RegionHandlers(studio), compute, private, demo, regions, shared, chosen
+                    )
                 with gr.Tab("Many photos", id="many"), _page("many"):
                     many_page(ManyHandlers(studio), demo, shared, chosen)
                 with gr.Tab("Compare", id="compare"):
                     compare = CompareHandlers(studio, find_diffusion())
-                    compare_page(compare, compute, private, demo, shared)
+                    compare_page(compare, compute, private, demo, shared, chosen)
             with gr.Tab("Styles", id="styles") as styles, gr.Tabs(elem_classes="inner"):
                 with gr.Tab("Discover", id="discover") as discover, _page("discover"):
                     discover_page(DiscoverHandlers(studio), compute, private, demo, shared, chosen)
@@ -112,7 +115,7 @@ def create_app(
                     )
                 )
         shared.wake_on([paint, styles, motion, stylize, regions, discover, mix, video])
-        for script in (EQUIP_PAGE, ZOOM_PAGE, STOP_PAGE):
+        for script in (EQUIP_PAGE, ZOOM_PAGE, STOP_PAGE, CLEAR_STROKES):
             demo.load(None, js=script, api_visibility="private")
     # Closed, as on a Space: requests that would pass by the queue.
     demo.queue(max_size=max_queue, default_concurrency_limit=4, api_open=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
@@ -11,12 +12,15 @@ import gradio as gr
 from gradio import state_holder
 from gradio.exceptions import Error as GradioError
 from gradio.route_utils import API_PREFIX
+from gradio.utils import get_upload_folder, is_in_or_equal
 from gradio_client.utils import is_file_obj_with_meta, is_http_url_like
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import FileResponse
 
 from hfstyle.studio.backend.refusals import LONGEST_SENTENCE, refusal
-from hfstyle.studio.backend.uploads import NoWebAddresses, described
+from hfstyle.studio.backend.results import is_result
+from hfstyle.studio.backend.uploads import NoWebAddresses, described, small_copy
 
 __all__ = ["CLOSED_ROUTES", "SESSIONS", "StudioBlocks", "keep_sessions_small"]
 
@@ -147,6 +151,9 @@ _FILE: Final = re.compile(rf"({API_PREFIX})?/file[=/](?P<path>.*)", re.DOTALL)
 _LONG_TEXTS: Final = frozenset({"", "/", "/config", f"{API_PREFIX}/info", "/theme.css"})
 """Half a megabyte each, a tenth of that packed, which Gradio does not do."""
 
+_REDUCED_AT_A_TIME: Final = 2
+_SMALL_HEADERS: Final = {"Cache-Control": "private, max-age=3600", "Vary": "Accept"}
+
 _STREAM: Final = "/queue/data"
 """Of what the server tells a page, or a program, about all that it computes for it."""
 
@@ -155,13 +162,14 @@ _App = Callable[[_Scope, Any, Any], Awaitable[None]]
 
 
 class _Door:
-    """Packs long texts, and mends how what was stopped ends. Answers 404 on routes of Gradio that the app does not use and that
+    """Packs long texts, mends what is told of work, and sends pictures that visitors have brought to their pages small. Answers 404 on routes of Gradio that the app does not use and that
     work for whoever asks: they fetch web pages, run ffmpeg on films, or write files that nobody deletes.
     """
 
     def __init__(self, app: _App) -> None:
         self.app = app
         self._packed = GZipMiddleware(app, compresslevel=6)
+        self._reducing = asyncio.Semaphore(_REDUCED_AT_A_TIME)
 
     async def __call__(self, scope: _Scope, receive: Any, send: Any) -> None:
         if scope["type"] == "http" and _is_closed(scope):
@@ -169,20 +177,57 @@ class _Door:
             await send({"type": "http.response.start", "status": 404, "headers": headers})
             await send({"type": "http.response.body", "body": b"There is nothing here."})
             return
+        shown = _shown_upload(scope)
+        if shown is not None:
+            async with self._reducing:
+                small = await asyncio.to_thread(small_copy, shown)
+            if small is not None:
+                answer = FileResponse(small, media_type="image/webp", headers=_SMALL_HEADERS)
+                await answer(scope, receive, send)
+                return
         if scope["type"] == "http" and _path(scope).endswith(_STREAM):
-            send = _ends_well(send)
+            send = _mended(send)
         pack = scope["type"] == "http" and _path(scope) in _LONG_TEXTS
         await (self._packed if pack else self.app)(scope, receive, send)
 
 
-def _ends_well(send: Any) -> Any:
-    """Gradio ends what was stopped with a result that lacks its data, in which its own page sees an error."""
+_STEP: Final = re.compile(
+    rb'data: \{"msg":"process_generating","event_id":"(?P<event>\w+)","output":\{"data":\[(?P<same>(\[\],?)+\],)?'
+)
+"""A step of a handler, and whether it changes nothing, as those that `jobs.job` takes ten times a second."""
+
+
+def _mended(send: Any) -> Any:
+    """What the server tells of its work, in two points otherwise than Gradio does.
+
+    What was stopped ends with a result that lacks its data, in which Gradio's own page sees an error. And with every step of a
+    handler, also one that changes nothing, the page hides how far the handler is; after the first, these are left out.
+    """
+    begun = set[bytes]()
 
     async def sent(message: MutableMapping[str, Any]) -> None:
         body = message.get("body", b"").replace(b'"output":{},', b'"output":{"data":[]},')
+        step = _STEP.match(body)
+        if step is not None and step["same"] and step["event"] in begun:
+            return
+        if step is not None:
+            begun.add(step["event"])
         await send({**message, "body": body} if body else message)
 
     return sent
+
+
+def _shown_upload(scope: _Scope) -> str | None:
+    """The path of an upload that a page asks for to show it as a picture: of this a browser accepts pictures first."""
+    if scope["type"] != "http" or scope["method"] != "GET":
+        return None
+    file = _FILE.fullmatch(_path(scope))
+    accepted = dict(scope["headers"]).get(b"accept", b"")
+    if file is None or not accepted.startswith(b"image/"):
+        return None
+    path = file["path"]
+    is_upload = is_in_or_equal(path, get_upload_folder()) and not is_result(path)
+    return path if is_upload else None
 
 
 def _path(scope: _Scope) -> str:

@@ -24,7 +24,7 @@ from hfstyle.images.provenance import put_mark
 from hfstyle.painting.recolor import recolor
 from hfstyle.studio.backend.drawing import canvas, with_palette
 from hfstyle.studio.backend.gpu import on_gpu
-from hfstyle.studio.backend.jobs import mark, mark_layers, taken
+from hfstyle.studio.backend.jobs import mark, mark_layers, marked_from, taken
 from hfstyle.studio.backend.memory import Memory
 from hfstyle.studio.backend.photos import (
     PAINTED_PIXELS,
@@ -63,6 +63,15 @@ _ROUNDED: Final = 1.05  # a side of whole pixels may give a few more than asked 
 _MOST_METADATA: Final = 16  # entries of a style file's
 _LONGEST_METADATA: Final = 200  # letters of each
 _SMALL_QUALITY: Final = 78  # of WebP, for pictures of a few centimetres
+_SECONDS: Final = {
+    "network": 1.2,
+    "read": 0.03,
+    "detail": 0.12,
+    "png": 0.18,
+    "jpeg": 0.02,
+    "webp": 0.12,
+}
+"""For a megapixel of each part of a full-size picture on one core, until this machine has shown its own."""
 SWATCH: Final = 256
 """Short side in pixels of thumbnails and of style pictures beside a result."""
 
@@ -93,7 +102,7 @@ class Studio:
         """The same in two short lines, for below a thumbnail."""
         self.first_photo = example_paths().get(_FIRST_PHOTO)
         """What the pages show until the visitor has chosen a photo; None without example photos."""
-        self.expected = Expected()
+        self.expected = Expected(**_SECONDS)
         """How long full-size pictures take."""
         self._memory = Memory()
         self._alone = threading.Lock()
@@ -109,6 +118,7 @@ class Studio:
             resolution: int | None,
             regions: Sequence[Region] | None = None,
             output_type: Literal["pil", "pt"] = "pil",
+            told: Callable[[int, int], None] = _marked,
         ) -> Any:
             return pipe(
                 picture,
@@ -118,13 +128,13 @@ class Studio:
                 regions=regions,
                 processing_resolution=resolution,
                 output_type=output_type,
-                progress_callback=lambda done, total: mark(),
+                progress_callback=told,
             ).images[0]
 
         self.encode: Callable[..., StyleCode] = self._one_at_a_time(on_gpu(encode, pipe))
         """Picture, style size -> code."""
-        self.paint: Callable[..., Any] = self._one_at_a_time(on_gpu(paint, pipe))
-        """Picture, code, settings, resolution (None: the picture's), regions, output type -> painted picture."""
+        self.paint: Callable[..., Any] = self._one_at_a_time(self._timed(on_gpu(paint, pipe)))
+        """Picture, code, settings, resolution (None: the picture's), regions, output type, callback -> painted picture."""
         self.paint_at_home: Callable[..., Any] = self._one_at_a_time(paint)
         """The same without a lent GPU: for what no visitor asked for."""
         self.explain: Callable[..., Explanation] = self._one_at_a_time(partial(explain, pipe))
@@ -138,6 +148,25 @@ class Studio:
                 return function(*arguments)
 
         return waiting
+
+    def _timed(self, paint: Callable[..., Any]) -> Callable[..., Any]:
+        """`paint`, from whose time is learned how long it takes."""
+
+        def timed(picture: Picture, code: Any, settings: Any, side: int | None, *rest: Any) -> Any:
+            started = time.perf_counter()
+            painted = paint(picture, code, settings, side, *rest)
+            seconds = time.perf_counter() - started
+            pixels, network = math.prod(picture.size), _painted_pixels(picture.size, side)
+            if rest[:1] not in ((), (None,)) or settings.strength == 0:
+                pass  # regions take a time of their own
+            elif pixels <= network:
+                self.expected.took("network", network, seconds)
+            else:
+                rest_of_it = seconds - self.expected.seconds(network=network)
+                self.expected.took("detail", pixels, rest_of_it)
+            return painted
+
+        return timed
 
     def turn(self) -> AbstractContextManager[None]:
         """The network, for a frame of a film or of a camera; between two of them, others get their turn."""
@@ -289,6 +318,17 @@ class Studio:
         key = ("original", content, resolution)
         return self._file(key, lambda: to_pil(self.preview(content, resolution).rgb), "photo")
 
+    def reduced(self, content: str, longest: int) -> str:
+        """The photo with a long side of so many pixels at most."""
+
+        def make() -> Image.Image:
+            rgb = open_picture(content, "photo").rgb
+            short, long = sorted(rgb.shape[1:])
+            side = min(short, max(16, round(longest * short / long)))
+            return to_pil(resize(rgb, side).clamp(0, 1))
+
+        return self._file(("reduced", content, longest), make, "photo")
+
     def swatch(self, style: str) -> str:
         """A small copy of a style picture, in a format that browsers show."""
 
@@ -319,23 +359,31 @@ class Studio:
         ending: FileFormat = PNG,
     ) -> str:
         """The photo painted at its own size, with the settings in the file's name and, as PNG, in its metadata."""
+        parts = self._expected_parts(size_of(content) or (0, 0), settings, ending.name, regions)
+        read, paint, write = (self.expected.seconds(**part) for part in parts)
+        whole = max(0.1, read + paint + write)
+        mark(0.0, "Reading the photo", whole)
         started = time.perf_counter()
-        mark(0.1, "Reading the photo")
         picture = open_picture(content, "photo")
+        pixels = math.prod(picture.size)
+        self.expected.took("read", pixels, time.perf_counter() - started)
         side = painting_side(picture.size, settings.resolution)
-        mark(0.3, "Painting at full size")
-        painted = self.paint(picture, code, settings, side, regions)
-        mark(0.6, "Writing the file")
-        told: dict[str, Any] = {
+        mark(read / whole, "Painting at full size", paint + write)
+        told = marked_from(read / whole, (read + paint) / whole)
+        painted = self.paint(picture, code, settings, side, regions, "pil", told)
+        mark((read + paint) / whole, "Writing the file", write)
+        started = time.perf_counter()
+        told_of_file = marked_from((read + paint) / whole, 1.0)
+        settings_told: dict[str, Any] = {
             **asdict(settings),
             "style": code.name if code else None,
             "model": self.model_name,
             "hfstyle": __version__,
         }
         if code is not None:
-            told |= {f"style_{key}": value for key, value in code.metadata.items()}
+            settings_told |= {f"style_{key}": value for key, value in code.metadata.items()}
         if regions:
-            told["regions"] = [
+            settings_told["regions"] = [
                 {
                     "style": getattr(region.style, "name", None),
                     "strength": region.strength,
@@ -343,9 +391,33 @@ class Studio:
                 }
                 for region in regions
             ]
-        path = write_result(painted, full_name(content, code, settings), told, ending)
-        self.expected.took(math.prod(picture.size), time.perf_counter() - started)
+        name = full_name(content, code, settings)
+        path = write_result(painted, name, settings_told, ending, told_of_file)
+        self.expected.took(ending.name, pixels, time.perf_counter() - started)
         return path
+
+    def _expected_parts(
+        self,
+        size: tuple[int, int],
+        settings: Settings,
+        format: str,
+        regions: Sequence[Region] | None = None,
+    ) -> list[dict[str, int]]:
+        """Pixels of what a full-size picture takes time for: its reading, its painting, its writing."""
+        pixels = math.prod(size)
+        layers = 1 + len(regions or ())
+        network = _painted_pixels(
+            size, painting_side(size, settings.resolution) if pixels else None
+        )
+        detail = pixels if pixels > network else 0
+        return [{"read": pixels}, {"network": layers * network, "detail": detail}, {format: pixels}]
+
+    def expected_seconds(
+        self, size: tuple[int, int], settings: Settings, format: str = "png"
+    ) -> float:
+        """How long a full-size picture of a photo (width, height) takes."""
+        parts = self._expected_parts(size, settings, format)
+        return sum(self.expected.seconds(**part) for part in parts)
 
     def look(self, path: str) -> str:
         """A small copy of a result."""
@@ -357,7 +429,7 @@ class Studio:
         """How many the header of a photo announces, 0 if it cannot be read."""
         return math.prod(size_of(content) or (0, 0))
 
-    def told_full_size(self, content: str, shown: tuple[int, int]) -> str:
+    def told_full_size(self, content: str, shown: tuple[int, int], settings: Settings) -> str:
         """How large the full-size picture will be, and about how long it takes: for the visitor, before it is asked for.
 
         Goes on after the size of the picture that is shown, (width, height).
@@ -366,7 +438,7 @@ class Studio:
         if size is None:
             return ""
         width, height = size
-        seconds = self.expected.seconds(width * height)
+        seconds = self.expected_seconds(size, settings)
         about = f"about {max(1, round(seconds))} s"
         if size == shown:
             return f", also at full size, which takes {about}"
@@ -412,6 +484,16 @@ class Studio:
         )
         self._memory.put(key, path, 1000)
         return path
+
+
+def _marked(done: int, total: int) -> None:
+    """For a painting that tells nobody how far it is."""
+    mark()
+
+
+def _painted_pixels(size: tuple[int, int], side: int | None) -> int:
+    """How many the network paints of a picture; as many as it has where `side` is None."""
+    return math.prod(size) if side is None else round(side * side * max(size) / max(1, min(size)))
 
 
 def _within_bounds(code: StyleCode) -> StyleCode:

@@ -131,7 +131,7 @@ class Films:
 
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
-        self.expected = Expected(per_megapixel=_PER_MEGAPIXEL)
+        self.expected = Expected(film=_PER_MEGAPIXEL)
         self._memory = Memory(_FRAMES_REMEMBERED)
 
     def length(self, path: str) -> float | None:
@@ -180,7 +180,7 @@ class Films:
         return (
             f"{width} × {height} px{length}, {float(facts.rate):.4g} frames/s, {sound}. Painting {part.end - part.begin:.1f} s, "
             f"{part.frames} frames of {part.size[0]} × {part.size[1]} px, takes about "
-            f"{max(1, round(self.expected.seconds(part.pixels)))} s."
+            f"{max(1, round(self.expected.seconds(film=part.pixels)))} s."
         )
 
     def frame(self, part: FilmPart) -> Picture:
@@ -268,7 +268,7 @@ class Films:
         length = save_film(frames(), target, film.form())
         seconds = time.monotonic() - started
         if not ended:
-            self.expected.took(done * part.size[0] * part.size[1], seconds)
+            self.expected.took("film", done * part.size[0] * part.size[1], seconds)
         mark(1.0, "Writing the original beside it")
         original = self._original(part, length, name)
         told = f"{done} frames, {float(length):.1f} s, painted in {seconds:.0f} s ({done / seconds:.1f} a second)"

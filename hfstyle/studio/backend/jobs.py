@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final
 
 import gradio as gr
@@ -24,6 +25,7 @@ __all__ = [
     "job",
     "mark",
     "mark_layers",
+    "marked_from",
     "taken",
     "until",
 ]
@@ -53,12 +55,13 @@ class _TooLong(Stopped):
 
 
 class _Job:
-    def __init__(self) -> None:
+    def __init__(self, seconds: float) -> None:
         self.stopped = threading.Event()
         self.done = threading.Event()
-        self.until = time.monotonic() + MOST_SECONDS
+        self.until = time.monotonic() + seconds
         self.asked = time.monotonic()
         self.share, self.doing = 0.0, ""
+        self.ends = 0.0
         self.result: Any = None
         self.error: BaseException | None = None
 
@@ -66,12 +69,13 @@ class _Job:
 _current: contextvars.ContextVar[_Job | None] = contextvars.ContextVar("job", default=None)
 
 
-def mark(share: float | None = None, doing: str | None = None) -> None:
+def mark(share: float | None = None, doing: str | None = None, left: float | None = None) -> None:
     """Say how far the present job is, and end it here if it was stopped; outside of a job, nothing.
 
     Args:
         share: of the work that is done, from 0 to 1; None leaves it.
         doing: what comes next, for the visitor; None leaves it.
+        left: seconds until the end, as far as that is known; None leaves it.
 
     Raises:
         Stopped: nobody waits for the result any more.
@@ -82,10 +86,20 @@ def mark(share: float | None = None, doing: str | None = None) -> None:
     current.share = current.share if share is None else share
     current.doing = current.doing if doing is None else doing
     now = time.monotonic()
+    current.ends = current.ends if left is None else now + left
     if current.stopped.is_set() or now > current.asked + UNATTENDED_SECONDS:
         raise Stopped
     if now > current.until:
         raise _TooLong
+
+
+def marked_from(low: float, high: float) -> Callable[[int, int], None]:
+    """A callback `(done, total)` of a part of the present job, which is from `low` to `high` of the whole."""
+    return partial(_mark_between, low, high)
+
+
+def _mark_between(low: float, high: float, done: int, total: int) -> None:
+    mark(low + (high - low) * done / max(1, total))
 
 
 class Line:
@@ -138,6 +152,7 @@ def job(
     work: Callable[[], Any],
     waiting: Any,
     tell: Callable[..., Any] | None = None,
+    seconds: float | None = None,
 ) -> Generator[Any, None, Any]:
     """Do the work in a thread, yield `waiting` again and again until it is done, and return its result.
 
@@ -148,9 +163,11 @@ def job(
         work: returns the result; its exceptions are raised here.
         waiting: what a handler yields when there is nothing new, such as `gr.skip()`; or what makes that of the words
             given to `mark`.
-        tell: called as `tell(share, desc=...)` when that has changed, such as a `gr.Progress`.
+        tell: called as `tell(share, desc=...)` when that has changed, and once a second, such as a `gr.Progress`; the words end with the
+            seconds that are left, where `mark` was told of them.
+        seconds: after which it is ended; `MOST_SECONDS` if None.
     """
-    this = _Job()
+    this = _Job(MOST_SECONDS if seconds is None else seconds)
 
     def run() -> None:
         _current.set(this)
@@ -172,12 +189,13 @@ def job(
 
     context = contextvars.copy_context()  # in which Gradio keeps whose request this is
     threading.Thread(target=context.run, args=(run,), name="job", daemon=True).start()
-    told: tuple[float, str] | None = None
+    told: tuple[float, str, int] | None = None
     try:
         while not this.done.wait(_TICK):
-            now = this.share, this.doing
+            # Once a second in any case: with a handler's first step, Gradio's page hides what it was told before.
+            now = round(this.share, 2), this.doing + _left(this.ends), int(time.monotonic())
             if tell is not None and now != told and this.doing:
-                tell(this.share, desc=this.doing)
+                tell(this.share, desc=now[1])
                 told = now
             yield waiting(this.doing) if callable(waiting) else waiting
             this.asked = time.monotonic()
@@ -186,3 +204,9 @@ def job(
         return this.result
     finally:
         this.stopped.set()
+
+
+def _left(ends: float) -> str:
+    """How long it takes until then, a moment of `time.monotonic`; nothing of what is past or about to be."""
+    left = ends - time.monotonic()
+    return f", about {left:.0f} s left" if left > 1 else ""

@@ -146,6 +146,15 @@ def drawn_masks(layers: Sequence[bytes]) -> dict[str, np.ndarray]:
     return _used({name: nearest == i for i, name in enumerate(REGION_COLORS)}, pixels[..., 3])
 
 
+def empty_layer(photo: str) -> str:
+    """A layer of the size of a photo, in which nothing is drawn."""
+    with Image.open(photo) as image:
+        size = image.size
+    path = new_file("nothing.png")
+    Image.new("RGBA", size).save(path)
+    return str(path)
+
+
 def note_of_drawing(photo: str, layers: Sequence[bytes] | None) -> str:
     """Where what was drawn over a photo is kept, as a label map, for as long as an upload; empty for nothing."""
     masks = drawn_masks(layers or [])

@@ -1,4 +1,4 @@
-"""How long a full-size picture will take: told before it is begun, learned from those before it."""
+"""How long work will take: told before it is begun, learned from what this machine has done before."""
 
 from __future__ import annotations
 
@@ -7,28 +7,34 @@ from typing import Final
 
 __all__ = ["Expected"]
 
-_BEGIN: Final = 1.0  # seconds, whatever the size: the network paints the reduced photo
-_PER_MEGAPIXEL: Final = 1.2  # seconds on two cores, until this machine has shown its own
-_NEW: Final = 0.3  # share of the newest picture in what was learned
+_NEW: Final = 0.3  # share of the newest time in what was learned
 
 
 class Expected:
-    """Seconds by megapixels, of this machine in the last pictures.
+    """Seconds by megapixels of each part of a work, of this machine in the last pictures.
+
+    A part that has not been done yet is expected to be as much slower or faster than at first as those that have.
 
     Args:
-        per_megapixel: until there has been one.
+        first: seconds for a megapixel of each part on the machine on which they were measured, by its name.
     """
 
-    def __init__(self, per_megapixel: float = _PER_MEGAPIXEL) -> None:
-        self._per_megapixel = per_megapixel
+    def __init__(self, **first: float) -> None:
+        self._first = first
+        self._learned: dict[str, float] = {}
         self._lock = threading.Lock()
 
-    def took(self, pixels: int, seconds: float) -> None:
-        """Learn from a picture."""
-        rate = max(0.0, seconds - _BEGIN) / max(0.1, pixels / 1e6)
+    def took(self, part: str, pixels: int, seconds: float) -> None:
+        """Learn from a part of a picture."""
+        rate = max(0.0, seconds) / max(0.1, pixels / 1e6)
         with self._lock:
-            self._per_megapixel += _NEW * (rate - self._per_megapixel)
+            before = self._learned.get(part, rate)
+            self._learned[part] = before + _NEW * (rate - before)
 
-    def seconds(self, pixels: int) -> float:
-        """For a picture of so many pixels."""
-        return _BEGIN + self._per_megapixel * pixels / 1e6
+    def seconds(self, **pixels: int) -> float:
+        """For a picture of so many pixels in each part."""
+        with self._lock:
+            known = self._learned
+            here = sum(known.values()) / sum(self._first[name] for name in known) if known else 1.0
+            rates = {name: known.get(name, here * self._first[name]) for name in pixels}
+        return sum(rates[name] * count / 1e6 for name, count in pixels.items())

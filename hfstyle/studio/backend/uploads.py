@@ -8,9 +8,11 @@ import math
 import os
 import threading
 import warnings
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
@@ -22,11 +24,11 @@ from gradio.route_utils import API_PREFIX
 from gradio.utils import get_upload_folder, is_in_or_equal
 from gradio_client import handle_file
 from gradio_client.utils import is_http_url_like
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, ImageOps
 
 from hfstyle.examples import example_photo
-from hfstyle.images import Picture, load_image
-from hfstyle.studio.backend.jobs import mark, taken
+from hfstyle.images import Picture, load_image, resize, to_pil
+from hfstyle.studio.backend.jobs import job, mark, taken
 from hfstyle.studio.backend.refusals import display_name, refusal
 from hfstyle.studio.backend.results import write_webp
 
@@ -43,6 +45,15 @@ MAX_PICTURES: Final = 24
 _DECODERS: Final = 2  # pictures that are decoded at a time, of all visitors
 _READ_BYTES: Final = 8192  # of a JPEG between two looks at whether anybody waits
 _decoding = threading.Semaphore(_DECODERS)
+
+_SHOWN_SIDE: Final = 640
+"""Long side in pixels at which a page shows what a visitor has brought, in a box of a few centimetres."""
+_SHOWN_QUALITY: Final = 80
+_SHOWN_FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF")
+_SMALL_BYTES: Final = 200_000
+_SMALL_PIXELS: Final = 2_000_000
+_REDUCING_SECONDS: Final = 10.0
+_MOST_SMALL: Final = 2000  # of which is known whether there is a small copy
 
 _EXAMPLE: Final = "coffee"
 
@@ -178,6 +189,11 @@ with no_stub_files():
     class PhotoUpload(FromUpload, gr.Image):
         """`gr.Image` whose handler gets a path."""
 
+        def get_config(self, cls: Any = None) -> dict[str, Any]:
+            """Its camera is not mirrored, as Gradio's are: what is taken is what stands before it."""
+            config: dict[str, Any] = super().get_config(cls)
+            return {**config, "webcam_options": gr.WebcamOptions(mirror=False)}
+
         def get_block_name(self) -> str:
             return "image"
 
@@ -240,6 +256,51 @@ class _WatchedFile(io.FileIO):
         if self._is_jpeg and size is not None and size >= ImageFile.MAXBLOCK:
             size = _READ_BYTES
         return super().read(-1 if size is None else size) or b""
+
+
+_small: OrderedDict[str, str | None] = OrderedDict()
+
+
+def small_copy(path: str) -> str | None:
+    """A small copy of an uploaded picture, in a format that browsers show: the page shows no more of it.
+
+    None where the upload itself may be sent: it is small, or it cannot be read, which its painting says.
+    """
+    known = _small.get(path)
+    if path in _small and (known is None or os.path.isfile(known)):
+        return known
+    try:
+        steps = job(partial(_reduced, path), None, seconds=_REDUCING_SECONDS)
+        while True:
+            next(steps)
+    except StopIteration as end:
+        made: str | None = end.value
+    except Exception:  # whatever is wrong with it
+        made = None
+    _small[path] = made
+    while len(_small) > _MOST_SMALL:
+        _small.popitem(last=False)
+    return made
+
+
+def _reduced(path: str) -> str | None:
+    name = Path(path).stem
+    with warnings.catch_warnings(), _WatchedFile(path) as file:
+        warnings.simplefilter("ignore")
+        with Image.open(file) as image:
+            pixels = math.prod(image.size)
+            small = pixels <= _SMALL_PIXELS and os.path.getsize(path) <= _SMALL_BYTES
+            if pixels > MAX_UPLOAD_PIXELS or (small and image.format in _SHOWN_FORMATS):
+                return None
+            if image.format == "JPEG" and image.mode == "RGB":
+                image.draft("RGB", (_SHOWN_SIDE, _SHOWN_SIDE))  # decodes an eighth of it
+                image.thumbnail((_SHOWN_SIDE, _SHOWN_SIDE))
+                upright = ImageOps.exif_transpose(image)
+                profile = image.info.get("icc_profile")
+                return write_webp(upright, name, quality=_SHOWN_QUALITY, profile=profile)
+    rgb = open_picture(path, "picture").rgb
+    side = max(1, round(min(rgb.shape[1:]) * min(1.0, _SHOWN_SIDE / max(rgb.shape[1:]))))
+    return write_webp(to_pil(resize(rgb, side).clamp(0, 1)), name, quality=_SHOWN_QUALITY)
 
 
 def open_picture(path: str, what: str, *, keep_alpha: bool = False) -> Picture:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Final
 
-__all__ = ["STOPS", "STOP_PAGE"]
+__all__ = ["ENDS", "STOPS", "STOP_PAGE"]
+
+ENDS: Final = "ends"
+"""Class of all buttons that end something: they can be pressed only while there is something to end."""
+_WORK: Final = "[data-testid=status-tracker]:not(.hide)"
 
 STOPS: Final = "stops"
 """Class of the buttons that end what their page computes."""
@@ -12,7 +17,8 @@ STOPS: Final = "stops"
 # Gradio's page can end only what the server has given a number, and forgets what it could not end: it would be computed to
 # its end, and shown. So such a request waits for the number. What is still being gathered for the server, a drawing for
 # instance, is nothing to Gradio yet: Stop is pressed again for the visitor until the page rests or something else is done.
-STOP_PAGE: Final = """() => {
+STOP_PAGE: Final = (
+    """() => {
   if (window.stopIsHeard) return;
   window.stopIsHeard = true;
   const numbers = new Map();
@@ -40,6 +46,21 @@ STOP_PAGE: Final = """() => {
       ending -= 1;
     }
   };
+  const camera = (page) => page.querySelector('#camera [title="stop recording"]')?.checkVisibility();
+  const works = (page) => camera(page) || [...page.querySelectorAll(WORK)].some((one) => !one.querySelector(".error"));
+  const ready = () => document.querySelectorAll("button.ENDS").forEach((button) => {
+    const page = button.closest("[role=tabpanel]");
+    if (page) button.disabled = !works(page);
+  });
+  let waiting = false;
+  const soon = () => {
+    if (waiting) return;
+    waiting = true;
+    setTimeout(() => { waiting = false; ready(); }, 50);
+  };
+  new MutationObserver(soon).observe(document.body, {childList: true, subtree: true, attributeFilter: ["class"]});
+  addEventListener("click", soon);
+  ready();
   const busy = (tracker) => tracker.checkVisibility() && !tracker.querySelector(".error");
   document.addEventListener("click", async ({target, isTrusted}) => {
     const button = target.closest("button.STOPS");
@@ -56,4 +77,7 @@ STOP_PAGE: Final = """() => {
     }
   });
 }""".replace("STOPS", STOPS)
+    .replace("ENDS", ENDS)
+    .replace("WORK", json.dumps(_WORK))
+)
 """For a page when it is loaded."""

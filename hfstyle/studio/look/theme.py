@@ -18,6 +18,7 @@ CSS: Final = """
 .dark { --focus: var(--primary-300); }
 input[type="range"]:focus-visible { outline-offset: 4px; }
 .compared .icon-wrap { color: white; background-color: var(--primary-600); }
+.drawing:not([data-filled]) canvas { visibility: hidden; }  /* white until it shows a photo, in the dark, too */
 .dark .drawing .empty { color: var(--body-text-color-subdued); }
 .compared [role="slider"]:focus-visible { outline: none !important; }
 .compared [role="slider"]:focus-visible .icon-wrap { outline: 3px solid var(--focus); outline-offset: 2px; }

@@ -8,15 +8,28 @@ from typing import Any, Final
 
 import gradio as gr
 
+from hfstyle import StyleCode
+from hfstyle.limits import DEFAULT_STYLE_SIZE
 from hfstyle.studio.backend.engine import Studio
-from hfstyle.studio.backend.refusals import display_name, friendly
+from hfstyle.studio.backend.refusals import display_name, friendly, refusal, whole
 from hfstyle.studio.backend.style_names import shown_name
 from hfstyle.studio.backend.uploads import PhotoUpload, StyleUpload
 from hfstyle.studio.pages.parts import ON_CHANGE, QUIET, TO_THE_TOP, preset_list
 
-__all__ = ["ChosenStyle", "style_here", "use_style"]
+__all__ = [
+    "AS_ON_STYLIZE",
+    "STYLIZE_FIRST",
+    "ChosenStyle",
+    "OnStylize",
+    "own_name",
+    "style_here",
+    "use_style",
+]
 
 
+AS_ON_STYLIZE: Final = ":stylize"
+"""The choice of other pages that stands for the style of Stylize, whatever that is."""
+STYLIZE_FIRST: Final = ("the style of Stylize", AS_ON_STYLIZE)
 _SAME: Final = "the same as on Stylize; bring a picture of your own there"
 _UNLESS: Final = "the style of Stylize is used, unless you choose another one here"
 _OWN: Final = ":own"  # the choice that stands for the picture or style file of Stylize
@@ -29,6 +42,7 @@ class ChosenStyle:
     preset: name of a style of the gallery.
     style: the visitor's own picture.
     style_file: a file that this app made.
+    origin: how a style file was made, as of `hfstyle.studio.backend.origin`; empty where a link cannot carry it.
     gallery: shows the presets; what it has marked is the preset.
     tabs: with the names of the pages that show it, outermost first.
     """
@@ -36,12 +50,40 @@ class ChosenStyle:
     preset: gr.Dropdown
     style: PhotoUpload
     style_file: StyleUpload
+    origin: gr.Textbox
     gallery: gr.Gallery
     tabs: Sequence[tuple[gr.Tabs, str]]
 
     @property
     def components(self) -> list[Any]:
         return [self.preset, self.style, self.style_file]
+
+
+@dataclass(frozen=True)
+class OnStylize:
+    """What is chosen on Stylize, for a handler of another page: values of `ChosenStyle.components`, and the size of the brush."""
+
+    preset: str | None = None
+    style: str | None = None
+    style_file: str | None = None
+    style_size: float = DEFAULT_STYLE_SIZE
+
+    def code(self, studio: Studio) -> StyleCode:
+        """Its style.
+
+        Raises:
+            gr.Error: there is none, as where a program asks.
+        """
+        size = whole(self.style_size, "style size")
+        code = studio.style(self.style, self.style_file, self.preset, size)
+        if code is None:
+            raise refusal("Choose a style on Stylize first, or another one here.")
+        return code
+
+    def label_of(self, studio: Studio) -> str:
+        """What to call it: a preset by its title, artist and year."""
+        is_preset = self.preset and not self.style and not self.style_file
+        return studio.labels[self.preset or ""] if is_preset else shown_name(self.code(studio))
 
 
 def style_here(studio: Studio, chosen: ChosenStyle, wake: gr.Number | None = None) -> gr.Dropdown:
@@ -65,8 +107,7 @@ def style_here(studio: Studio, chosen: ChosenStyle, wake: gr.Number | None = Non
         own = style or style_file
         if not own:
             return gr.update(choices=presets, value=preset, info=_SAME)
-        code = None if style else studio.style(None, style_file, None, 0)
-        name = shown_name(code) if code else f"your picture {display_name(own)}"
+        name = own_name(studio, style, style_file)
         return gr.update(choices=[(name, _OWN), *presets], value=_OWN, info=_UNLESS)
 
     gr.on(
@@ -77,6 +118,12 @@ def style_here(studio: Studio, chosen: ChosenStyle, wake: gr.Number | None = Non
         **ON_CHANGE,
     )
     return here
+
+
+def own_name(studio: Studio, style: str | None, style_file: str | None) -> str:
+    """What to call a picture or a style file of Stylize, of which one is given."""
+    code = None if style else studio.style(None, style_file, None, 0)
+    return shown_name(code) if code else f"your picture {display_name(style or '')}"
 
 
 def use_style(

@@ -22,8 +22,10 @@ from hfstyle.studio.backend.refusals import friendly_steps, needed, refusal
 from hfstyle.studio.backend.results import write_png
 from hfstyle.studio.backend.settings import DEFAULTS, Settings, with_settings
 from hfstyle.studio.backend.uploads import PhotoUpload, open_picture
+from hfstyle.studio.pages.chosen import AS_ON_STYLIZE, STYLIZE_FIRST, ChosenStyle, OnStylize
 from hfstyle.studio.pages.explain import ExplainHandlers, explain_part
 from hfstyle.studio.pages.parts import (
+    PageDropdown,
     results_gallery,
     stop_button,
 )
@@ -69,6 +71,37 @@ class CompareHandlers:
         Returns:
             Pictures (PNG files) with captions.
         """
+        asked = content, presets, style, across, settings
+        yield from self._compared(*asked, OnStylize(), progress)
+
+    @with_settings("style_size")
+    def compare_here(
+        self,
+        content: str | None,
+        presets: list[str] | None,
+        style: str | None,
+        across: str,
+        settings: Settings,
+        stylize_preset: str | None,
+        stylize_style: str | None,
+        stylize_file: str | None,
+        style_size: float,
+        progress: gr.Progress = PROGRESS,
+    ) -> Iterator[Any]:
+        """The same, where the style of Stylize may be among them."""
+        on_stylize = OnStylize(stylize_preset, stylize_style, stylize_file, style_size)
+        yield from self._compared(content, presets, style, across, settings, on_stylize, progress)
+
+    def _compared(
+        self,
+        content: str | None,
+        presets: list[str] | None,
+        style: str | None,
+        across: str,
+        settings: Settings,
+        on_stylize: OnStylize,
+        progress: gr.Progress,
+    ) -> Iterator[Any]:
         studio, photo = self.studio, needed(content, "photo")
         if across == "diffusion":
             yield from self._beside_diffusion(photo, needed(style, "style picture"), progress)
@@ -79,6 +112,10 @@ class CompareHandlers:
             assert code is not None
             chosen.append((code.name, (style, DEFAULT_STYLE_SIZE), code))
         for name in (presets or [])[:COMPARED_STYLES]:
+            if name == AS_ON_STYLIZE:
+                code = on_stylize.code(studio)
+                chosen.append((on_stylize.label_of(studio), on_stylize, code))
+                continue
             chosen.append((studio.labels[name], name, studio.pipe.preset(name)))
         if not chosen:
             raise refusal("Choose at least one style to compare.")
@@ -132,13 +169,24 @@ def compare_page(
     private: dict[str, Any],
     demo: gr.Blocks,
     shared: Shared,
+    chosen: ChosenStyle,
 ) -> None:
+    """Build the page.
+
+    Args:
+        handlers: what its components call.
+        compute: options of events that paint.
+        private: the same, for events that are no endpoints.
+        demo: whose loading chooses the first styles.
+        shared: photo and settings.
+        chosen: the style of the page Stylize, which is compared with others.
+    """
     studio = handlers.studio
     content = shared.content
     with gr.Row():
         with gr.Column(scale=2, min_width=320):
-            presets = gr.Dropdown(
-                [(label, name) for name, label in studio.labels.items()],
+            presets = PageDropdown(
+                [STYLIZE_FIRST, *((label, name) for name, label in studio.labels.items())],
                 value=[],
                 multiselect=True,
                 max_choices=COMPARED_STYLES,
@@ -160,20 +208,23 @@ def compare_page(
         with gr.Column(scale=3, min_width=320):
             gr.Markdown("Choose a photo and styles, then press **Compare**.")
             shown = results_gallery("Results")
+    inputs = [content, presets, style, across, *shared.settings_without("style_size")]
     run = go.click(
-        friendly_steps(handlers.compare),
-        [content, presets, style, across, *shared.settings_without("style_size")],
+        friendly_steps(handlers.compare_here),
+        [*inputs, *chosen.components, shared.style_size],
         shown,
-        api_name="compare",
         show_progress="minimal",
-        **compute,
+        **private,
+    )
+    gr.Button(visible=False).click(
+        friendly_steps(handlers.compare), inputs, shown, api_name="compare", **compute
     )
     preset, explained = explain_part(ExplainHandlers(studio), content, compute, private)
     stop.click(None, cancels=[run, explained])
     first = None
     if studio.labels:
         first = demo.load(
-            lambda: (studio.first_styles(4), studio.first_styles(1)[0]),
+            lambda: ([AS_ON_STYLIZE, *studio.first_styles(4)[1:]], studio.first_styles(1)[0]),
             None,
             [presets, preset],
             api_visibility="private",

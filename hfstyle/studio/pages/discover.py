@@ -14,6 +14,7 @@ from hfstyle import StyleCode
 from hfstyle.limits import OPTIONS
 from hfstyle.studio.backend.engine import Studio
 from hfstyle.studio.backend.jobs import PROGRESS, job
+from hfstyle.studio.backend.origin import seed_line, with_origin, words_line
 from hfstyle.studio.backend.refusals import friendly_steps, needed, plain, refusal, whole
 from hfstyle.studio.backend.settings import DEFAULTS, Settings, with_settings
 from hfstyle.studio.backend.style_names import shown_name
@@ -204,8 +205,10 @@ class DiscoverHandlers:
     def _code(self, found: Found) -> StyleCode:
         pipe = self.studio.pipe
         if found.text:
-            return pipe.find_styles(found.text, SHOWN)[found.index].code
-        return pipe.sample_style(found.seed, found.variety)
+            code = pipe.find_styles(found.text, SHOWN)[found.index].code
+            return with_origin(code, words_line(found.text, found.index))
+        code = pipe.sample_style(found.seed, found.variety)
+        return with_origin(code, seed_line(found.seed, found.variety))
 
 
 def _seed(value: float | None) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Sequence
 from typing import Any, Final
@@ -11,6 +12,8 @@ import gradio as gr
 
 from hfstyle.limits import OPTIONS
 from hfstyle.studio.backend.engine import Studio
+from hfstyle.studio.backend.memory import Memory
+from hfstyle.studio.backend.origin import made_again
 from hfstyle.studio.backend.photos import painting_side, size_of
 from hfstyle.studio.backend.recipe import python_lines, shell_line
 from hfstyle.studio.backend.settings import Settings
@@ -25,10 +28,10 @@ __all__ = ["keep_part"]
 
 _LAST: Final = 12  # pictures that a visitor can go back to
 
-_WRITE_ADDRESS: Final = """(preset, strength, color, brush, detail, faces) => {
+_WRITE_ADDRESS: Final = """(preset, origin, strength, color, brush, detail, faces) => {
   const words = new URLSearchParams(location.search);
-  for (const [name, value] of Object.entries({preset, strength, color, brush, detail, faces}))
-    value === null || value === undefined ? words.delete(name) : words.set(name, value);
+  for (const [name, value] of Object.entries({preset, origin, strength, color, brush, detail, faces}))
+    value === null || value === undefined || value === "" ? words.delete(name) : words.set(name, value);
   history.replaceState(history.state, "", "?" + words + location.hash);
   sessionStorage.setItem("hfstyle-address", "?" + words);
 }"""
@@ -39,7 +42,7 @@ _NOTE_UPLOADS: Final = """(...files) => {
 # An address without settings, opened in a tab that had some, brings back those as well as the uploads.
 _READ_ADDRESS: Final = """() => {
   const given = new URLSearchParams(location.search);
-  const named = ["preset", "strength", "color", "brush", "detail", "faces"].some((name) => given.has(name));
+  const named = ["preset", "origin", "strength", "color", "brush", "detail", "faces"].some((name) => given.has(name));
   return [named ? location.search : sessionStorage.getItem("hfstyle-address") || ""];
 }"""
 _READ_UPLOADS: Final = """() => {
@@ -55,8 +58,9 @@ _COPY_ADDRESS: Final = """async (...values) => {
   return values;
 }""".replace("WRITE", _WRITE_ADDRESS)
 _NO_STYLE: Final = (
-    "The link holds your settings, but not this style, which is not in the gallery. Whoever opens it sees the gallery's first "
-    "style. To share yours, save its style file on the page where you made it, and send that, too."
+    "The link holds your settings, but not this style: pictures of your own, and what was made from them, do not go along. "
+    "Whoever opens it sees the gallery's first style. To share yours, save its style file on the page where you made it, and "
+    "send that, too."
 )
 
 _SLIDERS: Final = {
@@ -70,15 +74,17 @@ _SLIDERS: Final = {
 
 
 def restored(studio: Studio, address: str | None) -> list[Any]:
-    """Preset, strength, colour, brush, detail and faces that the query of an address sets; what it lacks, or what is not possible,
-    is that with which the page opens.
+    """Preset, style file, strength, colour, brush, detail and faces that the query of an address sets; what it lacks, or what is
+    not possible, is that with which the page opens.
     """
     words = {
         name: values[-1] for name, values in parse_qs((address or "")[:2000].lstrip("?")).items()
     }
     first = studio.first_styles(1)
     preset = words.get("preset")
+    made = None if preset in studio.labels else made_again(studio.pipe, words.get("origin"))
     values: list[Any] = [preset if preset in studio.labels else (first[0] if first else None)]
+    values = [*values, None] if made is None else [None, studio.save_style(made)]
     for name, option in _SLIDERS.items():
         least, most = OPTIONS[option].offered
         begin = FIRST_STRENGTH if name == "strength" else float(OPTIONS[option].default)
@@ -95,6 +101,21 @@ def restored_uploads(noted: str | None) -> list[str | None]:
     limits = MAX_UPLOAD_BYTES, MAX_UPLOAD_BYTES, MAX_STYLE_FILE_BYTES
     paths = noted_values((noted or "")[:4000], len(limits))
     return [still_here(path, most) for path, most in zip(paths, limits, strict=True)]
+
+
+class _Photos:
+    """Which photos are the same, wherever they lie: an example is copied when it is chosen."""
+
+    def __init__(self) -> None:
+        self._keys = Memory(1000)
+
+    def key(self, path: str) -> bytes:
+        known: bytes | None = self._keys.get(path)
+        if known is None:
+            with open(path, "rb") as file:
+                known = hashlib.file_digest(file, "blake2b").digest()
+            self._keys.put(path, known, 1)
+        return known
 
 
 def keep_part(
@@ -124,6 +145,7 @@ def keep_part(
             "The last pictures", 4, allow_preview=False, buttons=[], fit_columns=False
         )
     history = gr.State([])
+    same_photo = _Photos()
 
     def lines(
         content: str | None,
@@ -151,11 +173,12 @@ def keep_part(
         if code is None:
             return gr.skip(), gr.skip()
         entry = {
+            "shows": (same_photo.key(photo), code.vector.numpy().tobytes()),
             "picture": studio.small_painted_preview(photo, code, style, at),
             "caption": f"{studio.labels.get(style) or shown_name(code)}\nstrength {at.strength:g}",
             "values": list(values),
         }
-        others = [old for old in entries if old["values"][:4] != entry["values"][:4]]
+        others = [old for old in entries if old["shows"] != entry["shows"]]
         entries = [entry, *others][:_LAST]
         pictures = [(old["picture"], old["caption"]) for old in entries]
         return entries, gr.update(value=pictures, selected_index=NOTHING_MARKED)
@@ -163,7 +186,7 @@ def keep_part(
     def go_back(entries: list[dict[str, Any]], event: gr.SelectData) -> list[Any]:
         return list(entries[int(event.index)]["values"])
 
-    address = [chosen.preset, *shared.settings]
+    address = [chosen.preset, chosen.origin, *shared.settings]
     shown.then(None, address, None, js=_WRITE_ADDRESS, api_visibility="private")
     shown.then(lines, list(inputs), [python, shell], **QUIET)
     shown.then(remember, [history, *inputs], [history, gallery], **QUIET)
@@ -178,7 +201,11 @@ def keep_part(
     query = gr.Textbox("", visible="hidden", label="address")
     noted = gr.Textbox("", visible="hidden", label="uploads")
     restored_address = demo.load(
-        lambda words: restored(studio, words), query, address, js=_READ_ADDRESS, **QUIET
+        lambda words: restored(studio, words),
+        query,
+        [chosen.preset, chosen.style_file, *shared.settings],
+        js=_READ_ADDRESS,
+        **QUIET,
     )
     # Only where something was noted: a photo that is chosen meanwhile is not touched.
     restored_address.then(None, None, noted, js=_READ_UPLOADS, **QUIET)
@@ -194,11 +221,11 @@ def _lines(label: str) -> gr.Textbox:
 
 
 def link_button(address: Sequence[Any]) -> gr.Button:
-    """Copies the page's address, which holds these: preset, strength, colour, brush, detail, faces."""
+    """Copies the page's address, which holds these: preset, origin, strength, colour, brush, detail, faces."""
     button = gr.Button("Copy link", elem_id="copy-link", scale=2, min_width=100)
 
-    def warn(preset: str | None, *settings: float) -> None:
-        if preset is None:
+    def warn(preset: str | None, origin: str, *settings: float) -> None:
+        if preset is None and not origin:
             gr.Info(_NO_STYLE)
 
     # In the queue: what is outside of it shows no message.

@@ -25,6 +25,8 @@ TURN: Final = 90
 """Seconds of painting that a visitor gets before the next one."""
 _FIRST_SIZE: Final = 256  # less than elsewhere: each picture comes and goes over the network
 _EVERY: Final = 0.08  # s between two pictures that the browser sends
+# Not mirrored, as Gradio's cameras are: what is seen, painted and saved is one picture, in which writing can be read, and a
+# phone's camera on its back shows the street as it is.
 _CAMERA: Final = {"video": {"width": {"ideal": 640}, "height": {"ideal": 480}}}
 
 
@@ -80,7 +82,7 @@ def live_page(handlers: LiveHandlers, demo: gr.Blocks, shared: Shared, chosen: C
                 sources=["webcam"],
                 streaming=True,
                 height=300,
-                webcam_options=gr.WebcamOptions(constraints=_CAMERA),
+                webcam_options=gr.WebcamOptions(mirror=False, constraints=_CAMERA),
                 elem_id="camera",
             )
             gr.Markdown(

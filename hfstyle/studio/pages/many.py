@@ -11,6 +11,7 @@ import gradio as gr
 from hfstyle import StyleCode
 from hfstyle.studio.backend.engine import Studio
 from hfstyle.studio.backend.jobs import PROGRESS, job, until
+from hfstyle.studio.backend.photos import size_of
 from hfstyle.studio.backend.refusals import (
     LONGEST_SENTENCE,
     display_name,
@@ -95,7 +96,8 @@ class ManyHandlers:
         made: list[str] = []
         failed: list[str] = []
         for index, file in enumerate(files):
-            left = sum(studio.expected.seconds(size) for size in sizes[index:])
+            rest = (size_of(file) or (0, 0) for file in files[index:])
+            left = sum(studio.expected_seconds(size, settings, ending.name) for size in rest)
             name = display_name(file)
             doing = f"{name}; about {left:.0f} s are left"
             progress((index, len(files)), desc=doing)

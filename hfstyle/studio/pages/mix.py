@@ -11,6 +11,7 @@ import gradio as gr
 from hfstyle import StyleCode
 from hfstyle.studio.backend.engine import Studio
 from hfstyle.studio.backend.jobs import PROGRESS, job
+from hfstyle.studio.backend.origin import with_origin
 from hfstyle.studio.backend.refusals import (
     friendly_steps,
     needed,
@@ -32,7 +33,14 @@ from hfstyle.studio.pages.parts import (
 )
 from hfstyle.studio.pages.remember import remember_in_tab
 from hfstyle.studio.pages.shared import Shared
-from hfstyle.studio.pages.slots import STYLE_SLOTS, Slots, begin_with_two, slot_styles, with_slots
+from hfstyle.studio.pages.slots import (
+    ORDINALS,
+    Slots,
+    begin_with_two,
+    slot_styles,
+    slots_line,
+    with_slots,
+)
 
 _WEIGHTS: Final = (1.0, 1.0, 0.0, 0.0)
 _SHARE: Final = "share of the {ordinal} style, from 0 to 1; shares are divided by their sum"
@@ -46,7 +54,9 @@ class MixHandlers:
 
     def _mixture(self, style_size: int, slots: Slots) -> StyleCode | None:
         codes, weights = slot_styles(self.studio, style_size, slots)
-        return StyleCode.mix(codes, weights) if codes else None
+        if not codes:
+            return None
+        return with_origin(StyleCode.mix(codes, weights), slots_line(slots))
 
     @with_slots(_WEIGHTS, _SHARE)
     @with_settings()
@@ -135,8 +145,8 @@ def mix_page(
     with gr.Row(elem_classes="result-first"):
         with gr.Column(scale=2, min_width=320):
             gr.Markdown("Choose styles, and how much of each is in the mixture.")
-            for index in range(STYLE_SLOTS):
-                with gr.Accordion(f"Style {index + 1}", open=index < 2):
+            for index, ordinal in enumerate(ORDINALS):
+                with gr.Accordion(f"{ordinal.title()} style", open=index < 2):
                     slots += style_choice(studio, str(index + 1))
                     slots.append(
                         gr.Slider(

@@ -12,9 +12,9 @@ from hfstyle.limits import OPTIONS
 from hfstyle.studio.backend.engine import Studio
 from hfstyle.studio.backend.photos import example_paths, example_thumbnail
 from hfstyle.studio.backend.results import AS_PHOTO
-from hfstyle.studio.backend.uploads import PhotoUpload
+from hfstyle.studio.backend.uploads import PhotoUpload, no_stub_files
 from hfstyle.studio.backend.wishes import Wishes
-from hfstyle.studio.look.stop import STOPS
+from hfstyle.studio.look.stop import ENDS, STOPS
 
 QUIET: Final[dict[str, Any]] = {
     "api_visibility": "private",
@@ -28,21 +28,63 @@ done, fire the component's whole event again, with all that listens to it. Two e
 without end, and the page paints on and on. Only what paints may wait."""
 
 
+with no_stub_files():
+
+    class PageDropdown(gr.Dropdown):
+        """`gr.Dropdown` with choices that only its page offers: their values begin with a colon."""
+
+        def get_block_name(self) -> str:
+            return "dropdown"
+
+        get_block_class = get_block_name
+
+        def api_info(self) -> dict[str, Any]:
+            info = super().api_info()
+            if "items" in info:
+                return {**info, "items": _offered(info["items"])}
+            return _offered(info)
+
+        def example_payload(self) -> Any:
+            first = next((value for _, value in self.choices if not _is_of_page(value)), None)
+            return [first] if self.multiselect else first
+
+
+def _is_of_page(value: Any) -> bool:
+    return str(value).startswith(":")
+
+
+def _offered(described: dict[str, Any]) -> dict[str, Any]:
+    """The description without values that begin with a colon."""
+    values = [value for value in described["enum"] if not _is_of_page(value)]
+    return {**described, "enum": values}
+
+
 @functools.cache
 def example_thumbnails(folder: str) -> list[str]:
     """Made once for the app's folder."""
     return [example_thumbnail(path) for path in example_paths().values()]
 
 
-def preset_list(studio: Studio, label: str, info: str | None = None) -> gr.Dropdown:
-    """A list of the presets, none chosen: what a page chooses for a visitor is no default of the endpoints."""
-    choices = [(text, name) for name, text in studio.labels.items()]
-    return gr.Dropdown(choices, value=None, label=label, info=info, visible=bool(choices))
+def preset_list(
+    studio: Studio,
+    label: str,
+    info: str | None = None,
+    first: Sequence[tuple[str, str]] = (),
+) -> gr.Dropdown:
+    """A list of the presets, none chosen: what a page chooses for a visitor is no default of the endpoints.
+
+    first: other choices of the page, as text and value, before them; endpoints do not describe these.
+    """
+    choices = [*first, *((text, name) for name, text in studio.labels.items())]
+    kind = PageDropdown if first else gr.Dropdown
+    return kind(choices, value=None, label=label, info=info, visible=bool(choices))
 
 
-def style_choice(studio: Studio, number: str) -> tuple[gr.Dropdown, PhotoUpload]:
-    """A preset, or the visitor's own picture in its place."""
-    preset = preset_list(studio, f"Style {number}")
+def style_choice(
+    studio: Studio, number: str, first: Sequence[tuple[str, str]] = ()
+) -> tuple[gr.Dropdown, PhotoUpload]:
+    """A preset, or the visitor's own picture in its place; `first` as of `preset_list`."""
+    preset = preset_list(studio, f"Style {number}", first=first)
     with gr.Accordion("or a picture of your own", open=not studio.labels):
         style = PhotoUpload(label=f"Own picture {number}", height=180, format="png")
     return preset, style
@@ -233,7 +275,7 @@ def stop_button(*, keeps: bool = False) -> gr.Button:
 
     keeps: what is done until then stays, as of `Stops`, which hears at once and need not be told again.
     """
-    return gr.Button("Stop", scale=1, min_width=80, elem_classes=None if keeps else STOPS)
+    return gr.Button("Stop", scale=1, min_width=80, elem_classes=[ENDS] if keeps else [ENDS, STOPS])
 
 
 def begin_and_stop(label: str, *, keeps: bool = False) -> tuple[gr.Button, gr.Button]:

@@ -11,7 +11,6 @@ from typing import Any, Final
 import gradio as gr
 
 from hfstyle import Region, StyleCode
-from hfstyle.images import resize, to_pil
 from hfstyle.limits import DEFAULT_STYLE_SIZE, OPTIONS
 from hfstyle.painting.found import absent_package, found_mask
 from hfstyle.painting.shapes import FOUND
@@ -24,16 +23,31 @@ from hfstyle.studio.backend.masks import (
     MaskEditor,
     PlaceChoice,
     drawn_masks,
+    empty_layer,
     given_masks,
     note_of_drawing,
     noted_drawing,
 )
-from hfstyle.studio.backend.refusals import friendly_steps, needed, plain, refusal
-from hfstyle.studio.backend.results import write_webp
+from hfstyle.studio.backend.refusals import (
+    friendly,
+    friendly_steps,
+    needed,
+    plain,
+    refusal,
+)
 from hfstyle.studio.backend.settings import DEFAULT_RESOLUTION, DEFAULTS, Settings, with_settings
 from hfstyle.studio.backend.style_names import preset_label
-from hfstyle.studio.backend.uploads import PhotoUpload, open_picture
+from hfstyle.studio.backend.uploads import PhotoUpload
+from hfstyle.studio.look.drawing import FILLED
+from hfstyle.studio.pages.chosen import (
+    AS_ON_STYLIZE,
+    STYLIZE_FIRST,
+    ChosenStyle,
+    OnStylize,
+    own_name,
+)
 from hfstyle.studio.pages.parts import (
+    ON_CHANGE,
     before_after_slider,
     color_slider,
     in_view,
@@ -109,6 +123,9 @@ class RegionHandlers:
     ) -> Iterator[tuple[Any, Any, Any, Any, Any]]:
         """The photo for the editor, reduced, with nothing drawn, unless it was the last one there; and its path.
 
+        Over it lies an empty layer: with a layer that it is given, Gradio's editor begins what it can undo anew. Without one
+        it would begin with the photo, and undo that.
+
         What is noted as drawn over it, before the page was loaded again, becomes the mask, and the note is done: Gradio's
         editor shows layers that it is given at a wrong place.
         """
@@ -118,14 +135,11 @@ class RegionHandlers:
             return
 
         def work() -> tuple[Any, ...]:
-            picture = open_picture(shown, "photo").rgb
-            height, width = picture.shape[1:]
-            short = min(height, width)
-            side = min(short, max(16, round(EDITOR_SIDE * short / max(height, width))))
-            path = write_webp(to_pil(resize(picture, side).clamp(0, 1)), "photo")
+            path = self.studio.reduced(shown, EDITOR_SIDE)
             drawn = None if mask or last else noted_drawing(shown, noted)
             kept = left if drawn is None else (drawn, gr.update(open=True), "")
-            return {"background": path, "layers": [], "composite": None}, shown, *kept
+            layer = empty_layer(path)
+            return {"background": path, "layers": [layer], "composite": None}, shown, *kept
 
         yield (yield from job(work, (gr.skip(), gr.skip(), *left)))
 
@@ -142,6 +156,10 @@ class RegionHandlers:
         where_red: str | None,
         where_green: str | None,
         where_blue: str | None,
+        preset: str | None = None,
+        style: str | None = None,
+        style_file: str | None = None,
+        style_size: float = DEFAULT_STYLE_SIZE,
     ) -> Iterator[tuple[Any, Any, Any]]:
         """Before and after, status, and a note of what was drawn."""
         shown = content or self.studio.first_photo
@@ -154,7 +172,8 @@ class RegionHandlers:
             note = note_of_drawing(shown, drawing)
             places = _Places(drawing, mask, (where_red, where_green, where_blue))
             self._find(shown, places)
-            code, regions, key = self._regions(places, background, slots)
+            on_stylize = OnStylize(preset, style, style_file, style_size)
+            code, regions, key = self._regions(places, background, slots, on_stylize)
             if not regions and code is None:
                 return (original, original), f"{_NOWHERE} Then press **Paint**.", note
             painted = self.studio.painted_preview(shown, code, key, settings, regions)
@@ -202,12 +221,52 @@ class RegionHandlers:
         Returns:
             The painted photo, a PNG file with the settings in its name and metadata.
         """
+        places = _Places(drawing, mask, (where_red, where_green, where_blue))
+        yield from self._full_size(
+            content, places, background, settings, slots, OnStylize(), progress
+        )
+
+    @_with_slots
+    @with_settings("style_size")
+    def regions_here(
+        self,
+        content: str | None,
+        drawing: list[bytes] | None,
+        background: str | None,
+        settings: Settings,
+        slots: Slots,
+        mask: str | None,
+        where_red: str | None,
+        where_green: str | None,
+        where_blue: str | None,
+        preset: str | None,
+        style: str | None,
+        style_file: str | None,
+        style_size: float,
+        progress: gr.Progress = PROGRESS,
+    ) -> Iterator[Any]:
+        """The same, where a region may have the style of Stylize."""
+        places = _Places(drawing, mask, (where_red, where_green, where_blue))
+        on_stylize = OnStylize(preset, style, style_file, style_size)
+        yield from self._full_size(
+            content, places, background, settings, slots, on_stylize, progress
+        )
+
+    def _full_size(
+        self,
+        content: str | None,
+        places: _Places,
+        background: str | None,
+        settings: Settings,
+        slots: Slots,
+        on_stylize: OnStylize,
+        progress: gr.Progress,
+    ) -> Iterator[Any]:
         studio, photo = self.studio, needed(content, "photo")
 
         def work() -> str:
-            places = _Places(drawing, mask, (where_red, where_green, where_blue))
             self._find(photo, places)
-            code, regions, _ = self._regions(places, background, slots)
+            code, regions, _ = self._regions(places, background, slots, on_stylize)
             if not regions and code is None:
                 raise refusal(_NOWHERE)
             return studio.full_size(photo, code, settings, regions)
@@ -228,20 +287,26 @@ class RegionHandlers:
                 )
 
     def _regions(
-        self, places: _Places, background: str | None, slots: Slots
+        self, places: _Places, background: str | None, slots: Slots, on_stylize: OnStylize
     ) -> tuple[StyleCode | None, list[Region], Hashable]:
         """Style of the background, regions, and what tells them from others."""
+
+        def code_of(preset: str | None, style: str | None) -> StyleCode | None:
+            if preset == AS_ON_STYLIZE and not style:
+                return on_stylize.code(self.studio)
+            return self.studio.style(style, None, preset, DEFAULT_STYLE_SIZE)
+
         masks = places.masks()
         regions = []
         for index, name in enumerate(REGION_COLORS):
             preset, style, strength, color = slots[4 * index : 4 * index + 4]
             if name in masks:
-                code = self.studio.style(style, None, preset, DEFAULT_STYLE_SIZE)
+                code = code_of(preset, style)
                 shape = isinstance(masks[name], str) and masks[name] not in FOUND
                 feather = _SHAPE_FEATHER if shape else Region.feather
                 regions.append(Region(masks[name], code, float(strength), float(color), feather))
-        key = (places.key(), background, *slots)
-        return self.studio.style(None, None, background, DEFAULT_STYLE_SIZE), regions, key
+        key = (places.key(), background, on_stylize, *slots)
+        return code_of(background, None), regions, key
 
 
 _NAMES: Final = {
@@ -272,6 +337,7 @@ def regions_page(
     demo: gr.Blocks,
     tab: gr.Tab,
     shared: Shared,
+    chosen: ChosenStyle,
 ) -> None:
     """Build the page.
 
@@ -282,6 +348,7 @@ def regions_page(
         demo: whose loading brings back what was chosen and drawn.
         tab: in which the page is.
         shared: photo and settings; strength and colour are those elsewhere.
+        chosen: the style of the page Stylize, which a region may have.
     """
     content = shared.content
     studio = handlers.studio
@@ -289,17 +356,18 @@ def regions_page(
     places: list[Any] = []
     with gr.Row():
         with gr.Column(scale=2, min_width=320):
+            on_stylize = gr.Markdown("")
             for index, name in enumerate(REGION_COLORS):
                 with gr.Accordion(f"{name.title()} region", open=index == 0):
                     place = PlaceChoice(
                         list(_PLACES), value=DRAWN, label=f"Where the {name} region is"
                     )
                     places.append(place)
-                    slots += style_choice(studio, f"of the {name} region")
+                    slots += style_choice(studio, f"of the {name} region", [STYLIZE_FIRST])
                     slots += [strength_slider(f"Strength, {name}"), color_slider(f"Colour, {name}")]
             with gr.Accordion("The rest of the photo", open=False):
                 background = preset_list(
-                    studio, "Style of the rest", info="none: it stays as it is"
+                    studio, "Style of the rest", "none: it stays as it is", [STYLIZE_FIRST]
                 )
                 gr.Markdown("Its strength and colour are those above the pages.")
         with gr.Column(scale=3, min_width=320):
@@ -356,9 +424,11 @@ def regions_page(
         show_progress="minimal",
         **private,
     )
+    editor.upload(None, js=FILLED, show_progress="hidden", api_visibility="private")
+    here = [*inputs, *chosen.components, shared.style_size]
     shown = paint.click(
         friendly_steps(handlers.render),
-        inputs,
+        here,
         [before_after, status, drawn],
         show_progress="minimal",
         **private,
@@ -366,7 +436,7 @@ def regions_page(
     shown.success(None, js=in_view(".compared"), api_visibility="private")
     remember_in_tab(demo, "regions", [background, *slots, mask, *places, drawn])
     gr.on(  # it is that of the settings before
-        [component.change for component in inputs if component is not editor],
+        [component.change for component in here if component is not editor],
         None,
         None,
         file,
@@ -375,13 +445,27 @@ def regions_page(
         api_visibility="private",
     )
     download.click(None, js=in_view(".files"), api_visibility="private")
-    run = download.click(
+    run = download.click(friendly_steps(handlers.regions_here), here, file, **private)
+    gr.Button(visible=False).click(
         friendly_steps(handlers.regions), inputs, file, api_name="regions", **compute
     )
     stop.click(None, cancels=[run, shown])
+
+    def told(preset: str | None, style: str | None, style_file: str | None) -> str:
+        own = own_name(studio, style, style_file) if style or style_file else ""
+        name = own or studio.labels.get(preset or "")
+        return f"On Stylize: {plain(name)}" if name else ""
+
+    gr.on(
+        [component.change for component in chosen.components],
+        friendly(told),
+        chosen.components,
+        on_stylize,
+        **ON_CHANGE,
+    )
     if studio.labels:
         presets = slots[::4]
-        first = studio.first_styles(len(presets))
+        first = [AS_ON_STYLIZE, *studio.first_styles(len(presets))[1:]]
 
         def fill(*chosen: str | None) -> list[str | None]:
             return [own or given for own, given in itertools.zip_longest(chosen, first)]

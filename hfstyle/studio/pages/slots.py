@@ -11,6 +11,7 @@ import gradio as gr
 from hfstyle import StyleCode
 from hfstyle.studio.backend.endpoints import spread
 from hfstyle.studio.backend.engine import Studio
+from hfstyle.studio.backend.origin import mixture_line
 from hfstyle.studio.backend.refusals import one_line
 
 _Handler = TypeVar("_Handler", bound=Callable[..., Any])
@@ -59,6 +60,15 @@ def slot_styles(
             codes.append(code)
             weights.append(weight)
     return codes, weights
+
+
+def slots_line(slots: Slots) -> str:
+    """How `slot_styles` make a mixture again; empty where a picture is among them."""
+    used = [slots[3 * index : 3 * index + 3] for index in range(STYLE_SLOTS)]
+    used = [slot for slot in used if slot[2] > 0 and (slot[0] or slot[1])]
+    if any(style for _, style, _ in used):
+        return ""
+    return mixture_line([(preset, weight) for preset, _, weight in used])
 
 
 def begin_with_two(studio: Studio, demo: gr.Blocks, slots: Sequence[Any]) -> Any:

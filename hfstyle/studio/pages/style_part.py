@@ -11,9 +11,11 @@ import gradio as gr
 from hfstyle.studio.backend.engine import Studio
 from hfstyle.studio.backend.gallery import Thumbnails
 from hfstyle.studio.backend.groups import ALL, FAVOURITES, GROUPS, chosen_styles, groups_of
+from hfstyle.studio.backend.origin import origin_of
+from hfstyle.studio.backend.refusals import friendly
 from hfstyle.studio.backend.results import slug
 from hfstyle.studio.backend.uploads import PhotoUpload, StyleUpload
-from hfstyle.studio.pages.chosen import ChosenStyle
+from hfstyle.studio.pages.chosen import ChosenStyle, own_name
 from hfstyle.studio.pages.parts import NOTHING_MARKED, ON_CHANGE, QUIET, preset_list
 
 __all__ = ["style_part"]
@@ -83,7 +85,24 @@ def style_part(
                 label="Style file, saved on Mix, Discover or Learn",
                 file_types=[".safetensors"],
             )
-    chosen = ChosenStyle(preset, style, style_file, gallery, tabs)
+    origin = gr.Textbox("", visible="hidden", label="origin")
+    chosen = ChosenStyle(preset, style, style_file, origin, gallery, tabs)
+
+    def named(preset: str | None, style: str | None, style_file: str | None) -> tuple[Any, str]:
+        """What the list of names says of a style that is not in it; and how that was made."""
+        if not style and not style_file:
+            return gr.update(info=None), ""
+        info = f"none of these is used, but {own_name(studio, style, style_file)}"
+        code = None if style else studio.style(None, style_file, None, 0)
+        return gr.update(info=info), origin_of(code) if code else ""
+
+    gr.on(
+        [component.change for component in chosen.components],
+        friendly(named),
+        chosen.components,
+        [preset, origin],
+        **ON_CHANGE,
+    )
     if not styles:
         return chosen
 
