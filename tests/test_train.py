@@ -317,13 +317,17 @@ def test_a_signal_ends_with_a_checkpoint_and_an_export(
 
     shown: list[Path] = []
     monkeypatch.setattr("training.train.save_grid", grid)
-    before = signal.getsignal(number)
-    asking = threading.Thread(target=ask, daemon=True)
-    asking.start()
-    train_here(toy_arguments(toy, tmp_path, max_train_steps=100_000, validation_steps=100_000))
-    asking.join()
+    inherited = signal.signal(number, signal.default_int_handler)  # `nohup` has some ignored
+    try:
+        asking = threading.Thread(target=ask, daemon=True)
+        asking.start()
+        options = {"max_train_steps": 100_000, "max_train_minutes": 5}
+        train_here(toy_arguments(toy, tmp_path, validation_steps=100_000, **options))
+        asking.join()
+        assert signal.getsignal(number) == signal.default_int_handler
+    finally:
+        signal.signal(number, inherited)
     assert shown
-    assert signal.getsignal(number) == before
     steps = int(read_log(tmp_path)[-1]["step"])
     assert (tmp_path / f"checkpoint-{steps}").is_dir()
     StyleGenerator.from_pretrained(tmp_path)
