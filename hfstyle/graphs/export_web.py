@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Mapping
 from importlib.metadata import distribution
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import IO, Any, Final, Protocol, cast
 
 from PIL import Image, ImageOps
 
@@ -152,7 +152,11 @@ def _unpacked(archive: Path, place: Path) -> Path:
     with tarfile.open(archive) as tar:
         names = [f"package/dist/{name}" for name in _LIBRARY_FILES]
         for name in ("package/package.json", *names):
-            tar.extract(name, place, filter="data")
+            target = place / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            # Not `extract`, whose `filter` is newer than Python 3.11.0; the archive is known by its digest.
+            with cast(IO[bytes], tar.extractfile(name)) as packed, target.open("wb") as file:
+                shutil.copyfileobj(packed, file)
     return place / "package"
 
 
