@@ -96,15 +96,12 @@ def save_checkpoint(
     if accelerator.is_main_process:
         shutil.rmtree(partial, ignore_errors=True)
     accelerator.wait_for_everyone()
-    try:
-        with written(
-            final,
-            "free some space, and go on from the checkpoint before: --resume_from_checkpoint latest",
-        ):
-            accelerator.save_state(str(partial))
-    except OSError:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
+    with written(
+        final,
+        "free some space, and go on from the checkpoint before: --resume_from_checkpoint latest",
+        partial,
+    ):
+        accelerator.save_state(str(partial))
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
         for file in partial.glob("*.safetensors"):  # which Accelerate writes for their owner alone

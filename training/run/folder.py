@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,11 +32,16 @@ def make_output_dir(place: str | Path) -> Path:
 
 
 @contextmanager
-def written(target: Path, remedy: str) -> Iterator[None]:
-    """Whatever keeps `target` from being written meanwhile, such as a full disk, is told as an OSError with a remedy."""
+def written(target: Path, remedy: str, partial: Path | None = None) -> Iterator[None]:
+    """Whatever keeps `target` from being written meanwhile, such as a full disk, is told as an OSError with a remedy.
+
+    partial: the folder into which it is written first, of which then nothing is left.
+    """
     try:
         yield
     except (OSError, SafetensorError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and not any(x in str(error) for x in _OF_TORCH):
             raise
+        if partial is not None:
+            shutil.rmtree(partial, ignore_errors=True)
         raise OSError(f"{target} could not be written ({error}); {remedy}") from error

@@ -87,12 +87,8 @@ def save_whole(model: StyleGenerator | StyleDiscriminator, folder: Path) -> None
     """
     partial = folder / "partial-export"
     shutil.rmtree(partial, ignore_errors=True)
-    try:
-        with written(folder, "free some space"):
-            copy.deepcopy(model).half().save_pretrained(partial)
-    except OSError:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
+    with written(folder, "free some space", partial):
+        copy.deepcopy(model).half().save_pretrained(partial)
     for file in partial.iterdir():
         os.replace(file, folder / file.name)
     partial.rmdir()

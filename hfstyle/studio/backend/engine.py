@@ -32,6 +32,7 @@ from hfstyle.studio.backend.photos import (
     example_paths,
     painting_side,
     size_of,
+    with_long_side,
 )
 from hfstyle.studio.backend.refusals import display_name, one_line, refusal
 from hfstyle.studio.backend.results import (
@@ -152,18 +153,25 @@ class Studio:
     def _timed(self, paint: Callable[..., Any]) -> Callable[..., Any]:
         """`paint`, from whose time is learned how long it takes."""
 
-        def timed(picture: Picture, code: Any, settings: Any, side: int | None, *rest: Any) -> Any:
+        def timed(
+            picture: Picture,
+            code: Any,
+            settings: Any,
+            side: int | None,
+            regions: Any = None,
+            *rest: Any,
+        ) -> Any:
             started = time.perf_counter()
-            painted = paint(picture, code, settings, side, *rest)
+            painted = paint(picture, code, settings, side, regions, *rest)
             seconds = time.perf_counter() - started
+            if regions is not None or settings.strength == 0:
+                return painted  # regions take a time of their own
             pixels, network = math.prod(picture.size), _painted_pixels(picture.size, side)
-            if rest[:1] not in ((), (None,)) or settings.strength == 0:
-                pass  # regions take a time of their own
-            elif pixels <= network:
+            if pixels <= network:
                 self.expected.took("network", network, seconds)
             else:
-                rest_of_it = seconds - self.expected.seconds(network=network)
-                self.expected.took("detail", pixels, rest_of_it)
+                seconds -= self.expected.seconds(network=network)
+                self.expected.took("detail", pixels, seconds)
             return painted
 
         return timed
@@ -322,10 +330,7 @@ class Studio:
         """The photo with a long side of so many pixels at most."""
 
         def make() -> Image.Image:
-            rgb = open_picture(content, "photo").rgb
-            short, long = sorted(rgb.shape[1:])
-            side = min(short, max(16, round(longest * short / long)))
-            return to_pil(resize(rgb, side).clamp(0, 1))
+            return with_long_side(open_picture(content, "photo").rgb, longest, 16)
 
         return self._file(("reduced", content, longest), make, "photo")
 
@@ -424,10 +429,6 @@ class Studio:
         rgb = load_image(path, max_pixels=None, compact=True).rgb
         small = resize(rgb, min(SWATCH, *rgb.shape[1:])).clamp(0, 1)
         return write_webp(to_pil(small), Path(path).stem)
-
-    def full_pixels(self, content: str) -> int:
-        """How many the header of a photo announces, 0 if it cannot be read."""
-        return math.prod(size_of(content) or (0, 0))
 
     def told_full_size(self, content: str, shown: tuple[int, int], settings: Settings) -> str:
         """How large the full-size picture will be, and about how long it takes: for the visitor, before it is asked for.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from PIL import ExifTags, Image
+from torch import Tensor
 
 from hfstyle.examples import EXAMPLE_PHOTOS, example_photo_path
 from hfstyle.images import load_image, resize, to_pil
@@ -61,6 +62,13 @@ def example_paths() -> dict[str, str]:
     except (ModuleNotFoundError, FileNotFoundError) as error:
         _log.warning("no example photos: %s", error)
         return {}
+
+
+def with_long_side(rgb: Tensor, longest: int, least: int = 1) -> Image.Image:
+    """A picture (3, H, W) with a long side of so many pixels at most, and a short one of `least`, if it has as many."""
+    short, long = sorted(rgb.shape[1:])
+    side = min(short, max(least, round(longest * short / long)))
+    return to_pil(resize(rgb, side).clamp(0, 1))
 
 
 def example_thumbnail(path: str) -> str:

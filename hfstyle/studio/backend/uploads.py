@@ -8,7 +8,6 @@ import math
 import os
 import threading
 import warnings
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -27,8 +26,10 @@ from gradio_client.utils import is_http_url_like
 from PIL import Image, ImageFile, ImageOps
 
 from hfstyle.examples import example_photo
-from hfstyle.images import Picture, load_image, resize, to_pil
+from hfstyle.images import Picture, load_image
 from hfstyle.studio.backend.jobs import job, mark, taken
+from hfstyle.studio.backend.memory import Memory
+from hfstyle.studio.backend.photos import with_long_side
 from hfstyle.studio.backend.refusals import display_name, refusal
 from hfstyle.studio.backend.results import write_webp
 
@@ -258,7 +259,8 @@ class _WatchedFile(io.FileIO):
         return super().read(-1 if size is None else size) or b""
 
 
-_small: OrderedDict[str, str | None] = OrderedDict()
+_small = Memory(_MOST_SMALL)
+"""Path of an upload -> (its copy or None,)."""
 
 
 def small_copy(path: str) -> str | None:
@@ -266,9 +268,9 @@ def small_copy(path: str) -> str | None:
 
     None where the upload itself may be sent: it is small, or it cannot be read, which its painting says.
     """
-    known = _small.get(path)
-    if path in _small and (known is None or os.path.isfile(known)):
-        return known
+    known: tuple[str | None] | None = _small.get(path)
+    if known is not None and (known[0] is None or os.path.isfile(known[0])):
+        return known[0]
     try:
         steps = job(partial(_reduced, path), None, seconds=_REDUCING_SECONDS)
         while True:
@@ -277,9 +279,7 @@ def small_copy(path: str) -> str | None:
         made: str | None = end.value
     except Exception:  # whatever is wrong with it
         made = None
-    _small[path] = made
-    while len(_small) > _MOST_SMALL:
-        _small.popitem(last=False)
+    _small.put(path, (made,), 1)
     return made
 
 
@@ -298,9 +298,8 @@ def _reduced(path: str) -> str | None:
                 upright = ImageOps.exif_transpose(image)
                 profile = image.info.get("icc_profile")
                 return write_webp(upright, name, quality=_SHOWN_QUALITY, profile=profile)
-    rgb = open_picture(path, "picture").rgb
-    side = max(1, round(min(rgb.shape[1:]) * min(1.0, _SHOWN_SIDE / max(rgb.shape[1:]))))
-    return write_webp(to_pil(resize(rgb, side).clamp(0, 1)), name, quality=_SHOWN_QUALITY)
+    shown = with_long_side(open_picture(path, "picture").rgb, _SHOWN_SIDE)
+    return write_webp(shown, name, quality=_SHOWN_QUALITY)
 
 
 def open_picture(path: str, what: str, *, keep_alpha: bool = False) -> Picture:

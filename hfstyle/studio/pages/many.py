@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, Final
@@ -85,10 +86,11 @@ class ManyHandlers:
         progress: gr.Progress,
     ) -> Iterator[tuple[Any, Any, Any]]:
         studio = self.studio
-        sizes = [studio.full_pixels(file) for file in files]
-        if sum(sizes) > _MOST_PIXELS:
+        sizes = [size_of(file) or (0, 0) for file in files]
+        pixels = sum(map(math.prod, sizes))
+        if pixels > _MOST_PIXELS:
             raise refusal(
-                f"The {len(files)} photos have {sum(sizes) / 1e6:.0f} megapixels together; the limit is "
+                f"The {len(files)} photos have {pixels / 1e6:.0f} megapixels together; the limit is "
                 f"{_MOST_PIXELS / 1e6:.0f}. Please take fewer at a time."
             )
         waiting = gr.skip(), gr.skip(), gr.skip()
@@ -96,7 +98,7 @@ class ManyHandlers:
         made: list[str] = []
         failed: list[str] = []
         for index, file in enumerate(files):
-            rest = (size_of(file) or (0, 0) for file in files[index:])
+            rest = sizes[index:]
             left = sum(studio.expected_seconds(size, settings, ending.name) for size in rest)
             name = display_name(file)
             doing = f"{name}; about {left:.0f} s are left"
