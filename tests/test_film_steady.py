@@ -252,6 +252,32 @@ def test_a_cameras_faces_are_looked_for_in_one_of_three_pictures_and_carried_alo
         assert np.abs(exact - quick).mean() < 3
 
 
+def test_a_cameras_coarse_painting_is_made_in_one_of_three_pictures_and_after_a_change_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In between it is carried along; a film's is made in every frame, and a camera's whenever much of it is new."""
+    made: list[int] = []
+    paint = pipe().generator.paint_coarse
+    monkeypatch.setattr(
+        pipe().generator,
+        "paint_coarse",
+        lambda *args, **named: (made.append(now), paint(*args, **named))[1],
+    )
+    code, other = (pipe().preset(name) for name in ("starry_night_van_gogh", "franz_marc"))
+    frames = [*panned(7), *([np.ascontiguousarray(panned(1)[0][:, ::-1])] * 3)]
+    painted: dict[bool, list[Any]] = {}
+    for quick, expected in ((False, list(range(10))), (True, [0, 3, 6, 7, 9])):
+        made.clear()
+        painter = SteadyPainter(pipe(), quick=quick)
+        painted[quick] = []
+        for now, frame in enumerate(frames):
+            style = code if now < 9 else other
+            painted[quick].append(painter.paint(frame, now / 10, style).astype(int))
+        assert made == expected
+    for exact, quick in zip(painted[False][:7], painted[True][:7], strict=True):
+        assert np.abs(exact - quick).mean() < 2
+
+
 def test_a_face_that_is_found_in_every_other_frame_does_not_flicker(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

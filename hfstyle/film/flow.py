@@ -5,6 +5,7 @@ H, W size of a frame · h, w size of the small view in which motion is found
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -108,8 +109,8 @@ class Tracker:
     """
 
     def __init__(self, view: NDArray[np.uint8], search: Search = EXACT) -> None:
-        # Two: a finder that has been told where to begin remembers it for the next search.
-        self._finder, self._nearby = _finder(search), _finder(search)
+        # Of its own: a finder that has been told where to begin remembers it for the next search.
+        self._back, self._forth, self._nearby = (_finder(search) for _ in range(3))
         self._to_mark = search.to_mark
         self.before = self.mark = view
         self.far = np.zeros((*view.shape, 2), np.float32)
@@ -118,8 +119,7 @@ class Tracker:
 
     def follow(self, view: NDArray[np.uint8]) -> Motion:
         """The motion from the frames before to this one, whose small view this is; of the first's size."""
-        back = self._finder.calc(view, self.before, None)
-        forth = self._finder.calc(self.before, view, None)
+        back, forth = self._there_and_back(view)
         certain = certain_where(back, forth, _AGREE_LEAST)
         certain *= _same_light(self.before, view, back) * _unstretched(back)
         certain = _inner(certain)
@@ -128,7 +128,7 @@ class Tracker:
         if self.age > 0:
             if self.age % self._to_mark == 0:
                 at_once = self._nearby.calc(view, self.mark, far.copy())
-                gap = np.square(at_once - far).sum(2)
+                gap = _squared(at_once - far)
                 far += (_NUDGE * np.clip(2 - gap, 0, 1))[..., None] * (at_once - far)
                 far_certain *= np.clip(1.5 - gap / 8, 0, 1)
             far_certain *= _same_light(self.mark, view, far)
@@ -142,6 +142,17 @@ class Tracker:
         if marks:
             self.set_mark()
         return motion
+
+    def _there_and_back(self, view: NDArray[np.uint8]) -> tuple[Pixels, Pixels]:
+        """The way from the view to the one before, and from that to the view: looked for side by side."""
+        forth: list[Pixels] = []
+        beside = threading.Thread(
+            target=lambda: forth.append(self._forth.calc(self.before, view, None))
+        )
+        beside.start()
+        back = self._back.calc(view, self.before, None)
+        beside.join()
+        return back, forth[0]
 
     def set_mark(self) -> None:
         """The frame that was followed last is the mark from now on."""
@@ -171,8 +182,8 @@ def small_view(rgb: NDArray[np.uint8], search: Search = EXACT) -> NDArray[np.uin
 def certain_where(back: Pixels, forth: Pixels, least: float) -> Pixels:
     """(h, w) in [0, 1]: where the way back leads to where it came from (Sundaram et al. 2010, eq. 5), and is inside."""
     there = remapped(forth, back)
-    error = np.square(back + there).sum(2)
-    length = np.square(back).sum(2) + np.square(there).sum(2)
+    error = _squared(back + there)
+    length = _squared(back) + _squared(there)
     height, width = error.shape
     x = back[..., 0] + np.arange(width, dtype=np.float32)
     y = back[..., 1] + np.arange(height, dtype=np.float32)[:, None]
@@ -203,7 +214,7 @@ def _unstretched(back: Pixels) -> Pixels:
     cv2 = load_cv2()
     smooth = cv2.blur(back, (3, 3))
     right, down = np.gradient(smooth, axis=1), np.gradient(smooth, axis=0)
-    most = np.sqrt(np.maximum(np.square(right).sum(2), np.square(down).sum(2)))
+    most = np.sqrt(np.maximum(_squared(right), _squared(down)))
     return np.asarray(np.clip(2 - most / _STRETCHED, 0, 1), np.float32)
 
 
@@ -211,6 +222,11 @@ def _inner(certain: Pixels) -> Pixels:
     """Certain where neighbours are, too: what is uncovered beside a moving thing is not smeared."""
     cv2 = load_cv2()
     return np.asarray(cv2.blur(cv2.erode(certain, np.ones((3, 3), np.uint8)), (3, 3)))
+
+
+def _squared(way: Pixels) -> Pixels:
+    """(h, w, 2) -> (h, w), the squared length; of two numbers, a sum over an axis takes three times as long."""
+    return np.square(way[..., 0]) + np.square(way[..., 1])
 
 
 def _scaled(field: Pixels, width: int, height: int) -> Pixels:

@@ -31,6 +31,7 @@ class Memory:
     origin: px down and right, where the grid of the coarse level began.
     faces: (h', w'), where faces are, smaller than the frame.
     faces_age: frames since they were looked for.
+    coarse_age, coarse_since: frames and seconds since the coarse painting was made anew.
     change: (h, w, 3), what the coarse painting changed of the frame before.
     paint, mark: (h, w, 3), the frame before and the tracker's mark as painted at full thickness.
     """
@@ -43,6 +44,8 @@ class Memory:
     origin: tuple[float, ...] | None = None
     faces: Floats | None = None
     faces_age: int = 0
+    coarse_age: int = 0
+    coarse_since: float = 0.0
     change: Floats | None = None
     paint: Floats | None = None
     mark: Floats | None = None

@@ -55,7 +55,8 @@ _FINISHED_KEPT: Final = (
 )
 _KEPT_IN_CHANGE: Final = 0.5  # of both, while style, strength or colour change
 _FACES_FOLLOW: Final = 0.3  # s, the same for the map of faces, which is carried along as well
-_FACES_EVERY: Final = 3  # frames of a camera, of which one is looked at for faces
+_QUICK_EVERY: Final = 3  # frames of a camera, of which one is looked at for faces and has its coarse painting made anew,
+_WELL_KNOWN: Final = 0.8  # the latter if motion is certain in that share of the frame, else each
 _LONGEST_STEP: Final = 1.0  # s between two frames, after which nothing is remembered
 
 
@@ -80,8 +81,8 @@ class SteadyPainter:
             layers are left out.
         layers: what keeps frames alike.
         processing_resolution: short side in px at which the network runs; None is that of the frames.
-        quick: for a camera, which does not wait: motion is found less closely, and faces are looked for in every third frame
-            and carried along in the others.
+        quick: for a camera, which does not wait: motion is found less closely, and in two of three frames the coarse painting
+            and the map of faces are carried along.
     """
 
     def __init__(
@@ -200,23 +201,51 @@ class SteadyPainter:
         padded = channels_last(padded)
         condition = code.to_condition(1, pipe.device, pipe.dtype)
         amount = torch.full((1,), strength, dtype=torch.float32, device=pipe.device)
-        memory = self._memory
-        known, share = {}, 1.0
-        if motion is not None and memory is not None and self.layers.statistics:
-            known, share = memory.statistics, 1 - math.exp(-self._since / _FOLLOW)
-        statistics = FollowingStatistics(known, share)
         with pipe.painter.autocast():
             origin = self._origin(generator, padded, motion)
             spared = self._spared(content, numbers["faces"], seen)
             how = Instructions(condition, amount, spared=spared)
-            change = generator.paint_coarse(padded, how, statistics, origin).change
-            if self.layers.coarse and memory is not None:
-                change = self._carried(change, motion, memory)
+            change = self._coarse(generator, padded, how, motion, origin)
+            statistics = self._following(motion, self._since)
             painted = generator.paint_fine(padded, change, how, statistics, origin)
         check_finite(painted, pipe.dtype)
-        if memory is not None:
-            memory.statistics = statistics.taken
+        if self._memory is not None:
+            self._memory.statistics |= statistics.taken
         return painted[..., :height, :width].float().cpu()
+
+    def _following(self, motion: Motion | None, since: float) -> FollowingStatistics:
+        """Statistics that follow the film, after so many seconds."""
+        memory = self._memory
+        if motion is None or memory is None or not self.layers.statistics:
+            return FollowingStatistics({}, 1.0)
+        return FollowingStatistics(memory.statistics, 1 - math.exp(-since / _FOLLOW))
+
+    def _coarse(
+        self,
+        generator: StyleGenerator,
+        padded: Tensor,
+        how: Instructions,
+        motion: Motion | None,
+        origin: Tensor,
+    ) -> Tensor:
+        """What the coarse painting changes of the frame, (1, 3, H', W') padded: made anew, carried along, or both."""
+        memory = self._memory
+        if memory is not None:
+            memory.coarse_age += 1
+            memory.coarse_since += self._since
+            if self._is_carried(motion, memory):
+                assert motion is not None
+                return self._carried(motion, memory).to(padded)
+        since = self._since if memory is None else memory.coarse_since
+        statistics = self._following(motion, since)
+        change = generator.paint_coarse(padded, how, statistics, origin).change
+        if memory is None:
+            return change
+        memory.statistics |= statistics.taken
+        if self.layers.coarse:
+            change = self._mixed(change, motion, memory)
+        memory.coarse_age, memory.coarse_since = 0, 0.0
+        return change
 
     def _origin(self, generator: StyleGenerator, padded: Tensor, motion: Motion | None) -> Tensor:
         """Where the grid of the coarse level begins: where it lay on the frame before, moved as most of the frame has."""
@@ -256,7 +285,7 @@ class SteadyPainter:
 
     def _faces(self, content: Tensor, motion: Motion | None, memory: Memory) -> Floats:
         """(h', w'): where faces are, from what was known of the frame before and what is seen of this one."""
-        every = _FACES_EVERY if self._quick else 1
+        every = _QUICK_EVERY if self._quick else 1
         known, memory.faces_age = memory.faces, memory.faces_age + 1
         if motion is None or known is None:
             own = self._look_for_faces(content, memory)
@@ -275,17 +304,38 @@ class SteadyPainter:
         found: Floats = self._pipe.painter.face_map(content)[0, 0].cpu().numpy()
         return found
 
-    def _carried(self, change: Tensor, motion: Motion | None, memory: Memory) -> Tensor:
-        """The coarse painting's change (1, 3, h, w), padded, and that of the frame before where it is certain."""
+    def _is_carried(self, motion: Motion | None, memory: Memory) -> bool:
+        """Whether the coarse painting of the frame before does for this one."""
+        return (
+            self._quick
+            and self.layers.coarse
+            and not self._changing
+            and memory.change is not None
+            and memory.coarse_age < _QUICK_EVERY
+            and motion is not None
+            and float(motion.certain.mean()) >= _WELL_KNOWN
+        )
+
+    def _carried(self, motion: Motion, memory: Memory) -> Tensor:
+        """The coarse painting's change of the frame before, moved as the film has."""
+        assert memory.change is not None
+        height, width = motion.certain.shape
+        own = memory.change.copy()
+        own[:height, :width] = remapped(memory.change[:height, :width], motion.back)
+        memory.change = own
+        return _picture(own)
+
+    def _mixed(self, change: Tensor, motion: Motion | None, memory: Memory) -> Tensor:
+        """The coarse painting's change (1, 3, H', W'), padded, with that of the frame before where it is certain."""
         own = _rows(change)
         if motion is not None and memory.change is not None:
             height, width = motion.certain.shape
             inside = own[:height, :width]
             carried = remapped(memory.change[:height, :width], motion.back)
-            kept = _KEPT_IN_CHANGE if self._changing else _COARSE_KEPT
+            kept = _KEPT_IN_CHANGE if self._changing else _COARSE_KEPT**memory.coarse_age
             inside += (kept * motion.certain)[..., None] * (carried - inside)
         memory.change = own
-        return channels_last(torch.from_numpy(own).permute(2, 0, 1)[None].to(change))
+        return _picture(own).to(change)
 
     def _blended(
         self, painted: Tensor, content: Tensor, thick: float, motion: Motion | None
@@ -294,7 +344,9 @@ class SteadyPainter:
         memory = self._memory
         assert memory is not None
         photo = _rows(content)
-        paint = photo + (_rows(painted) - photo) / thick  # (h, w, 3)
+        paint = _rows(painted)  # (h, w, 3)
+        if thick < 1:
+            paint = photo + (paint - photo) / thick
         if motion is not None and memory.paint is not None and memory.mark is not None:
             carried = remapped(memory.paint, motion.back, sharp=True)
             kept = _KEPT_IN_CHANGE
@@ -309,7 +361,7 @@ class SteadyPainter:
         if motion is None or motion.marks or memory.mark is None or self._changing:
             memory.mark = paint
             memory.tracker.set_mark()
-        mixed = photo + thick * (paint - photo)
+        mixed = photo + thick * (paint - photo) if thick < 1 else paint
         return torch.from_numpy(mixed).permute(2, 0, 1)[None]
 
     def memory(self) -> dict[str, Tensor]:
@@ -322,6 +374,11 @@ class SteadyPainter:
             self._memory = None
             return
         self._memory, self.cuts = Memory.of(kept, self._pipe.device)
+
+
+def _picture(rows: Floats) -> Tensor:
+    """(h, w, 3) -> (1, 3, h, w)."""
+    return channels_last(torch.from_numpy(rows).permute(2, 0, 1)[None])
 
 
 def _rows(picture: Tensor) -> Floats:
