@@ -84,7 +84,7 @@ def styled(
     Args:
         pipeline: any whose call returns an output with `images`.
         style: whatever may be the style of `StyleTransferPipeline`'s call.
-        strength, numbers (color, faces): as of that call.
+        strength, numbers (color, faces, outlines): as of that call.
         painter: what paints; None is the bundled model on the pipeline's device.
 
     Raises ValueError, ImageError, StyleCodeError as `StyleTransferPipeline`, for a style or a number that cannot be used.

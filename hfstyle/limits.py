@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, ParamSpec, TypeAlias, TypedDict, TypeVar
 __all__ = [
     "DEFAULT_FACES",
     "DEFAULT_LIVE_SIZE",
+    "DEFAULT_OUTLINES",
     "DEFAULT_STYLE_SIZE",
     "LARGEST_AUTO_SIZE",
     "LEAST_TILE",
@@ -109,6 +110,13 @@ OPTIONS: Final[dict[str, Option]] = {
         1,
         "0 (faces are painted like everything else) to 1 (of faces, as much as possible is kept)",
         hint="higher keeps faces clearer",
+    ),
+    "outlines": Option(
+        0.0,  # style at equal content is a little nearer without
+        0,
+        1,
+        "0 (large strokes run over everything) to 1 (they stop at outlines and thin things)",
+        hint="higher keeps outlines and thin things clearer",
     ),
     "feather": Option(
         0.01, 0, 0.5, "width of the soft edges of regions, in short sides of the photo, 0 to 0.5"
@@ -219,6 +227,7 @@ class Numbers(TypedDict, total=False):
 
     color: float
     faces: float
+    outlines: float
 
 
 NUMBERS: Final = tuple(Numbers.__annotations__)
@@ -242,6 +251,7 @@ def by_name(numbers: Numbers) -> dict[str, float]:
 
 
 DEFAULT_FACES: Final[float] = OPTIONS["faces"].default
+DEFAULT_OUTLINES: Final[float] = OPTIONS["outlines"].default
 DEFAULT_STYLE_SIZE: Final[int] = OPTIONS["style_size"].default
 DEFAULT_LIVE_SIZE: Final[int] = OPTIONS["live_size"].default
 

@@ -20,6 +20,7 @@ from hfstyle.images.outputs import Output, StyleTransferOutput, output_of, stack
 from hfstyle.images.provenance import Mark, put_mark
 from hfstyle.limits import (
     DEFAULT_FACES,
+    DEFAULT_OUTLINES,
     DEFAULT_STYLE_SIZE,
     MINIMUM_SIDE,
     TileSize,
@@ -416,7 +417,7 @@ class StyleTransferPipeline:
         Args:
             film: its file.
             style, strength: as of a call.
-            options: `color`, `faces`, `keyframes`, `start`, `end` and others of `hfstyle.film.stylize_video`.
+            options: `color`, `faces`, `outlines`, `keyframes`, `start`, `end` and others of `hfstyle.film.stylize_video`.
 
         Raises as `hfstyle.film.stylize_video`; ModuleNotFoundError without the packages of hfstyle[video].
         """
@@ -434,6 +435,7 @@ class StyleTransferPipeline:
         *,
         color: float | Sequence[float] = 1.0,
         faces: float | Sequence[float] = DEFAULT_FACES,
+        outlines: float | Sequence[float] = DEFAULT_OUTLINES,
         regions: Sequence[Region] | None = None,
         blend: Blend = "features",
         style_weights: Sequence[float] | None = None,
@@ -463,6 +465,8 @@ class StyleTransferPipeline:
                 colours are the photo's, objects keep their colours), between is a straight line.
             faces: in [0, 1], one for all or each: how much of faces, of people and animals, is kept: there, the photo in
                 the style's colours shows through the strokes. 0 paints them like everything else.
+            outlines: in [0, 1], one for all or each: how far large strokes stop at outlines and thin things, which small
+                ones paint alone. 0 lets them run over everything.
             regions: parts of the picture with styles, strengths and colours of their own; later ones lie over earlier
                 ones. Masks are brought to the size of each picture. `strength` and `color` are the background's.
             blend: where regions are composed: "features" of the network, so that strokes run across boundaries, or
@@ -502,6 +506,7 @@ class StyleTransferPipeline:
         amounts = as_strengths(strength, len(pictures))
         colors = as_shares("color", color, len(pictures))
         kept = as_shares("faces", faces, len(pictures))
+        outlined = as_shares("outlines", outlines, len(pictures))
         style_size = check_style_size(style_size)
         size = check_resolution(processing_resolution)
         tile_size = check_tile_size(tile_size)
@@ -527,7 +532,7 @@ class StyleTransferPipeline:
         for index, source in enumerate(pictures):
             picture = load_input(source, item_name("image", index, len(pictures)), keep_alpha)
             dtype = torch.uint8 if output_type == "pil" else torch.float32
-            run = Run(tile_size, dtype, progress, kept[index])
+            run = Run(tile_size, dtype, progress, kept[index], outlined[index])
             layers = [Layer(codes[index], amounts[index], colors[index]), *above]
             weights = None  # (L, H, W)
             if areas:
@@ -553,6 +558,7 @@ class StyleTransferPipeline:
         *,
         color: float = 1.0,
         faces: float = DEFAULT_FACES,
+        outlines: float = DEFAULT_OUTLINES,
         style_weights: Sequence[float] | None = None,
         style_size: int = DEFAULT_STYLE_SIZE,
         processing_resolution: int | Literal["auto", "full"] | None = "auto",
@@ -579,7 +585,7 @@ class StyleTransferPipeline:
             target: path of the result, .png, .tif or .tiff; it is there when it is whole, and not before. Neither the
                 photo nor a style is overwritten.
             style: a style, or with `style_weights` a list whose mixture is the style.
-            strength, color, faces, style_size, processing_resolution, tile_size: as in a call of the pipeline.
+            strength, color, faces, outlines, style_size, processing_resolution, tile_size: as in a call of the pipeline.
             keep_alpha: keep the photo's transparency instead of laying it over white.
             keep_exif: keep date, camera and author.
             keep_gps: keep these and the place.
@@ -610,6 +616,7 @@ class StyleTransferPipeline:
             strength,
             color=color,
             faces=faces,
+            outlines=outlines,
             processing_resolution=processing_resolution,
             tile_size=tile_size,
             keep_alpha=keep_alpha,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from hfstyle.images.load import load_image
 from hfstyle.images.save import to_pil
-from hfstyle.limits import DEFAULT_FACES, as_share
+from hfstyle.limits import DEFAULT_FACES, DEFAULT_OUTLINES, as_share
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -35,7 +35,7 @@ class RandomStyle:
         probability: in [0, 1], with which a picture is painted.
         strength: from, to; each in [0, 1]; drawn for each picture.
         color: from, to; as `strength`. (0, 0) keeps the colours of all pictures.
-        faces: of the pipeline: how much of faces is kept.
+        faces, outlines: of the pipeline: how much of both is kept.
         temperature: of `sample_style`.
         seed: None draws other styles in each process and run; a number draws the same for the same sequence of calls.
         column: of pictures, in examples.
@@ -56,6 +56,7 @@ class RandomStyle:
         strength: tuple[float, float] = (0.5, 1.0),
         color: tuple[float, float] = (1.0, 1.0),
         faces: float = DEFAULT_FACES,
+        outlines: float = DEFAULT_OUTLINES,
         temperature: float = 1.0,
         seed: int | None = None,
         column: str = "image",
@@ -63,7 +64,7 @@ class RandomStyle:
     ) -> None:
         self.probability = as_share("probability", probability)
         self.strength, self.color = _range("strength", strength), _range("color", color)
-        self.faces = as_share("faces", faces)
+        self.faces, self.outlines = as_share("faces", faces), as_share("outlines", outlines)
         self.temperature, self.column = temperature, column
         self.processing_resolution = processing_resolution
         self._name: str | os.PathLike[str] | None = None
@@ -123,6 +124,7 @@ class RandomStyle:
             strength,
             color=color,
             faces=self.faces,
+            outlines=self.outlines,
             processing_resolution=self.processing_resolution,
         ).images[0]
         return painted

@@ -32,8 +32,8 @@ from hfstyle.studio.backend.films import Films  # noqa: E402
 from hfstyle.studio.pages.live import LiveHandlers  # noqa: E402
 from hfstyle.studio.pages.video import VideoHandlers  # noqa: E402
 
-SETTINGS = (None, None, 0.9, 1.0, 384, 512, 0.5)
-"""Style picture, style file, strength, colour, brush, detail, faces."""
+SETTINGS = (None, None, 0.9, 1.0, 384, 512, 0.5, 0.0)
+"""Style picture, style file, strength, colour, brush, detail, faces, outlines."""
 
 
 @pytest.fixture(scope="module")
@@ -211,20 +211,20 @@ def test_a_camera_is_painted_and_forgotten(app_pipe: StyleTransferPipeline) -> N
     one, other = (SimpleNamespace(session_hash=name) for name in ("one", "other"))
     frames = panned(3, 200, 260)
     for index, rgb in enumerate(frames, start=1):
-        shown, said = handlers.paint(rgb, "waves", None, None, 0.8, 1, 384, 0.9, 128, one)  # type: ignore[arg-type]
+        shown, said = handlers.paint(rgb, "waves", None, None, 0.8, 1, 384, 0.9, 0.0, 128, one)  # type: ignore[arg-type]
         assert shown.shape == (128, 166, 3)
         assert said.startswith(f"Picture {index}:")
-    fresh, said = handlers.paint(frames[-1], "waves", None, None, 0.8, 1, 384, 0.9, 128, other)  # type: ignore[arg-type]
+    fresh, said = handlers.paint(frames[-1], "waves", None, None, 0.8, 1, 384, 0.9, 0.0, 128, other)  # type: ignore[arg-type]
     assert said.startswith("Picture 1:")
     assert not np.array_equal(fresh, shown)  # nothing of the other visitor's is in it
     handlers.leave(one)  # type: ignore[arg-type]
-    _, said = handlers.paint(frames[-1], "night", None, None, 0.8, 1, 384, 0.9, 128, other)  # type: ignore[arg-type]
+    _, said = handlers.paint(frames[-1], "night", None, None, 0.8, 1, 384, 0.9, 0.0, 128, other)  # type: ignore[arg-type]
     assert said.startswith("Picture 2:")
     handlers.leave(other)  # type: ignore[arg-type]
-    _, said = handlers.paint(frames[-1], "night", None, None, 0.8, 1, 384, 0.9, 128, other)  # type: ignore[arg-type]
+    _, said = handlers.paint(frames[-1], "night", None, None, 0.8, 1, 384, 0.9, 0.0, 128, other)  # type: ignore[arg-type]
     assert said.startswith("Picture 1:")
     with pytest.raises(gr.Error, match="Choose a style"):
-        handlers.paint(frames[0], None, None, None, 0.8, 1, 384, 0.9, 128, one)  # type: ignore[arg-type]
+        handlers.paint(frames[0], None, None, None, 0.8, 1, 384, 0.9, 0.0, 128, one)  # type: ignore[arg-type]
 
 
 _AWAY = """() => {

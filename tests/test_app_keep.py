@@ -141,7 +141,20 @@ class TestFormats:
 
 
 class TestManyPhotos:
-    options: Final[list[Any]] = ["waves", None, None, 0.8, 1.0, 384, 512, 0.9, "jpeg", 90, "photo"]
+    options: Final[list[Any]] = [
+        "waves",
+        None,
+        None,
+        0.8,
+        1.0,
+        384,
+        512,
+        0.9,
+        0.0,
+        "jpeg",
+        90,
+        "photo",
+    ]
 
     def ask(self, studio: engine.Studio, photos: list[str]) -> Any:
         def quiet(*_: Any, **__: Any) -> None:
@@ -204,9 +217,10 @@ class TestManyPhotos:
 class TestAddress:
     def test_it_restores_style_and_settings(self, studio: engine.Studio) -> None:
         found = restored(
-            studio, "?preset=night&strength=0.35&color=0&brush=512&detail=256&faces=0.25&x=1"
+            studio,
+            "?preset=night&strength=0.35&color=0&brush=512&detail=256&faces=0.25&outlines=0.6&x=1",
         )
-        assert found == ["night", None, 0.35, 0.0, 512.0, 256.0, 0.25]
+        assert found == ["night", None, 0.35, 0.0, 512.0, 256.0, 0.25, 0.6]
 
     @pytest.mark.parametrize(
         ("line", "name"),
@@ -254,7 +268,7 @@ class TestAddress:
         [
             "",
             None,
-            "?preset=/etc/passwd&strength=nan&color=7&brush=x&detail=99999&faces=-1",
+            "?preset=/etc/passwd&strength=nan&color=7&brush=x&detail=99999&faces=-1&outlines=2",
             "?&&=%ff" * 999,
         ],
     )
@@ -262,7 +276,16 @@ class TestAddress:
         self, studio: engine.Studio, address: str | None
     ) -> None:
         first = studio.first_styles(1)[0]
-        assert restored(studio, address) == [first, None, FIRST_STRENGTH, 1.0, 384.0, 512.0, 0.9]
+        assert restored(studio, address) == [
+            first,
+            None,
+            FIRST_STRENGTH,
+            1.0,
+            384.0,
+            512.0,
+            0.9,
+            0.0,
+        ]
 
     def test_what_was_uploaded_comes_back_as_long_as_it_is_there(
         self, studio: engine.Studio, tmp_path: Path
@@ -313,7 +336,7 @@ class TestPrint:
 def test_before_and_after_make_a_gif_that_slides(studio: engine.Studio, tmp_path: Path) -> None:
     picture().save(tmp_path / "photo.png")
     photo, progress = str(tmp_path / "photo.png"), lambda *_, **__: None
-    asked: list[Any] = [photo, "waves", None, None, 1.0, 1.0, 384, 512, 0.9]
+    asked: list[Any] = [photo, "waves", None, None, 1.0, 1.0, 384, 512, 0.9, 0.0]
     *_, (shown, files) = WipeHandlers(studio).wipe(*asked, progress=progress)
     assert shown == files[0]
     assert Path(shown).name == "photo__waves_before_after.gif"
@@ -425,7 +448,10 @@ class TestLines:
 
         app_pipe.save_pretrained(tmp_path / "model")
         picture(*size, seed=3).save(tmp_path / "my photo.png")
-        photo, settings = str(tmp_path / "my photo.png"), Settings(0.65, 0.4, 384, 128, faces=0.2)
+        photo, settings = (
+            str(tmp_path / "my photo.png"),
+            Settings(0.65, 0.4, 384, 128, faces=0.2, outlines=0.8),
+        )
         expected = np.asarray(
             Image.open(studio.full_size(photo, app_pipe.preset("night"), settings))
         )
@@ -444,8 +470,9 @@ class TestLines:
     def test_a_style_picture_is_named_with_the_size_of_its_brush(self) -> None:
         settings = Settings(1.0, 1.0, style_size=512)
         told = "/up/load/photo.jpg", "/up/load/a b.jpg", settings, None
-        assert "pipe('photo.jpg', 'a b.jpg', strength=1, color=1, faces=0.9, style_size=512)" in (
-            recipe.python_lines(*told)
+        assert (
+            "pipe('photo.jpg', 'a b.jpg', strength=1, color=1, faces=0.9, outlines=0, style_size=512)"
+            in (recipe.python_lines(*told))
         )
         words = shlex.split(recipe.shell_line(*told))
         assert words[2:5] == ["photo.jpg", "--style", "a b.jpg"]

@@ -123,7 +123,7 @@ def test_a_region_may_have_the_style_of_stylize(
     mixture.save(tmp_path / "mix.style.safetensors")
     region = [regions.AS_ON_STYLIZE, None, 1.0, 1.0]
     none = [None, None, 1.0, 1.0]
-    settings = [0.8, 1.0, 512, 0.9]
+    settings = [0.8, 1.0, 512, 0.9, 0.0]
     asked = [photo, None, None, *settings, *region, *none, *none, None, "left-half", *["drawn"] * 2]
     file = str(tmp_path / "mix.style.safetensors")
     *_, ((_, painted), told, _) = handlers.render(*asked, None, None, file, 384)

@@ -71,6 +71,39 @@ def test_the_generators_graph_agrees_with_torch(
         assert torch.equal(painted, content)
 
 
+def test_outlines_are_kept_as_by_torch(
+    torch_pipe: StyleTransferPipeline, onnx_pipe: StyleTransferPipeline
+) -> None:
+    photo, options = picture(96, 128), {"outlines": 1.0, "output_type": "pt"}
+    code = torch_pipe.presets["waves"]
+    expected, plain = (
+        torch_pipe(photo, code, **(options | more)).images[0] for more in ({}, {"outlines": 0.0})
+    )
+    assert (onnx_pipe(photo, code, **options).images[0] - expected).abs().max() <= CLOSE
+    assert (expected - plain).abs().max() > 10 * CLOSE
+
+
+def test_a_graph_without_that_input_paints_as_before_and_says_what_it_lacks(
+    torch_pipe: StyleTransferPipeline, graphs: Path, tmp_path: Path
+) -> None:
+    import onnx
+
+    older = tmp_path / "older"
+    shutil.copytree(graphs, older)
+    model = onnx.load(older / "generator.onnx")
+    given = next(entry for entry in model.graph.input if entry.name == "outlines")
+    model.graph.input.remove(given)
+    nothing = onnx.numpy_helper.from_array(np.zeros(1, np.float32), "outlines")
+    model.graph.initializer.append(nothing)
+    onnx.save(model, older / "generator.onnx")
+    pipe = StyleTransferPipeline.from_onnx(older, threads=1)
+    photo, code = picture(96, 128), torch_pipe.presets["waves"]
+    expected = torch_pipe(photo, code, output_type="pt").images[0]
+    assert (pipe(photo, code, output_type="pt").images[0] - expected).abs().max() <= CLOSE
+    with pytest.raises(ValueError, match=r"outlines is 0\.5, but .*export-onnx again"):
+        pipe(photo, code, outlines=0.5)
+
+
 @pytest.mark.parametrize("size", [(64, 64), (90, 357)])
 def test_the_encoders_graph_agrees_with_torch(
     torch_pipe: StyleTransferPipeline, onnx_pipe: StyleTransferPipeline, size: tuple[int, int]

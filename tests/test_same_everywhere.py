@@ -101,8 +101,9 @@ def test_the_app_computes_in_the_type_of_python(request: pytest.FixtureRequest) 
     assert load_model()[0].dtype == StyleTransferPipeline.from_pretrained().dtype
 
 
-def test_what_is_kept_of_faces_is_that_of_python(
-    pipe: StyleTransferPipeline, tmp_path: Path
+@pytest.mark.parametrize("name", ["faces", "outlines"])
+def test_what_is_kept_of_a_photo_is_that_of_python(
+    pipe: StyleTransferPipeline, tmp_path: Path, name: str
 ) -> None:
     """As a program asks it, at a size at which the app paints the photo as it is."""
     photo = tmp_path / "photo.png"
@@ -110,9 +111,8 @@ def test_what_is_kept_of_faces_is_that_of_python(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "app"))
         ask = app_functions(pipe)["stylize"]
-        found = [read([*ask(str(photo), preset=PRESET, faces=faces)][-1]) for faces in (0.0, 1.0)]
-    for pixels, faces in zip(found, (0.0, 1.0), strict=True):
-        np.testing.assert_array_equal(
-            pixels, np.asarray(pipe(photo, PRESET, faces=faces).images[0])
-        )
+        found = [read([*ask(str(photo), preset=PRESET, **{name: n})][-1]) for n in (0.0, 1.0)]
+    for pixels, number in zip(found, (0.0, 1.0), strict=True):
+        painted: Any = pipe(photo, PRESET, **{name: number}).images[0]  # type: ignore[arg-type]
+        np.testing.assert_array_equal(pixels, np.asarray(painted))
     assert np.abs(found[0].astype(int) - found[1]).max() > 20

@@ -91,7 +91,7 @@ def stylize_dataset(
         output: folder. Pictures keep their names, or are numbered; PNG and TIFF files of large pictures in files are
             painted row by row (`StyleTransferPipeline.paint_file`); with `format` "parquet" it holds files of
             `rows_per_file` rows: `image` {bytes, path} (PNG), `index`, `style`, and the other columns of the data set.
-        strength, regions, tile_size, numbers (color, faces): as in a call of the pipeline; the same for all pictures.
+        strength, regions, tile_size, numbers (color, faces, outlines): as in a call of the pipeline; the same for all pictures.
         size: short side in pixels, from 64, at which the network runs; "full" is the picture's; "auto" at most 1080, and 512, at most doubled, for smaller ones.
         style_size: at which `styles` were encoded, to be written down, and those of `regions` are.
         format: "png", "jpg", "webp", "tif", "avif" or "parquet".

@@ -42,7 +42,7 @@ class Stylizer:
     Args:
         style: as of a call of the pipeline; encoded once in each process.
         model: of `StyleTransferPipeline.from_pretrained`; None is the bundled one.
-        strength, style_size, numbers (color, faces): as of a call of the pipeline.
+        strength, style_size, numbers (color, faces, outlines): as of a call of the pipeline.
         size: short side in pixels at which the network runs, "auto" or "full".
         format: of the painted pictures: "png", "jpg", "webp", "tif" or "avif".
         quality: 1 to 100, of JPEG, WebP and AVIF.
@@ -53,7 +53,7 @@ class Stylizer:
         dtype: of the weights, as of `from_pretrained`.
 
     Raises:
-        ValueError: an unknown format, color or faces out of range; other arguments are refused when the first picture is
+        ValueError: an unknown format, one of the numbers out of range; other arguments are refused when the first picture is
             painted.
     """
 

@@ -102,8 +102,8 @@ def add_painting(parser: Parser, formats: tuple[str, ...] = ()) -> None:
         default=[],
         metavar=("MASK", "STYLE"),
         help="paint another style where the picture MASK is white, 'none' leaves it as it is; MASK may also be one of "
-        f"{', '.join(SHAPES)}, or of what is found in the photo: {', '.join(FOUND)}. May be given several times, later ones lie over earlier ones. --strength, --color "
-        "and --faces hold for all",
+        f"{', '.join(SHAPES)}, or of what is found in the photo: {', '.join(FOUND)}. May be given several times, later ones lie over earlier ones. "
+        "--strength, --color, --faces and --outlines hold for all",
     )
     add_option(parser, "feather")
     for name in ("size", "tile_size", "style_size"):

@@ -85,7 +85,7 @@ class LivePainter:
         Args:
             rgb: (H, W, 3) uint8, from 16 px.
             code: of the pipeline's encoder.
-            strength, numbers (color, faces): in [0, 1].
+            strength, numbers (color, faces, outlines): in [0, 1].
             time: in seconds, when it was taken; None is now.
 
         Raises:

@@ -27,7 +27,7 @@ _PICTURES: Final = ("faces", "change", "paint", "mark")
 class Memory:
     """What is remembered.
 
-    asked: the style's vector, strength, colour and how far faces are spared.
+    asked: the style's vector, strength and the other numbers.
     origin: px down and right, where the grid of the coarse level began.
     faces: (h', w'), where faces are, smaller than the frame.
     faces_age: frames since they were looked for.

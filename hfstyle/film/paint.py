@@ -64,7 +64,7 @@ def stylize_video(
         pipe: paints. One of `from_onnx` paints frames by themselves and blends them (the third of `layers`).
         source: the file of a film.
         style: whatever may be the style of the pipeline's call; may be left out where `keyframes` begin with one.
-        strength, numbers (color, faces): in [0, 1], as of the pipeline's call.
+        strength, numbers (color, faces, outlines): in [0, 1], as of the pipeline's call.
         keyframes: styles, strengths and the other numbers along the way, or a line of them (`parse_keyframes`); their times
             count from `start`.
         style_size: as of the pipeline's call.

@@ -36,7 +36,7 @@ from hfstyle.models.levels import Instructions
 from hfstyle.models.network import is_generator
 from hfstyle.painting.detail import restore_detail
 from hfstyle.painting.finite import check_finite
-from hfstyle.painting.painter import seen_of
+from hfstyle.painting.painter import seen_of, share_of
 from hfstyle.painting.recolor import recolor
 from hfstyle.painting.tiles import tile_side
 from hfstyle.styles.code import StyleCode
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 __all__ = ["Layers", "SteadyPainter"]
 
 # Of the numbers; for others, the pipeline paints frame by frame.
-_DONE_HERE: Final = ("color", "faces")
+_DONE_HERE: Final = ("color", "faces", "outlines")
 _FOLLOW: Final = 0.15  # s after which statistics have followed by 1 - 1/e
 _COARSE_KEPT: Final = 0.9  # of the coarse painting, where motion is certain
 _FINISHED_KEPT: Final = (
@@ -122,7 +122,7 @@ class SteadyPainter:
             rgb: (H, W, 3).
             time: in seconds; if it does not lie within a second after the last, nothing is remembered.
             code: of the pipeline's encoder.
-            strength, numbers (color, faces): in [0, 1].
+            strength, numbers (color, faces, outlines): in [0, 1].
 
         Returns:
             (H, W, 3).
@@ -204,7 +204,8 @@ class SteadyPainter:
         with pipe.painter.autocast():
             origin = self._origin(generator, padded, motion)
             spared = self._spared(content, numbers["faces"], seen)
-            how = Instructions(condition, amount, spared=spared)
+            outlines = share_of(numbers["outlines"], pipe.device)
+            how = Instructions(condition, amount, spared=spared, outlines=outlines)
             change = self._coarse(generator, padded, how, motion, origin)
             statistics = self._following(motion, self._since)
             painted = generator.paint_fine(padded, change, how, statistics, origin)

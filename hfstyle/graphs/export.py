@@ -55,7 +55,7 @@ def export_onnx(pipe: Exportable, folder: str | os.PathLike[str]) -> list[Path]:
     Three graphs that compute in float32, of any height and width, for one picture at a time:
         encoder.onnx: style (1, 3, h, w) in [0, 1], sides from 64 -> vector (1, D), tokens (1, T, E);
         generator.onnx: content (1, 3, H, W) in [0, 1], sides multiples of `size_multiple` and at least
-            `minimum_size` (both in onnx.json), vector, tokens, strength (1,) in [0, 1], spared (1, 1, H, W) in [0, 1]
+            `minimum_size` (both in onnx.json), vector, tokens, strength (1,) in [0, 1], spared (1, 1, H, W) in [0, 1], outlines (1,) in [0, 1]
             -> painted (1, 3, H, W);
         faces.onnx: picture (1, 3, h, w) in [0, 1], sides multiples of 32 -> found (1, 1, h/4, w/4), which times how much
             of faces is kept is `spared`, at the content's size.
@@ -111,8 +111,16 @@ def export_onnx(pipe: Exportable, folder: str | os.PathLike[str]) -> list[Path]:
             condition.tokens,
             torch.ones(1, dtype=torch.float32),
             0.5 * torch.ones_like(content[:, :1]),
+            0.5 * torch.ones(1, dtype=torch.float32),
         ),
-        {"content": steps, "vector": None, "tokens": None, "strength": None, "spared": steps},
+        {
+            "content": steps,
+            "vector": None,
+            "tokens": None,
+            "strength": None,
+            "spared": steps,
+            "outlines": None,
+        },
         ["painted"],
         files[1],
     )
@@ -160,10 +168,18 @@ class _Generator(nn.Module):
         self.eval()
 
     def forward(
-        self, content: Tensor, vector: Tensor, tokens: Tensor, strength: Tensor, spared: Tensor
+        self,
+        content: Tensor,
+        vector: Tensor,
+        tokens: Tensor,
+        strength: Tensor,
+        spared: Tensor,
+        outlines: Tensor,
     ) -> Tensor:
         condition = Condition(vector, tokens)
-        painted: Tensor = self.generator(content, condition, strength, spared=spared)
+        painted: Tensor = self.generator(
+            content, condition, strength, spared=spared, outlines=outlines
+        )
         return painted
 
 

@@ -74,6 +74,7 @@ class GraphNetwork:
                 ) from error
 
         shapes = {value.name: value.shape for value in self._sessions[GENERATOR_FILE].get_inputs()}
+        self._knows_outlines = "outlines" in shapes
         if all(isinstance(size, int) for size in shapes.get("tokens", [None])):
             self.encoder.tokens_shape = tuple(shapes["tokens"][1:])
 
@@ -96,9 +97,22 @@ class GraphNetwork:
         strength: Tensor,
         *,
         spared: Tensor | None = None,
+        outlines: Tensor | None = None,
     ) -> Tensor:
-        """content (1, 3, H, W), condition of one style, strength (1,), spared (1, 1, H, W) -> (1, 3, H, W)."""
+        """content (1, 3, H, W), condition of one style, strength (1,), spared (1, 1, H, W), outlines (1,) -> (1, 3, H, W).
+
+        Raises:
+            ValueError: outlines, of a graph that was exported before there was such an input.
+        """
         spared = torch.zeros_like(content[:, :1]) if spared is None else spared
+        told = {"outlines": torch.zeros_like(strength) if outlines is None else outlines}
+        if not self._knows_outlines:
+            if outlines is not None:
+                raise ValueError(
+                    f"outlines is {float(outlines):g}, but {self._folder / GENERATOR_FILE} was exported before there was "
+                    "such an input; give outlines=0, or run hfstyle export-onnx again"
+                )
+            told = {}
         vector, tokens = condition
         (painted,) = self._run(
             GENERATOR_FILE,
@@ -107,6 +121,7 @@ class GraphNetwork:
             tokens=tokens,
             strength=strength,
             spared=spared,
+            **told,
         )
         return painted
 

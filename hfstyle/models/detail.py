@@ -15,12 +15,15 @@ from hfstyle.models.color import luminance
 from hfstyle.models.grid import moved_back
 from hfstyle.models.resample import double, reduced
 
-__all__ = ["Asked", "around", "ask", "change_of", "drawn_under", "without_faint"]
+__all__ = ["Asked", "around", "ask", "change_of", "drawn_under", "outlined", "without_faint"]
 
 # Deviation of a photo's fine lightness, of values in [0, 1], at which half of its underdrawing shows.
 _VISIBLE = 0.02
 # Deviation of a photo's colours around a place, of values in [0, 1], of which the coarse level sees half.
 _FAINT = 0.03
+# Deviation of the fine lightness that the coarse level sees, of values in [0, 1], at which it leaves half of a place to the
+# fine level.
+_OUTLINE = 0.02
 
 
 class Asked(NamedTuple):
@@ -104,6 +107,18 @@ def drawn_under(painted: Tensor, photo: Tensor, shown: Tensor) -> Tensor:
     energy = reduced(reduced(_finest(own).square()))
     shown = shown * energy / (energy + _VISIBLE**2)
     return painted + double(double(shown)) * _finest(own - luminance(painted))
+
+
+def outlined(seen: Tensor) -> Tensor:
+    """How far outlines and thin things are too fine for the strokes of a level, (B, 3, H, W) -> (B, 1, H, W) in [0, 1].
+
+    e / (e + 0.02^2), e the mean square of the finest lightness, at half the resolution, around a place.
+
+    Args:
+        seen: in [0, 1], what the level sees of the picture.
+    """
+    energy = reduced(reduced(_finest(reduced(luminance(seen).float())).square()))
+    return double(double(double(energy / (energy + _OUTLINE**2))))
 
 
 def _finest(lightness: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ from hfstyle.models.color import (
     toward,
     unstandardise,
 )
-from hfstyle.models.detail import ask, change_of, drawn_under, without_faint
+from hfstyle.models.detail import ask, change_of, drawn_under, outlined, without_faint
 from hfstyle.models.faces import SPARED_COARSE, SPARED_DRAWN, SPARED_FINE, FaceMap
 from hfstyle.models.grid import Origin, fine_origin, moved_back
 from hfstyle.models.head import Head, Wanted
@@ -150,12 +150,13 @@ class StyleGenerator(
         statistics: InstanceStatistics | None = None,
         where: Tensor | None = None,
         spared: Tensor | None = None,
+        outlines: Tensor | None = None,
     ) -> Tensor:
         """Paint `content` in the style of `condition`.
 
         Args:
             content: (B, 3, H, W) float in [0, 1], H and W multiples of `size_multiple` and >= `minimum_size`.
-            condition, strength, where, spared: as of `Instructions`. Strength 0 returns the content exactly.
+            condition, strength, where, spared, outlines: as of `Instructions`. Strength 0 returns the content exactly.
             statistics: a fresh object is filled with the instance statistics of this pass; one built from those of an
                 earlier pass replays them (tiles, films).
 
@@ -168,7 +169,7 @@ class StyleGenerator(
         if not torch.compiler.is_compiling():
             self._check_size(*content.shape[2:])
         statistics = statistics or InstanceStatistics()
-        how = Instructions(condition, strength, where, spared)
+        how = Instructions(condition, strength, where, spared, outlines)
         origin = None if self.training else self.origin(content)
         change = self.paint_coarse(content, how, statistics, origin).change
         return self.paint_fine(content, change, how, statistics, origin)
@@ -318,6 +319,9 @@ class StyleGenerator(
             returned = blend(asked.detail)
             share = SPARED_COARSE + (1 - SPARED_COARSE) * returned if coarse else SPARED_FINE
             spared = share * placed(spared, x)  # (B, 1, H, W)
+        if coarse and how.outlines is not None:
+            left = how.outlines[:, None, None, None] * outlined(seen)
+            spared = left if spared is None else torch.maximum(spared, left)
         return Painting(self.head(x, plain, tinted, fine, h, wanted, statistics, spared), shown)
 
     def origin(self, content: Tensor) -> Tensor:

@@ -25,12 +25,14 @@ class Instructions(NamedTuple):
     where: (B, 1, h, w) in [0, 1], the part of the strength that each place gets; None is all of it.
     spared: (B, 1, h, w) in [0, 1], how far each place is spared: there, the photo in the style's colours shows through
         what is painted. As of `faces`; None is nowhere.
+    outlines: (B,) float in [0, 1], how far large strokes stop where the photo has fine detail; None is not at all.
     """
 
     condition: Condition
     strength: Tensor
     where: Tensor | None = None
     spared: Tensor | None = None
+    outlines: Tensor | None = None
 
     def moved(self, content: Tensor, origin: Tensor | None) -> Instructions:
         """The same for a content (B, 3, H, W) that is moved by an origin (B, 2)."""
@@ -40,7 +42,7 @@ class Instructions(NamedTuple):
             None if each is None else moved_by(placed(each, content), origin)
             for each in (self.where, self.spared)
         )
-        return Instructions(self.condition, self.strength, where, spared)
+        return self._replace(where=where, spared=spared)
 
     def asked(self, like: Tensor, taught: bool) -> Asked:
         """What the strength asks for: (B, 1, 1, 1) each, or of each place, (B, 1, H, W) as `like` (B, C, H, W)."""

@@ -51,8 +51,9 @@ class Network(Protocol):
         strength: Tensor,
         *,
         spared: Tensor | None = None,
+        outlines: Tensor | None = None,
     ) -> Tensor:
-        """content (B, 3, H, W), strength (B,), spared (B, 1, H, W), each in [0, 1] -> painted (B, 3, H, W)."""
+        """content (B, 3, H, W), strength (B,), spared (B, 1, H, W), outlines (B,), each in [0, 1] -> painted (B, 3, H, W)."""
         ...
 
 

@@ -41,6 +41,7 @@ def paint_layers(
     layers: Sequence[Layer],
     weights: Tensor,
     spared: Tensor | None = None,
+    outlines: Tensor | None = None,
 ) -> Tensor:
     """A picture in the styles of all layers that paint, each in its place, before strength blends it with the content.
 
@@ -50,6 +51,7 @@ def paint_layers(
         layers: L, of which at least one paints.
         weights: (L, H, W) float32 of any size, summing to 1; where nothing paints, any style may be shown.
         spared: (1, 1, H', W') in [0, 1], how far places are spared, of the padded content; None is nowhere.
+        outlines: (1,) in [0, 1], as of a call of the generator.
 
     Returns:
         (1, 3, h, w) float32.
@@ -73,13 +75,13 @@ def paint_layers(
     passes = []
     for own, amount in zip(conditions, strength.split(1), strict=True):
         passes.append(InstanceStatistics())
-        generator(content, own, amount, passes[-1], spared=spared)
+        generator(content, own, amount, passes[-1], spared=spared, outlines=outlines)
     given = {
         name: torch.cat([own.taken[name] for own in passes], dim=1) for name in passes[0].taken
     }
     origin = generator.origin(content)
     shared = _Shared(given, moved_by(padded, origin.expand(len(padded), 2)))
-    how = Instructions(condition, strength, spared=spared)
+    how = Instructions(condition, strength, spared=spared, outlines=outlines)
     change = generator.paint_coarse(content, how, shared, origin).change
     painted = generator.paint_over(content, change, how, shared, origin)
     return crop_back(painted.float(), size)

@@ -79,6 +79,7 @@ def paint_file(
     *,
     color: float,
     faces: float,
+    outlines: float,
     processing_resolution: int | Literal["auto", "full"] | None,
     tile_size: TileSize,
     keep_alpha: bool,
@@ -99,8 +100,8 @@ def paint_file(
     check_target(final, overwrite)
     amount, share = as_share("strength", strength), as_share("color", color)
     wanted, tile_size = check_resolution(processing_resolution), check_tile_size(tile_size)
-    kept = as_share("faces", faces)
-    run = Run(tile_size, torch.uint8, Progress(progress_callback, 1), kept)
+    kept = as_share("faces", faces), as_share("outlines", outlines)
+    run = Run(tile_size, torch.uint8, Progress(progress_callback, 1), *kept)
     with ExitStack() as files:
         folder = Path(os.path.realpath(final)).parent
         pixels = _Pixels.of(photo, folder, keep_alpha, keep_gps, max_pixels, files)

@@ -37,7 +37,7 @@ from hfstyle.painting.run import Run
 from hfstyle.painting.tiles import paint_in_tiles, tile_side
 from hfstyle.styles.code import StyleCode
 
-__all__ = ["Blend", "Painter", "check_sides", "seen_of"]
+__all__ = ["Blend", "Painter", "check_sides", "seen_of", "share_of"]
 
 Blend: TypeAlias = Literal["features", "pixels"]
 
@@ -50,6 +50,11 @@ _log = logging.getLogger(__name__)
 def seen_of(spared: Tensor) -> Tensor | None:
     """How far places are spared, (1, 1, h, w) in [0, 1]; None if that would be seen nowhere."""
     return spared if bool((spared > _SEEN).any()) else None
+
+
+def share_of(outlines: float, device: torch.device) -> Tensor | None:
+    """The same number for a call of the generator, (1,); None for 0."""
+    return torch.full((1,), outlines, device=device) if outlines > 0 else None
 
 
 class Painter:
@@ -129,7 +134,8 @@ class Painter:
                 seen = as_float(reduced.to(self.device))
                 spared = self.spared_padded(seen, run.faces)
                 with self.autocast():
-                    painted = paint_layers(network, seen, layers, weights, spared)
+                    outlines = share_of(run.outlines, self.device)
+                    painted = paint_layers(network, seen, layers, weights, spared, outlines)
                 check_finite(painted, self.dtype)
                 if not whole:
                     thickest = max(float(ask(x.strength).paint) for x in layers if x.paints)
@@ -256,10 +262,11 @@ class Painter:
         )
         condition = code.to_condition(1, self.device, self.dtype)
         amount = torch.full((1,), strength, dtype=torch.float32, device=self.device)
+        outlines = share_of(run.outlines, self.device)
         padded = channels_last(padded)
         spared = self.spared_padded(content, run.faces)
         with self.autocast():
-            painted = self.generator(padded, condition, amount, spared=spared)
+            painted = self.generator(padded, condition, amount, spared=spared, outlines=outlines)
         check_finite(painted, self.dtype)
         yield crop_back(painted.float(), size)[0]
 
@@ -281,6 +288,7 @@ class Painter:
             run.dtype,
             run.progress.tiles(),
             spared,
+            share_of(run.outlines, self.device),
         )
         while True:
             with self.autocast():  # not while the band is away

@@ -54,9 +54,10 @@ class Progress:
 
 @dataclass(frozen=True)
 class Run:
-    """How the network runs: in which tiles, the type in which these are put together, and how much of faces is kept."""
+    """How the network runs: in which tiles, the type in which these are put together, and how much of faces and outlines is kept."""
 
     tile_size: TileSize
     dtype: torch.dtype
     progress: Progress
     faces: float
+    outlines: float

@@ -73,8 +73,9 @@ def paint_in_tiles(
     dtype: torch.dtype = torch.float32,
     progress: Callable[[int, int], None] | None = None,
     spared: Tensor | None = None,
+    outlines: Tensor | None = None,
 ) -> Iterator[Tensor]:
-    """As `generator(content, condition, strength, spared=spared)`, with memory for a tile and a row of tiles of the result.
+    """As `generator(content, condition, strength, spared=spared, outlines=outlines)`, with memory for a tile and a row of tiles of the result.
 
     Of a content in memory, the coarse level takes 1.5 bytes more for each pixel; of one in a file, it lies in another.
 
@@ -88,15 +89,15 @@ def paint_in_tiles(
         dtype: float32, or uint8 for 256 levels.
         progress: called as `progress(done, total)` after each tile, of the measuring passes too.
         spared: (1, 1, h, w) in [0, 1], as of a call of the generator, of the content.
+        outlines: (1,) in [0, 1], as of a call of the generator.
 
     Yields:
         (3, h, W) on the CPU, the rows of each row of tiles, from top to bottom; channels lie side by side in memory.
     """
     steps = _Steps(progress)
     photo = MovedPhoto(generator, content, condition.vector.device, spared)
-    fine, coarse = (
-        _Level(generator, photo, condition, strength, side, level, steps) for level in (0, 1)
-    )
+    how = Instructions(condition, strength, outlines=outlines)
+    fine, coarse = (_Level(generator, photo, how, side, level, steps) for level in (0, 1))
     with ExitStack() as files:
         fine.before = coarse.whole(files)
         yield from fine.paint(dtype)
@@ -136,16 +137,14 @@ class _Level:
         self,
         generator: StyleGenerator,
         photo: MovedPhoto,
-        condition: Condition,
-        strength: Tensor,
+        how: Instructions,
         side: int,
         level: int,
         steps: _Steps,
     ) -> None:
         self._generator = generator
         self._photo = photo
-        self._condition = condition
-        self._strength = strength
+        self._how = how
         self._level = level
         self._steps = steps
         self._dtype = generator.spread.weight.dtype
@@ -308,11 +307,11 @@ class _Level:
         painted = self._run(seen, statistics)
         if seen.over is None:
             return painted
-        return ask(self._strength).paint[:, None, None, None] * (painted - seen.over)
+        return ask(self._how.strength).paint[:, None, None, None] * (painted - seen.over)
 
     def _run(self, seen: _Seen, statistics: InstanceStatistics) -> Tensor:
         picture, over, spared = seen
-        how = Instructions(self._condition, self._strength, spared=spared)
+        how = self._how._replace(spared=spared)
         if over is not None:
             return self._generator.paint_moved(over, picture, how, statistics)
         painting = self._generator.paint_level(picture, how, statistics, coarse=True)

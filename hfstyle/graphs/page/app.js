@@ -6,7 +6,7 @@ import { marked } from "./mark.js";
 import { pixelsOf, read } from "./photos.js";
 
 const PATIENCE = 250; // milliseconds that a slider must rest
-const REST = [["strength", 100], ["color", 100], ["faces", 90]];
+const REST = [["strength", 100], ["color", 100], ["faces", 90], ["outlines", 0]];
 
 const $ = (id) => document.getElementById(id);
 const worker = new Worker(new URL("worker.js", import.meta.url).href + location.search, { type: "module" });

@@ -60,13 +60,13 @@ async function encode({ image, size }) {
 async function paint({ code, settings }) {
   await start();
   const started = performance.now();
-  const { strength, color, faces } = settings;
+  const { strength, color, faces, outlines } = settings;
   const { map } = photo;
   const short = Math.min(map.height, map.width);
   const size = Math.min(settings.size, Math.max(short, Math.min(SMALLEST, Math.max(LEAST, 2 * short))));
-  const key = JSON.stringify([code.key, strength, faces, size]);
+  const key = JSON.stringify([code.key, strength, faces, outlines, size]);
   if (last.key !== key) {
-    last = { key, painted: strength === 0 ? map : await painted(code, strength, faces, size) };
+    last = { key, painted: strength === 0 ? map : await painted(code, settings, size) };
   }
   const bytes = toBytes(strength === 0 ? map : recolor(last.painted, map, color));
   const seconds = (performance.now() - started) / 1000;
@@ -74,7 +74,7 @@ async function paint({ code, settings }) {
   return { bytes, width: map.width, height: map.height, seconds, loaded };
 }
 
-async function painted(code, strength, faces, size) {
+async function painted(code, { strength, faces, outlines }, size) {
   if (code.encoder !== facts.encoder) {
     throw new Error("This style was made by another model; only that one can paint it.");
   }
@@ -93,6 +93,7 @@ async function painted(code, strength, faces, size) {
     tokens: { data: code.tokens, dims: [1, code.count, code.tokens.length / code.count] },
     strength: { data: Float32Array.of(strength), dims: [1] },
     spared: pad(spared, facts.size_multiple, facts.minimum_size),
+    outlines: { data: Float32Array.of(outlines), dims: [1] },
   });
   const result = crop(mapOf(3, content.height, content.width, out.data), 0, 0, reduced.height, reduced.width);
   if (!result.data.every(Number.isFinite)) throw new Error("The network gave no colours.");

@@ -103,10 +103,11 @@ def result_name(content: str, code: StyleCode | None, settings: Settings) -> str
 
 
 def full_name(content: str, code: StyleCode | None, settings: Settings) -> str:
-    """Of a download: all settings."""
-    name = result_name(content, code, settings)
-    faces = round(100 * settings.faces)
-    return f"{name}_faces{faces:03d}_brush{settings.style_size}_res{settings.resolution}"
+    """Of a download: all settings; outlines only where they are kept."""
+    name = f"{result_name(content, code, settings)}_faces{round(100 * settings.faces):03d}"
+    if settings.outlines:
+        name += f"_outlines{round(100 * settings.outlines):03d}"
+    return f"{name}_brush{settings.style_size}_res{settings.resolution}"
 
 
 _given: set[Path] = set()

@@ -28,6 +28,7 @@ class Settings:
     style_size: int = OPTIONS["style_size"].default
     resolution: int = DEFAULT_RESOLUTION
     faces: float = OPTIONS["faces"].default
+    outlines: float = OPTIONS["outlines"].default
 
     def numbers(self) -> Numbers:
         """Those that a call of the pipeline takes as they are."""

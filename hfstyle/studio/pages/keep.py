@@ -28,9 +28,9 @@ __all__ = ["keep_part"]
 
 _LAST: Final = 12  # pictures that a visitor can go back to
 
-_WRITE_ADDRESS: Final = """(preset, origin, strength, color, brush, detail, faces) => {
+_WRITE_ADDRESS: Final = """(preset, origin, strength, color, brush, detail, faces, outlines) => {
   const words = new URLSearchParams(location.search);
-  for (const [name, value] of Object.entries({preset, origin, strength, color, brush, detail, faces}))
+  for (const [name, value] of Object.entries({preset, origin, strength, color, brush, detail, faces, outlines}))
     value === null || value === undefined || value === "" ? words.delete(name) : words.set(name, value);
   history.replaceState(history.state, "", "?" + words + location.hash);
   sessionStorage.setItem("hfstyle-address", "?" + words);
@@ -42,7 +42,7 @@ _NOTE_UPLOADS: Final = """(...files) => {
 # An address without settings, opened in a tab that had some, brings back those as well as the uploads.
 _READ_ADDRESS: Final = """() => {
   const given = new URLSearchParams(location.search);
-  const named = ["preset", "origin", "strength", "color", "brush", "detail", "faces"].some((name) => given.has(name));
+  const named = ["preset", "origin", "strength", "color", "brush", "detail", "faces", "outlines"].some((name) => given.has(name));
   return [named ? location.search : sessionStorage.getItem("hfstyle-address") || ""];
 }"""
 _READ_UPLOADS: Final = """() => {
@@ -69,12 +69,13 @@ _SLIDERS: Final = {
     "brush": "style_size",
     "detail": "resolution",
     "faces": "faces",
+    "outlines": "outlines",
 }
 """What an address sets besides the preset, as sliders do: the option of each of its words."""
 
 
 def restored(studio: Studio, address: str | None) -> list[Any]:
-    """Preset, style file, strength, colour, brush, detail and faces that the query of an address sets; what it lacks, or what is
+    """Preset, style file, strength, colour, brush, detail, faces and outlines that the query of an address sets; what it lacks, or what is
     not possible, is that with which the page opens.
     """
     words = {
@@ -131,7 +132,7 @@ def keep_part(
     Args:
         studio: what paints.
         shown: the event that has painted.
-        inputs: photo, preset, style picture, style file, strength, colour, brush, detail, faces.
+        inputs: photo, preset, style picture, style file, strength, colour, brush, detail, faces, outlines.
         shared: photo and settings.
         chosen: the style.
         demo: whose loading restores what its address says.
@@ -221,7 +222,7 @@ def _lines(label: str) -> gr.Textbox:
 
 
 def link_button(address: Sequence[Any]) -> gr.Button:
-    """Copies the page's address, which holds these: preset, origin, strength, colour, brush, detail, faces."""
+    """Copies the page's address, which holds these: preset, origin, strength, colour, brush, detail, faces, outlines."""
     button = gr.Button("Copy link", elem_id="copy-link", scale=2, min_width=100)
 
     def warn(preset: str | None, origin: str, *settings: float) -> None:

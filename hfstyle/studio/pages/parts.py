@@ -105,6 +105,11 @@ def faces_slider() -> gr.Slider:
     return _share_slider("faces", "Faces")
 
 
+def outlines_slider() -> gr.Slider:
+    """How far large strokes stop at outlines."""
+    return _share_slider("outlines", "Outlines")
+
+
 def _share_slider(name: str, label: str) -> gr.Slider:
     return option_slider(name, label, step=0.05, min_width=100)
 

@@ -1,4 +1,4 @@
-"""What all pages have in common: the photo, strength, colour, faces, brush and detail, above the pages."""
+"""What all pages have in common: the photo, strength, colour, faces, brush, detail and outlines, above the pages."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from hfstyle.studio.pages.parts import (
     color_slider,
     example_thumbnails,
     faces_slider,
+    outlines_slider,
     resolution_slider,
     strength_slider,
     style_size_slider,
@@ -52,6 +53,7 @@ class Shared:
     style_size: gr.Slider
     resolution: gr.Slider
     faces: gr.Slider
+    outlines: gr.Slider
     wakes: dict[str, gr.Number]
 
     @property
@@ -95,8 +97,9 @@ def shared_controls() -> Shared:
                 strength, color, faces = strength_slider(), color_slider(), faces_slider()
             with gr.Accordion("Brush and detail", open=False, elem_classes="brush"), gr.Row():
                 style_size, resolution = style_size_slider(), resolution_slider()
+                outlines = outlines_slider()
     wakes = {name: gr.Number(0, visible="hidden", label=name) for name in _PAINTING_PAGES}
-    return Shared(content, strength, color, style_size, resolution, faces, wakes)
+    return Shared(content, strength, color, style_size, resolution, faces, outlines, wakes)
 
 
 def _examples(photo: PhotoUpload) -> None:
