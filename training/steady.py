@@ -35,6 +35,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from hfstyle.models.generator import StyleGenerator
 from hfstyle.models.statistics import InstanceStatistics
+from hfstyle.parser import Parser
 from training.data.open import open_crops
 from training.data.variation import vary_colors, vary_patterns
 from training.game import losses
@@ -185,7 +186,7 @@ def border_loss(painted: Tensor, goal: Tensor, perceptual: PerceptualNetwork) ->
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description="Teach a generator to paint borders as the middle, and noise as none.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )

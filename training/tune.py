@@ -34,6 +34,7 @@ from hfstyle.models.faces import looked_at
 from hfstyle.models.generator import StyleGenerator
 from hfstyle.models.levels import Instructions
 from hfstyle.models.style_encoder import Condition
+from hfstyle.parser import Parser
 from training.data.loaders import BatchLoader
 from training.data.open import open_crops
 from training.data.variation import vary_colors, vary_patterns
@@ -252,7 +253,7 @@ def _share(args: argparse.Namespace, step: int, began: float) -> float:
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description="Tune gains and biases of a trained generator by style and content alone.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
