@@ -334,7 +334,8 @@ class StyleTransferPipeline:
         """Learn a style from your own pictures: the code that makes paintings look like them, in a few minutes on a CPU.
 
         It begins as the mean of `encode_style` and is never returned worse than that, judged on photos that it was not
-        learned on; see `hfstyle.styles.learning`. The model itself stays as it is.
+        learned on; see `hfstyle.styles.learning`. The model itself stays as it is. Pictures and photos that cannot be used
+        are left out, with a warning that names them.
 
         Args:
             pictures: 1 to 50: a list of pictures, the path of one or of a folder, or a data set with a column "image".
@@ -350,11 +351,11 @@ class StyleTransferPipeline:
             progress_callback: called as `progress_callback(done, total)` after each step.
 
         Returns:
-            The style as `.code`, a sentence how much it helped as `.told`, and before and after as `.sheet`. Ctrl-C ends the
-            learning and returns the best so far.
+            The style as `.code`, a sentence how much it helped as `.told`, before and after as `.sheet`, and why pictures were
+            left out as `.left_out`. Ctrl-C ends the learning and returns the best so far.
 
         Raises:
-            ImageError: the first picture that cannot be used.
+            ImageError: none of the pictures, or fewer than two photos, can be used.
             FileNotFoundError: no such perceptual network, or the Hub cannot be reached.
             ModuleNotFoundError: no photos given, and scikit-image is not installed.
             ValueError: no pictures, more than 50, fewer than two photos, an argument out of range, or a pipeline of
