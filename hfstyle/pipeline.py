@@ -37,7 +37,7 @@ from hfstyle.limits import (
 from hfstyle.models.devices import check_device, chosen_dtype, own_precision
 from hfstyle.models.generator import StyleGenerator
 from hfstyle.models.network import Network, is_generator
-from hfstyle.painting.large_file import paint_file
+from hfstyle.painting.large_file import check_order, paint_file
 from hfstyle.painting.layers import Layer
 from hfstyle.painting.painter import Blend, Painter
 from hfstyle.painting.run import Progress, Run
@@ -566,7 +566,7 @@ class StyleTransferPipeline:
         provenance: bool = True,
         progress_callback: Callable[[int, int], None] | None = None,
     ) -> Path:
-        """Paint a picture file into another, row by row.
+        """Paint a picture file into another, row by row. Mind the order: the target comes before the style.
 
         The pixels are those of `pipe(source, style, ...)`. Beside what painting one tile takes, memory is needed for a row of
         tiles of the result, 3 bytes for each pixel, and 3 KB for each row of the photo, in which faces are looked for; with
@@ -596,9 +596,10 @@ class StyleTransferPipeline:
         Raises:
             ImageError: a photo that cannot be used, a target that cannot be written.
             StyleCodeError: a style code of another encoder, or a damaged file.
-            ValueError: an argument out of range.
+            ValueError: an argument out of range, or target and style in the order of a call of the pipeline.
         """
         check_callback(progress_callback)
+        check_order(target, style, self.presets)
         styles = style if isinstance(style, (list, tuple)) else [style]
         paths = [path for path in (source, *styles) if isinstance(path, (str, os.PathLike))]
         if overwrite and InputFiles(paths).has(target):
