@@ -88,6 +88,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     save(network)
     if held:
         logger.info(f"after: {told(measure(network, held))}")
+    logger.info(f"{args.output_dir} is the model")
 
 
 def learn(

@@ -103,6 +103,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         optimizer.zero_grad()
         average.update_parameters(pupil)
         sums[kind].append(float(loss.detach()))
+        if step == 0:
+            logger.info(
+                f"step 1 of {args.max_train_steps} took {time.monotonic() - began:.1f} s; numbers every {args.logging_steps} steps"
+            )
         if (step + 1) % args.logging_steps == 0:
             means = "  ".join(f"{name} {sum(v) / max(1, len(v)):.5f}" for name, v in sums.items())
             minutes = (time.monotonic() - began) / 60
@@ -116,6 +120,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         if stopping.asked:
             logger.info(f"stopped at step {step + 1}; go on with --model {args.output_dir}")
             break
+    else:
+        logger.info(f"{args.output_dir} is the model, after {args.max_train_steps} steps")
     stopping.restore()
     for loader in loaders.values():
         loader.close()

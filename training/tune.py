@@ -119,6 +119,15 @@ def main(argv: Sequence[str] | None = None) -> None:
             update(averages, learning, step)
         for name, value in terms.items():
             sums[name] = sums.get(name, 0.0) + float(value.detach())
+        if step == 1:
+            length = (
+                f"{args.max_train_steps} steps"
+                if args.max_train_steps
+                else f"{args.max_train_minutes:g} minutes"
+            )
+            logger.info(
+                f"step 1 took {time.monotonic() - began:.1f} s, of {length}; numbers every {args.logging_steps} steps"
+            )
         if step % args.logging_steps == 0:
             told = "  ".join(
                 f"{name} {total / args.logging_steps:.4f}" for name, total in sums.items()
@@ -132,6 +141,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         logger.info(f"stopped at step {step}; go on with --model {args.output_dir}")
     stopping.restore()
     save_styles(args.model, save_averages(generator, averages, learning, output_dir), output_dir)
+    logger.info(f"{args.output_dir} is the model, after {step} steps")
     for loader in loaders.values():
         loader.close()
 
