@@ -4,7 +4,7 @@
         --works training/publish/presets.csv --pictures "style-train-*.parquet"
 
 GALLERY holds pictures and gallery.csv with the columns file, title, artist, year, movement, licence (all but the first
-may be empty). Of each picture FILE.jpg, MODEL/styles/FILE.safetensors is made. To be run whenever the weights change:
+and the year may be empty). Of each picture FILE.jpg, MODEL/styles/FILE.safetensors is made. To be run whenever the weights change:
 a style code belongs to the encoder that made it.
 
 WORKS is another table, of chosen works, with the columns name, picture, title, artist, year, movement, technique, licence.
