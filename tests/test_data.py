@@ -741,6 +741,42 @@ def test_a_full_disk_is_told(
     assert "(No space left on device)" in told[0]
 
 
+def test_rows_behind_a_damaged_page_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    from hfstyle.images.sources import open_source
+    from training.data import sources
+
+    file = tmp_path / "a.parquet"
+    cells = [
+        bytes([number]) * 4000 + np.random.default_rng(number).bytes(4000) for number in range(200)
+    ]
+    table = pa.table({"image": pa.array(cells, pa.binary())})
+    pq.write_table(table, file, write_batch_size=8, data_page_size=1, use_dictionary=False)
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 9000] = b"\xff" * 9000
+    file.write_bytes(data)
+    source = open_source(str(file), split="train", image_column="image", revision=None)
+    assert source.read(3) == cells[3]
+    for _ in range(2):
+        for index in (150, 199):
+            with pytest.raises(OSError, match=r"\w"):
+                source.read(index)
+    assert source.read(5) == cells[5]
+    # Training, too, has those before it, and reads the group once.
+    monkeypatch.setattr(sources, "_LARGE_GROUP", 1)
+    pictures: Any = open_pictures(data_dir=file)
+    for index in (150, 3, 199, 5):
+        if index < 100:
+            assert pictures[index].data == cells[index]
+        else:
+            with pytest.raises(OSError, match=r"\w"):
+                pictures[index]
+    assert len(pictures._aside) == 1
+    assert "held in memory" not in caplog.text
+
+
 def test_rows_of_a_group_may_be_asked_for_in_any_order(one_group: Path) -> None:
     """A batch asks for them from the first to the last; whoever does not waits longer."""
     from hfstyle.images.sources import open_source

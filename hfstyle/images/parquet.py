@@ -107,15 +107,25 @@ class RowGroups:
 class CellsAside:
     """Cells that are laid aside in an unnamed file, so that any of them is at hand and none in memory.
 
-    Several threads may ask. Raises OSError where there is no room for the file.
+    Several threads may ask. Raises OSError where there is no room for the file. What ends the cells early, since the file that
+    they come from is damaged, is raised for each of those that are missing.
     """
 
     def __init__(self, cells: Iterable[Any]) -> None:
         self._file = tempfile.TemporaryFile(prefix="hfstyle-")  # noqa: SIM115
         self._lock = threading.Lock()
         self._starts = array("Q", [0])
+        self._damage: Exception = IndexError("there is no such row")
+        source = iter(cells)
         try:
-            for cell in cells:
+            while True:
+                try:
+                    cell = next(source)
+                except StopIteration:
+                    break
+                except Exception as error:
+                    self._damage = error
+                    break
                 self._starts.append(self._starts[-1] + self._file.write(pickle.dumps(cell)))
             self._file.flush()
         except BaseException:
@@ -128,6 +138,8 @@ class CellsAside:
         return self._starts[-1]
 
     def __getitem__(self, row: int) -> Any:
+        if row + 1 >= len(self._starts):
+            raise self._damage
         start, end = self._starts[row], self._starts[row + 1]
         with self._lock:
             self._file.seek(start)

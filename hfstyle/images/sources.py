@@ -141,9 +141,13 @@ class _ParquetSource:
         if place.group != self._group or place.within < self._first:
             self._parts, self._part = self._groups.parts(place.group), ()
             self._group, self._first = place.group, 0
-        while place.within >= self._first + len(self._part):
-            self._first += len(self._part)
-            self._part = next(self._parts)
+        try:
+            while place.within >= self._first + len(self._part):
+                self._first += len(self._part)
+                self._part = next(self._parts)
+        except Exception:  # what is damaged is told of each row that lies behind it
+            self._group = -1
+            raise
         return self._part.slice(place.within - self._first, 1)
 
     def name(self, index: int) -> str:
