@@ -38,7 +38,7 @@ from hfstyle.limits import (
 from hfstyle.models.devices import check_device, chosen_dtype, own_precision
 from hfstyle.models.generator import StyleGenerator
 from hfstyle.models.network import Network, is_generator
-from hfstyle.painting.large_file import paint_file
+from hfstyle.painting.large_file import check_order, paint_file
 from hfstyle.painting.layers import Layer
 from hfstyle.painting.painter import Blend, Painter
 from hfstyle.painting.run import Progress, Run
@@ -335,7 +335,8 @@ class StyleTransferPipeline:
         """Learn a style from your own pictures: the code that makes paintings look like them, in a few minutes on a CPU.
 
         It begins as the mean of `encode_style` and is never returned worse than that, judged on photos that it was not
-        learned on; see `hfstyle.styles.learning`. The model itself stays as it is.
+        learned on; see `hfstyle.styles.learning`. The model itself stays as it is. Pictures and photos that cannot be used
+        are left out, with a warning that names them.
 
         Args:
             pictures: 1 to 50: a list of pictures, the path of one or of a folder, or a data set with a column "image".
@@ -351,11 +352,11 @@ class StyleTransferPipeline:
             progress_callback: called as `progress_callback(done, total)` after each step.
 
         Returns:
-            The style as `.code`, a sentence how much it helped as `.told`, and before and after as `.sheet`. Ctrl-C ends the
-            learning and returns the best so far.
+            The style as `.code`, a sentence how much it helped as `.told`, before and after as `.sheet`, and why pictures were
+            left out as `.left_out`. Ctrl-C ends the learning and returns the best so far.
 
         Raises:
-            ImageError: the first picture that cannot be used.
+            ImageError: none of the pictures, or fewer than two photos, can be used.
             FileNotFoundError: no such perceptual network, or the Hub cannot be reached.
             ModuleNotFoundError: no photos given, and scikit-image is not installed.
             ValueError: no pictures, more than 50, fewer than two photos, an argument out of range, or a pipeline of
@@ -571,7 +572,7 @@ class StyleTransferPipeline:
         provenance: bool = True,
         progress_callback: Callable[[int, int], None] | None = None,
     ) -> Path:
-        """Paint a picture file into another, row by row.
+        """Paint a picture file into another, row by row. Mind the order: the target comes before the style.
 
         The pixels are those of `pipe(source, style, ...)`. Beside what painting one tile takes, memory is needed for a row of
         tiles of the result, 3 bytes for each pixel, and 3 KB for each row of the photo, in which faces are looked for; with
@@ -601,9 +602,10 @@ class StyleTransferPipeline:
         Raises:
             ImageError: a photo that cannot be used, a target that cannot be written.
             StyleCodeError: a style code of another encoder, or a damaged file.
-            ValueError: an argument out of range.
+            ValueError: an argument out of range, or target and style in the order of a call of the pipeline.
         """
         check_callback(progress_callback)
+        check_order(target, style, self.presets)
         styles = style if isinstance(style, (list, tuple)) else [style]
         paths = [path for path in (source, *styles) if isinstance(path, (str, os.PathLike))]
         if overwrite and InputFiles(paths).has(target):

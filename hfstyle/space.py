@@ -6,7 +6,6 @@ Upload it with `hf upload USER/SPACE OUT . --repo-type space`.
 
 from __future__ import annotations
 
-import argparse
 import re
 import shutil
 import sys
@@ -15,6 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from huggingface_hub import SpaceCard
+
+from hfstyle.parser import Parser
 
 __all__ = ["check_space", "write_space"]
 
@@ -157,7 +158,7 @@ def _requirements(file: Path) -> dict[str, str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m hfstyle.space",
         description="Write the folder of a Space that runs the demo.",
     )

@@ -141,6 +141,26 @@ def test_what_cannot_be_learned_from_is_told(
     )
 
 
+def test_pictures_that_cannot_be_used_are_left_out(
+    app_client: Any, app_folder: Path, app_pipe: StyleTransferPipeline, tmp_path: Path
+) -> None:
+    (tmp_path / "notes.png").write_bytes(b"notes")
+    (tmp_path / "nothing.jpg").touch()
+    Image.new("L", (9000, 5000)).save(tmp_path / "R&D.png")
+    unusable = [upload(tmp_path / name) for name in ("notes.png", "nothing.jpg", "R&D.png")]
+    good = upload(app_folder / "style.png")
+    asked = {"steps": 10, "api_name": "/learn"}
+    _, told, file = app_client.predict([*unusable, good], **asked)
+    assert "3 of the 4 pictures were left out. The style picture" in told
+    for said in ("notes.png", "nothing.jpg", "45 megapixels"):
+        assert said in told
+    assert (
+        StyleCode.load(file, app_pipe.generator.encoder_fingerprint()).metadata["pictures"] == "1"
+    )
+    said = refusal(app_client, pictures=unusable, **asked)
+    assert "None of the 3 pictures can be used. The style picture" in said
+
+
 @pytest.mark.slow
 def test_a_learned_style_is_used_with_one_button(
     browser: Any, running_app: Any, app_folder: Path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import itertools
 import json
@@ -11,6 +12,7 @@ import pickle
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -634,6 +636,157 @@ def test_parquet_is_read_group_by_group(tmp_path: Path, monkeypatch: pytest.Monk
     assert len(source) == 12
     again = pickle.loads(pickle.dumps(source))
     assert decode_picture(again[3])[0, 0, 0] == 3
+
+
+def numbers_of(source: Any) -> list[int]:
+    return [int(decode_picture(source[k])[0, 0, 0]) for k in range(len(source))]
+
+
+@pytest.fixture
+def one_group(tmp_path: Path) -> Path:
+    """A file of twelve pictures in one group of rows."""
+    pq = pytest.importorskip("pyarrow.parquet")
+    write_parquet(tmp_path / "parts.parquet", bytes_cells(range(12)))
+    pq.write_table(pq.read_table(tmp_path / "parts.parquet"), tmp_path / "one.parquet")
+    (tmp_path / "parts.parquet").unlink()
+    return tmp_path / "one.parquet"
+
+
+def test_a_large_group_is_laid_aside(one_group: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from training.data import sources
+
+    monkeypatch.setattr(sources, "_LARGE_GROUP", 1)
+    source: Any = open_pictures(data_dir=one_group)
+    assert not source._aside  # nothing is read before it is asked for
+    with ThreadPoolExecutor(4) as pool:
+        for index, raw in zip(range(12), pool.map(source.__getitem__, range(12)), strict=True):
+            assert decode_picture(raw)[0, 0, 0] == index
+            assert raw.name == f"one.parquet row {index} ({index}.png)"
+    assert not source._held
+    again = pickle.loads(pickle.dumps(source))
+    assert decode_picture(again[3])[0, 0, 0] == 3
+
+
+def test_a_file_of_one_group_takes_little_memory(tmp_path: Path) -> None:
+    """Of 140 MB in one group, neither training, in any order, nor a batch holds them all."""
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    noise = np.random.default_rng(0)
+    rows = [{"bytes": noise.bytes(100_000), "path": None} for _ in range(1400)]
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    file = tmp_path / "one.parquet"
+    # Pages end, at the earliest, where such a part of the rows was written: by default after 1024 of them.
+    pq.write_table(pa.table({"image": pa.array(rows, kind)}), file, write_batch_size=64)
+    assert pq.read_metadata(file).num_row_groups == 1
+    script = """
+import resource, sys
+from hfstyle.images.sources import open_source
+from training.data.sources import open_pictures
+def most():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+open_pictures(data_dir=sys.argv[2])[0]
+before = most()
+if sys.argv[1] == "training":
+    source = open_pictures(data_dir=sys.argv[3])
+    assert all(len(source[k * 997 % 1400].data) == 100_000 for k in range(1400))
+else:
+    source = open_source(sys.argv[3], split="train", image_column="image", revision=None)
+    assert all(len(source.read(k)) == 100_000 and source.columns(k).num_rows == 1 for k in range(0, 1400, 3))
+print(most() - before)
+"""
+    write_parquet(tmp_path / "small.parquet", bytes_cells(range(2)))
+    for reader in ("training", "batch"):
+        command = [sys.executable, "-c", script, reader, str(tmp_path / "small.parquet"), str(file)]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        assert int(done.stdout) < 100e6, reader
+
+
+def test_groups_too_large_to_be_laid_aside_are_told(
+    one_group: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The command that the warning gives writes them anew."""
+    import pyarrow.parquet as pq
+
+    from training.data import sources
+
+    monkeypatch.setattr(sources, "_LARGE_GROUP", 1)
+    monkeypatch.setattr(sources, "_ASIDE_BYTES", 1)
+    source: Any = open_pictures(data_dir=one_group)
+    assert decode_picture(source[5])[0, 0, 0] == 5
+    command = caplog.text[caplog.text.index("python -c") :].replace(
+        "iter_batches(100)", "iter_batches(5)"
+    )
+    command = command.replace("python", f'"{sys.executable}"', 1)
+    subprocess.run(command, shell=True, check=True, cwd=one_group.parent)
+    rewritten = one_group.parent / "new.parquet"
+    assert pq.read_metadata(rewritten).num_row_groups == 3
+    assert numbers_of(open_pictures(data_dir=rewritten)) == list(range(12))
+
+
+def test_a_full_disk_is_told(
+    one_group: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The pictures are then held in memory."""
+    from training.data import sources
+
+    def full(cells: Any) -> Any:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(sources, "_LARGE_GROUP", 1)
+    monkeypatch.setattr(sources, "CellsAside", full)
+    source: Any = open_pictures(data_dir=one_group)
+    assert numbers_of(source) == list(range(12))
+    told = [record.message for record in caplog.records if "laid aside" in record.message]
+    assert len(told) == 1
+    assert f"{one_group} cannot be laid aside in" in told[0]
+    assert "(No space left on device)" in told[0]
+
+
+def test_rows_behind_a_damaged_page_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    from hfstyle.images.sources import open_source
+    from training.data import sources
+
+    file = tmp_path / "a.parquet"
+    cells = [
+        bytes([number]) * 4000 + np.random.default_rng(number).bytes(4000) for number in range(200)
+    ]
+    table = pa.table({"image": pa.array(cells, pa.binary())})
+    pq.write_table(table, file, write_batch_size=8, data_page_size=1, use_dictionary=False)
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 9000] = b"\xff" * 9000
+    file.write_bytes(data)
+    source = open_source(str(file), split="train", image_column="image", revision=None)
+    assert source.read(3) == cells[3]
+    for _ in range(2):
+        for index in (150, 199):
+            with pytest.raises(OSError, match=r"\w"):
+                source.read(index)
+    assert source.read(5) == cells[5]
+    # Training, too, has those before it, and reads the group once.
+    monkeypatch.setattr(sources, "_LARGE_GROUP", 1)
+    pictures: Any = open_pictures(data_dir=file)
+    for index in (150, 3, 199, 5):
+        if index < 100:
+            assert pictures[index].data == cells[index]
+        else:
+            with pytest.raises(OSError, match=r"\w"):
+                pictures[index]
+    assert len(pictures._aside) == 1
+    assert "held in memory" not in caplog.text
+
+
+def test_rows_of_a_group_may_be_asked_for_in_any_order(one_group: Path) -> None:
+    """A batch asks for them from the first to the last; whoever does not waits longer."""
+    from hfstyle.images.sources import open_source
+
+    source = open_source(str(one_group), split="train", image_column="image", revision=None)
+    for index in (0, 0, 5, 11, 2, 2, 10):
+        data = source.read(index)
+        assert isinstance(data, bytes)
+        assert np.asarray(Image.open(io.BytesIO(data)))[0, 0, 0] == index
+        assert source.columns(index).column_names == ["title"]
 
 
 def test_decoded_pictures_take_a_quarter_of_a_small_machine(

@@ -91,6 +91,17 @@ def test_one_thread_of_several_is_told(
         assert ("--num_cpu_threads_per_process 8" in caplog.text) == told
 
 
+def test_the_recipe_for_a_gpu_on_a_cpu_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    for recipe, device, told in (
+        ("gpu", "cpu", True),
+        ("gpu", "cuda", False),
+        ("scratch", "cpu", False),
+    ):
+        caplog.clear()
+        warn_of_launch(1, torch.device(device), recipe)
+        assert ("torch finds no GPU here" in caplog.text) == told
+
+
 def test_a_run_says_at_once_how_long_it_takes_and_shows_where_it_begins(
     toy: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -101,6 +112,7 @@ def test_a_run_says_at_once_how_long_it_takes_and_shows_where_it_begins(
     assert any(
         re.search(r"step 1 of 2: [\d.e-]+ s a step, .* left; numbers every 50", x) for x in told
     )
+    assert any(x.startswith(f"{tmp_path} is the model. As in: hfstyle stylize") for x in told)
     with Image.open(tmp_path / "validation" / "step-0000000.png") as picture:
         assert picture.width > picture.height > 64
     ours = [record.getMessage() for record in caplog.records if record.name.startswith("training")]

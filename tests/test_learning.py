@@ -153,6 +153,25 @@ def test_the_sheet_shows_each_held_photo_before_and_after(pipe: StyleTransferPip
     assert two.height > 1.5 * one.height
 
 
+def test_the_sheet_shows_what_a_call_of_the_pipeline_gives() -> None:
+    """Also of photos with faces, which it spares."""
+    generator = small_generator(3)
+    with torch.no_grad():
+        generator.head.paint.weight.mul_(20)
+        generator.faces.out.bias.fill_(20)  # everything is a face
+    pipe = StyleTransferPipeline(generator)
+    learned = pipe.learn_style([stripes(0)], PHOTOS[:2], steps=1, size=128)
+    left, top = 10 + 330 + (320 - 128) // 2, 10  # of the photo before learning
+    shown = np.asarray(learned.sheet.crop((left, top, left + 128, top + 128))).astype(int)
+    options = {"processing_resolution": "full", "output_type": "pil"}
+    painted, bare = (
+        np.asarray(pipe(PHOTOS[0], learned.before, **options, **faces).images).astype(int)
+        for faces in ({}, {"faces": 0.0})
+    )
+    assert np.abs(shown - painted).max() <= 1
+    assert np.abs(shown - bare).mean() > 3
+
+
 def test_a_gradient_is_computed_where_the_caller_computes_none(pipe: StyleTransferPipeline) -> None:
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         learned = pipe.learn_style([stripes(0)], PHOTOS[:2], steps=2, size=128)
@@ -175,7 +194,8 @@ def test_a_vgg_can_compare(pipe: StyleTransferPipeline, toy: Path) -> None:
     [
         ({"pictures": []}, "0 pictures.*1 to 50"),
         ({"photos": PHOTOS[:1]}, "1 photo to.*at least 2"),
-        ({"photos": ["absent.png", PHOTOS[0]]}, r"absent\.png"),
+        ({"photos": ["absent.png", PHOTOS[0]]}, r"1 of 2 photos.*absent\.png"),
+        ({"pictures": ["absent.png"]}, "absent.png: there is no such file"),
     ],
 )
 def test_what_cannot_be_learned_from_is_told(
@@ -185,6 +205,77 @@ def test_what_cannot_be_learned_from_is_told(
     pictures, photos = arguments.pop("pictures"), arguments.pop("photos")
     with pytest.raises(ValueError, match=said):
         pipe.learn_style(pictures, photos, **arguments)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def unusable(tmp_path: Path) -> list[Path]:
+    """Files that are named like pictures: half a JPEG, nothing, words, and one that needs a reader that is not there."""
+    stripes(5).save(tmp_path / "half.jpg")
+    whole = (tmp_path / "half.jpg").read_bytes()
+    (tmp_path / "half.jpg").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "nothing.png").touch()
+    (tmp_path / "words.jpg").write_text("a list of pictures")
+    (tmp_path / "phone.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99))
+    return sorted(tmp_path.iterdir())
+
+
+def test_pictures_that_cannot_be_used_are_named_and_left_out(
+    pipe: StyleTransferPipeline, unusable: list[Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    given = [unusable[0], stripes(0), *unusable[1:], stripes(1)]
+    learned = pipe.learn_style(given, PHOTOS[:2], steps=1, size=128)
+    alone = pipe.learn_style([stripes(0), stripes(1)], PHOTOS[:2], steps=1, size=128)
+    assert torch.equal(learned.code.vector, alone.code.vector)
+    assert learned.code.metadata["pictures"] == "2"
+    assert len(learned.left_out) == 4
+    for file, why in zip(unusable, learned.left_out, strict=True):
+        assert str(file) in why
+        assert str(file) in caplog.text
+    assert "4 pictures that cannot be used are left out" in learned.told
+    assert "left out" not in alone.told
+    # Photos to paint meanwhile, too, as long as there are two.
+    learned = pipe.learn_style([stripes(0)], [unusable[0], *PHOTOS[:2]], steps=1, size=128)
+    assert learned.told.endswith("1 picture that cannot be used is left out")
+    with pytest.raises(ValueError, match=r"1 of 2 photos.*half\.jpg"):
+        pipe.learn_style([stripes(0)], [unusable[0], PHOTOS[0]], steps=1, size=128)
+    with pytest.raises(ValueError, match=r"none of the 4 pictures can be used.*half\.jpg"):
+        pipe.learn_style(unusable, PHOTOS, steps=1, size=128)
+
+
+def test_the_command_learns_from_what_can_be_used(
+    pipe: StyleTransferPipeline,
+    unusable: list[Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """From a folder and from files given by name; with exit code 1, for something failed."""
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    pipe.save_pretrained(tmp_path / "model")
+    for k in range(2):
+        photo(k).save(photos / f"{k}.png")
+    target = tmp_path / "out" / "mine.style.safetensors"
+    command = [
+        "learn", "-o", str(target), "--photos", str(photos), "--steps", "1", "--size", "128",
+        "--model", str(tmp_path / "model"),
+    ]  # fmt: skip
+    assert main([*command, *map(str, unusable)]) == 1
+    said = capsys.readouterr()
+    assert "none of the 4 pictures can be used" in said.err
+    assert not target.exists()
+    stripes(0).save(tmp_path / "good.png")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert main([*command, str(tmp_path / "good.png"), str(empty), *map(str, unusable)]) == 1
+    said = capsys.readouterr()
+    assert f"hfstyle: error: {empty}: no pictures in this folder" in said.err
+    assert "4 pictures that cannot be used are left out" in said.err
+    assert all(str(file) in caplog.text for file in unusable)
+    assert StyleCode.load(target).metadata["pictures"] == "1"
+    target.unlink()
+    assert main([*command, str(tmp_path)]) == 1
+    assert StyleCode.load(target).metadata["pictures"] == "1"
 
 
 def test_photos_may_be_smaller_than_what_is_learned_from(pipe: StyleTransferPipeline) -> None:

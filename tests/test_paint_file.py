@@ -335,6 +335,42 @@ def test_what_cannot_be_done_is_told_before_anything_is_decoded(
     assert files() == {"photo.png", "flat.png"}
 
 
+def test_target_and_style_in_the_order_of_a_call_are_told(
+    pipe: StyleTransferPipeline, style: StyleCode
+) -> None:
+    """`pipe(photo, style)` has the style second, `paint_file(photo, target, style)` third."""
+    image = Image.fromarray(photo(80, 90, seed=2))
+    for name in ("photo.png", "painting.png"):
+        image.save(name)
+    style.save("mine.style.safetensors")
+    before = Path("painting.png").read_bytes()
+    order = r"the order is paint_file\(photo, target, style\)"
+    for second, said in (
+        (style, "target is of type StyleCode"),
+        (image, "target is of type Image"),
+        (np.asarray(image), "target is of type ndarray"),
+        ([style], "target is of type list"),
+        ("mine.style.safetensors", "mine.style.safetensors' is a style"),
+        ("random:3", "random:3' is a style"),
+        ("painting.png", "style out.png does not exist, and target painting.png does"),
+    ):
+        with pytest.raises(ValueError, match=f"{said}.*{order}"):
+            pipe.paint_file("photo.png", second, "out.png")  # type: ignore[arg-type]
+    # As the style does not exist, and neither does the target, the message is about the style.
+    with pytest.raises(ImageError, match="there is no such file"):
+        pipe.paint_file("photo.png", "other.png", "painting-2.png")
+    # Both are there: a result of before is the style, and a picture that nobody painted here would be replaced.
+    pipe.paint_file("photo.png", "out.png", "painting.png")
+    with pytest.raises(ValueError, match=f"painting.png would be replaced.*{order}"):
+        pipe.paint_file("photo.png", "painting.png", "out.png")
+    assert Path("painting.png").read_bytes() == before
+    # In the right order, again and again; and a painting may be the style of another.
+    pipe.paint_file("photo.png", "out.png", "painting.png")
+    pipe.paint_file("photo.png", "second.png", "out.png")
+    pipe.paint_file("photo.png", "second.png", "out.png")
+    pipe.paint_file("photo.png", "out.png", [style, "painting.png"], style_weights=[1, 1])
+
+
 def test_the_photo_and_the_style_are_never_overwritten(pipe: StyleTransferPipeline) -> None:
     for name, seed in (("photo.png", 1), ("style.png", 2)):
         Image.fromarray(photo(80, 90, seed=seed)).save(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -46,15 +47,20 @@ def test_strips_along_the_borders_are_compared_by_their_texture(toy: Path) -> No
     assert without > 20 * float(steady.border_loss(inside, painted, perceptual))
 
 
-def test_borders_are_learned_and_the_encoder_stays(toy: Path, tmp_path: Path) -> None:
+def test_borders_are_learned_and_the_encoder_stays(
+    toy: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     before = visible_painter()
     before.save_pretrained(tmp_path / "before")
+    caplog.set_level(logging.INFO)
     steady.main([
         "--model", str(tmp_path / "before"), "--content_data_dir", str(toy / "content.parquet"),
         "--style_data_dir", str(toy / "style.parquet"), "--output_dir", str(tmp_path / "after"),
         "--perceptual_model", str(toy / "vgg.safetensors"), "--max_train_steps", "36",
         "--learning_rate", "3e-4", "--train_batch_size", "2", "--mixed_precision", "no", "--noise", "0",
     ])  # fmt: skip
+    assert "step 1 of 36 took" in caplog.text
+    assert f"{tmp_path / 'after'} is the model, after 36 steps" in caplog.text
     after = StyleGenerator.from_pretrained(tmp_path / "after").float()
     # Saved in half precision, as models are published; fingerprints are of that precision.
     assert after.encoder_fingerprint() == before.encoder_fingerprint()

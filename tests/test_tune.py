@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import re
 import signal
 import threading
 import time
@@ -65,7 +66,7 @@ def test_tokens_moved_apart_by_the_weights_are_tokens_moved_apart() -> None:
 
 @pytest.mark.parametrize("weights_rate", ["0", "1e-3"])
 def test_the_style_comes_nearer_and_the_encoder_stays(
-    toy: Path, tmp_path: Path, weights_rate: str
+    toy: Path, tmp_path: Path, weights_rate: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     before = painter()
     before.save_pretrained(tmp_path / "before")
@@ -76,7 +77,10 @@ def test_the_style_comes_nearer_and_the_encoder_stays(
         "--learning_rate", "2e-2", "--weights_learning_rate", weights_rate, "--resolution", "96",
         "--mixed_precision", "no", "--consistency_weight", "5", "--lr_warmup_steps", "2",
     ]  # fmt: skip
-    tune.main(arguments)
+    with caplog.at_level(logging.INFO):
+        tune.main(arguments)
+    assert re.search(r"step 1 took \d+\.\d s, of 36 steps; numbers every 20 steps", caplog.text)
+    assert f"{tmp_path / 'after'} is the model, after 36 steps" in caplog.text
     after = StyleGenerator.from_pretrained(tmp_path / "after").float()
     assert after.encoder_fingerprint() == before.encoder_fingerprint()
     old, new = before.spread.weight.detach().flatten(1), after.spread.weight.detach().flatten(1)

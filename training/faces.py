@@ -39,6 +39,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from hfstyle.models.faces import FaceMap, looked_at
 from hfstyle.models.generator import StyleGenerator
+from hfstyle.parser import Parser
 from training.data.face_crops import Draws, Photo, batch, read_photos, soft_ellipses, split
 from training.run.folder import make_output_dir
 from training.run.norms import fold_norms, keep_function, with_norms
@@ -87,6 +88,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     save(network)
     if held:
         logger.info(f"after: {told(measure(network, held))}")
+    logger.info(f"{args.output_dir} is the model")
 
 
 def learn(
@@ -210,7 +212,7 @@ def _share(args: argparse.Namespace, step: int, began: float) -> float:
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description="Teach a generator's map of faces.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )

@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from hfstyle.files import write_json
 from hfstyle.models.vgg import DEFAULT_PERCEPTUAL
+from hfstyle.parser import Parser
 
 __all__ = ["STAGES", "Stage", "main", "stages_of"]
 
@@ -204,7 +205,7 @@ def _run(command: list[str]) -> int:
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     about = "\n".join(f"  {name:8} {what}" for name, what in STAGES.items())
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=f"Make weights like the bundled ones, in stages:\n\n{about}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -35,6 +35,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from hfstyle.models.generator import StyleGenerator
 from hfstyle.models.statistics import InstanceStatistics
+from hfstyle.parser import Parser
 from training.data.open import open_crops
 from training.data.variation import vary_colors, vary_patterns
 from training.game import losses
@@ -102,6 +103,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         optimizer.zero_grad()
         average.update_parameters(pupil)
         sums[kind].append(float(loss.detach()))
+        if step == 0:
+            logger.info(
+                f"step 1 of {args.max_train_steps} took {time.monotonic() - began:.1f} s; numbers every {args.logging_steps} steps"
+            )
         if (step + 1) % args.logging_steps == 0:
             means = "  ".join(f"{name} {sum(v) / max(1, len(v)):.5f}" for name, v in sums.items())
             minutes = (time.monotonic() - began) / 60
@@ -115,6 +120,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         if stopping.asked:
             logger.info(f"stopped at step {step + 1}; go on with --model {args.output_dir}")
             break
+    else:
+        logger.info(f"{args.output_dir} is the model, after {args.max_train_steps} steps")
     stopping.restore()
     for loader in loaders.values():
         loader.close()
@@ -185,7 +192,7 @@ def border_loss(painted: Tensor, goal: Tensor, perceptual: PerceptualNetwork) ->
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description="Teach a generator to paint borders as the middle, and noise as none.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )

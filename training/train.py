@@ -79,7 +79,7 @@ def main(args: Any) -> None:
             project_dir=str(output_dir), logging_dir=str(output_dir / "logs")
         ),
     )
-    warn_of_launch(accelerator.num_processes, accelerator.device)
+    warn_of_launch(accelerator.num_processes, accelerator.device, args.recipe)
     set_seed(args.seed, device_specific=True)
     torch.backends.cuda.matmul.allow_tf32 = True  # covariances of features
     device, rank = accelerator.device, accelerator.process_index
@@ -359,6 +359,10 @@ def main(args: Any) -> None:
     elif accelerator.is_main_process:
         if own_art and not spoilt:
             save_before_and_after(args, folded(ema.module), own, contents, output_dir)
+        elif not spoilt:
+            logger.info(
+                f"{output_dir} is the model. As in: hfstyle stylize photo.jpg --model {output_dir} --style painting.jpg -o out.png"
+            )
         if args.push_to_hub and broken is None:
             push(output_dir, counters, args)
     if ahead:

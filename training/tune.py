@@ -34,6 +34,7 @@ from hfstyle.models.faces import looked_at
 from hfstyle.models.generator import StyleGenerator
 from hfstyle.models.levels import Instructions
 from hfstyle.models.style_encoder import Condition
+from hfstyle.parser import Parser
 from training.data.loaders import BatchLoader
 from training.data.open import open_crops
 from training.data.variation import vary_colors, vary_patterns
@@ -118,6 +119,15 @@ def main(argv: Sequence[str] | None = None) -> None:
             update(averages, learning, step)
         for name, value in terms.items():
             sums[name] = sums.get(name, 0.0) + float(value.detach())
+        if step == 1:
+            length = (
+                f"{args.max_train_steps} steps"
+                if args.max_train_steps
+                else f"{args.max_train_minutes:g} minutes"
+            )
+            logger.info(
+                f"step 1 took {time.monotonic() - began:.1f} s, of {length}; numbers every {args.logging_steps} steps"
+            )
         if step % args.logging_steps == 0:
             told = "  ".join(
                 f"{name} {total / args.logging_steps:.4f}" for name, total in sums.items()
@@ -131,6 +141,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         logger.info(f"stopped at step {step}; go on with --model {args.output_dir}")
     stopping.restore()
     save_styles(args.model, save_averages(generator, averages, learning, output_dir), output_dir)
+    logger.info(f"{args.output_dir} is the model, after {step} steps")
     for loader in loaders.values():
         loader.close()
 
@@ -252,7 +263,7 @@ def _share(args: argparse.Namespace, step: int, began: float) -> float:
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description="Tune gains and biases of a trained generator by style and content alone.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )

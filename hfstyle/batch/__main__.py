@@ -141,7 +141,6 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="hfstyle.batch",
         description="Paint all pictures of a data set. The same command goes on after an interruption.",
-        allow_abbrev=False,
     )
     parser.add_argument(
         "--dataset",

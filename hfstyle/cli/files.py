@@ -66,12 +66,21 @@ class Photo:
     def identity(self) -> str:
         return "-" if self.path is None else os.path.realpath(self.path)
 
-    def load(self, keep_alpha: bool = False, keep_place: bool = False) -> Picture:
-        if self.path is None and sys.stdin is None:
+    def source(self) -> Path | bytes:
+        """The file, or what came through standard input, to be decoded."""
+        if self.path is not None:
+            return self.path
+        if sys.stdin is None:
             raise ImageError("standard input is closed; name a file in place of -")
-        source = sys.stdin.buffer.read() if self.path is None else self.path
+        return sys.stdin.buffer.read()
+
+    def load(self, keep_alpha: bool = False, keep_place: bool = False) -> Picture:
         return load_image(
-            source, keep_alpha=keep_alpha, keep_place=keep_place, name=self.name, compact=True
+            self.source(),
+            keep_alpha=keep_alpha,
+            keep_place=keep_place,
+            name=self.name,
+            compact=True,
         )
 
 

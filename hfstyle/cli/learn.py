@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from hfstyle.cli.options import Commands, Parser, add_command, add_model, add_option, add_style_size
-from hfstyle.cli.terminal import Progress
+from hfstyle.cli.terminal import Failures, Progress
 from hfstyle.files import safe_name
 from hfstyle.messages import UsageError
 
@@ -20,7 +20,6 @@ def learn(args: argparse.Namespace) -> int:
     from hfstyle.cli.files import Inputs
     from hfstyle.cli.model import load_pipeline, model_files
     from hfstyle.cli.targets import check_output
-    from hfstyle.images.decode import ImageError
     from hfstyle.images.sheet import check_sheet, save_sheet
 
     target = check_output(args.output, makes_folder=True)
@@ -30,8 +29,9 @@ def learn(args: argparse.Namespace) -> int:
     sheet = target.with_name(f"{safe_name(stem, room=4)}.jpg")
     pictures = Inputs.find(args.pictures, args.recursive)
     photos = Inputs.find(args.photos, False) if args.photos else None
-    for message in [*pictures.failures, *(photos.failures if photos else [])]:
-        raise ImageError(message)
+    failures = Failures(args.debug, [*pictures.failures, *(photos.failures if photos else [])])
+    if not pictures.photos or (photos is not None and not photos.photos):
+        return failures.report()
     given = [p.path for found in (pictures, photos) if found for p in found.photos]
     read = [*given, args.perceptual_model, *model_files(args)]
     for file in (target, sheet):
@@ -39,7 +39,9 @@ def learn(args: argparse.Namespace) -> int:
     check_sheet(sheet)
     pipe = load_pipeline(args)
     progress = Progress(args.steps, args.quiet)
-    progress.show("learning")
+    if not args.quiet:
+        count = len(pictures.photos)
+        print(f"hfstyle: looking at {count} picture{'s' * (count > 1)}", file=sys.stderr)
 
     def show(done: int, total: int) -> None:
         progress.step()
@@ -47,8 +49,8 @@ def learn(args: argparse.Namespace) -> int:
 
     about = {key: getattr(args, key) for key in ("title", "artist", "year", "licence")}
     learned = pipe.learn_style(
-        [photo.load() for photo in pictures.photos],
-        None if photos is None else [photo.load() for photo in photos.photos],
+        [photo.source() for photo in pictures.photos],
+        None if photos is None else [photo.source() for photo in photos.photos],
         steps=args.steps,
         size=args.size,
         style_size=args.style_size,
@@ -64,7 +66,7 @@ def learn(args: argparse.Namespace) -> int:
         print(target)
         print(sheet)
     print(f"hfstyle: {learned.told}", file=sys.stderr)
-    return 0
+    return max(failures.report(), int(bool(learned.left_out)))
 
 
 def add_learn(commands: Commands[Parser]) -> Parser:
@@ -76,7 +78,8 @@ def add_learn(commands: Commands[Parser]) -> Parser:
         "move it until photos painted by it look like them. The file is an ordinary style code; the\n"
         "model stays as it is.\n"
         "Photos that took no part decide whether it helped; otherwise the encoder's style is written.\n"
-        "Ctrl-C ends the learning and keeps the best so far.\n",
+        "Ctrl-C ends the learning and keeps the best so far.\n"
+        "Pictures that cannot be used are named and left out; the exit code is then 1.\n",
         "examples:\n"
         "  hfstyle learn my-drawings/ -o mine.style.safetensors\n"
         "  hfstyle learn poster.jpg -o poster.style.safetensors --photos holiday/ --steps 200\n"

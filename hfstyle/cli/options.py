@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 from typing import Any, NoReturn, cast
 
+from hfstyle import parser
 from hfstyle.limits import NUMBERS, OPTIONS, Numbers, Option
 from hfstyle.painting.shapes import FOUND, SHAPES
 
@@ -26,7 +27,7 @@ __all__ = [
 ]
 
 
-class Parser(argparse.ArgumentParser):
+class Parser(parser.Parser):
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"hfstyle: error: {message}\nTry: {self.prog} --help\n")
 
@@ -43,7 +44,6 @@ def add_command(
         description=about,
         epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
 
 

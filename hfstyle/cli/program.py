@@ -114,7 +114,6 @@ def _parser() -> argparse.ArgumentParser:
         description="Paint a photo in the style of any picture, by a conditional GAN.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"hfstyle {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

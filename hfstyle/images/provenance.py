@@ -8,6 +8,7 @@ Nothing else is said: no path, no time, no name of a user or a style.
 from __future__ import annotations
 
 import logging
+import os
 from typing import Final, NamedTuple
 from xml.etree import ElementTree
 
@@ -15,7 +16,7 @@ from PIL import Image, PngImagePlugin
 
 from hfstyle.messages import short_reason
 
-__all__ = ["Mark", "mark_of", "marked", "packet", "portable_xmp", "put_mark"]
+__all__ = ["Mark", "is_painted", "mark_of", "marked", "packet", "portable_xmp", "put_mark"]
 
 _log = logging.getLogger(__name__)
 
@@ -72,6 +73,17 @@ def mark_of(image: Image.Image) -> Mark | None:
     """The mark that `put_mark` put."""
     found = image.info.get(_KEY)
     return found if isinstance(found, Mark) else None
+
+
+def is_painted(path: str | os.PathLike[str]) -> bool:
+    """Whether a picture file says that a model painted it, as `packet` says it."""
+    try:
+        with Image.open(path) as image:
+            found = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return False
+    said = found.encode("utf-8") if isinstance(found, str) else found
+    return isinstance(said, bytes) and SOURCE_TYPE.encode() in said and b"AISystemUsed" in said
 
 
 def marked(image: Image.Image, kept: bytes | None) -> bytes | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -128,16 +129,26 @@ class _ParquetSource:
     def __init__(self, files: list[Path], image_column: str) -> None:
         self._column = image_column
         self._groups = RowGroups(files, image_column, _REMEDY)
-        self._read: tuple[int, Any] = (-1, None)  # one group at a time is in memory
+        self._group, self._first = -1, 0
+        self._parts: Iterator[Any] = iter(())
+        self._part: Any = ()  # of the group, from its row `_first` on; no more is in memory
 
     def __len__(self) -> int:
         return len(self._groups)
 
     def _row(self, place: Place) -> Any:
-        """A table of one row."""
-        if self._read[0] != place.group:
-            self._read = (place.group, self._groups.read(place.group))
-        return self._read[1].slice(place.within, 1)
+        """A table of one row. Rows are asked for in their order; one that lies further up costs the way from the group's first."""
+        if place.group != self._group or place.within < self._first:
+            self._parts, self._part = self._groups.parts(place.group), ()
+            self._group, self._first = place.group, 0
+        try:
+            while place.within >= self._first + len(self._part):
+                self._first += len(self._part)
+                self._part = next(self._parts)
+        except Exception:  # what is damaged is told of each row that lies behind it
+            self._group = -1
+            raise
+        return self._part.slice(place.within - self._first, 1)
 
     def name(self, index: int) -> str:
         place = self._groups.place(index)

@@ -9,12 +9,12 @@ H, W size of the picture · h rows of a band
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import torch
@@ -33,7 +33,7 @@ from hfstyle.images.pixels import (
     pil_strips,
     strip_bounds,
 )
-from hfstyle.images.provenance import Mark, packet, portable_xmp
+from hfstyle.images.provenance import Mark, is_painted, packet, portable_xmp
 from hfstyle.images.read_bands import open_bands
 from hfstyle.images.unscaled import Largest, largest_in, tell_unscaled
 from hfstyle.images.write_bands import ROW_FORMATS, row_writer
@@ -52,7 +52,9 @@ from hfstyle.painting.recolor import recolor_bands
 from hfstyle.painting.run import Progress, Run
 from hfstyle.styles.code import StyleCode
 
-__all__ = ["better_by_rows", "paint_file"]
+__all__ = ["better_by_rows", "check_order", "paint_file"]
+
+_ORDER: Final = "the order is paint_file(photo, target, style)"
 
 _UPSIDE_DOWN: Final = (3, 4, 6, 7)  # orientations whose first stored row is the last row or column
 
@@ -67,6 +69,34 @@ def better_by_rows(source: Path, target: Path, name: str) -> bool:
         return False
     width, height = size_of(source, name)
     return width * height > UNTILED_PIXELS
+
+
+def check_order(target: Any, style: Any, names: Collection[str]) -> None:
+    """ValueError if target and style of `paint_file` seem to have changed places: a call of the pipeline has the style second.
+
+    Args:
+        target, style: as given.
+        names: of presets.
+    """
+    if not isinstance(target, (str, os.PathLike)):
+        raise ValueError(
+            f"target is of type {type(target).__name__}, not the path of a file; {_ORDER}"
+        )
+    to = os.fsdecode(target)
+    if to in names or to.endswith(".safetensors") or to.startswith(("words:", "random:")):
+        raise ValueError(f"target {to!r} is a style; {_ORDER}")
+    if not isinstance(style, (str, os.PathLike)) or not os.path.isfile(to):
+        return
+    by = os.fsdecode(style)
+    if by in names or Path(by).suffix.lower() not in ROW_FORMATS:
+        return
+    if not os.path.exists(by):
+        raise ValueError(f"style {by} does not exist, and target {to} does; {_ORDER}")
+    if is_painted(by) and not is_painted(to):
+        raise ValueError(
+            f"style {by} was painted by hfstyle, and target {to} would be replaced, which was not; {_ORDER}. If it is "
+            f"meant, remove {to} first"
+        )
 
 
 @torch.inference_mode()

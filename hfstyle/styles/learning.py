@@ -11,24 +11,28 @@ from __future__ import annotations
 import copy
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
 from hfstyle.examples import EXAMPLE_PHOTOS, example_photo
+from hfstyle.images.decode import ImageError
 from hfstyle.images.geometry import resize
 from hfstyle.images.load import ImageInput, Picture, load_input
 from hfstyle.images.save import to_pil
 from hfstyle.images.sheet import contact_sheet
-from hfstyle.limits import OPTIONS, check_callback, item_name
+from hfstyle.limits import DEFAULT_FACES, OPTIONS, check_callback, item_name
 from hfstyle.models.devices import own_precision
+from hfstyle.models.faces import looked_at
 from hfstyle.models.generator import StyleGenerator
 from hfstyle.models.hub import check_usable
+from hfstyle.models.style_encoder import Condition
 from hfstyle.models.vgg import PerceptualNetwork, load_perceptual
 from hfstyle.styles.code import StyleCode
 from hfstyle.styles.collection import pictures_of
@@ -48,6 +52,7 @@ __all__ = ["LearnedStyle", "learn_code", "learn_style"]
 _AMOUNTS: Final = (1.0, 0.7, 0.4)  # of the way from the encoder's code, tried at the end
 _LOST: Final = 1.15  # times the content that the encoder's code loses, at most, of photos held out
 _MOST: Final = 50  # pictures
+_FEWEST: Final = 2  # photos
 _SHOWN: Final = 320  # px, side of pictures on the sheet
 _LETTERS: Final = 36  # px, of their titles: readable where a phone shows the sheet at a third
 
@@ -65,7 +70,9 @@ class LearnedStyle:
     lost, lost_before: how much of these photos' light and dark is lost, 0 to 1 (see `structure_distance`).
     steps: how many were taken.
     interrupted: whether Ctrl-C ended it.
-    sheet: for each photo held out: the photo, painted by the encoder's code, painted by the learned one.
+    left_out: why a picture or a photo could not be used, one sentence for each.
+    sheet: for each photo held out: the photo, painted by the encoder's code, painted by the learned one. Faces are spared,
+        as in a call of the pipeline; learning and its distances look at paintings in which they are not.
     """
 
     code: StyleCode
@@ -77,11 +84,18 @@ class LearnedStyle:
     steps: int
     interrupted: bool
     sheet: Image.Image
+    left_out: tuple[str, ...] = ()
 
     @property
     def told(self) -> str:
-        """A sentence how much it helped."""
-        how = f"after {self.steps} steps{', ended by Ctrl-C' if self.interrupted else ''}"
+        """A sentence how much it helped, and how many pictures were left out."""
+        if self.left_out:
+            return f"{self._helped}; {_counted(len(self.left_out))} left out"
+        return self._helped
+
+    @property
+    def _helped(self) -> str:
+        how = f"after {self.steps} step{'s' * (self.steps != 1)}{', ended by Ctrl-C' if self.interrupted else ''}"
         if self.code is self.before:
             return f"nothing better than the encoder's own code was found {how}; that is kept"
         share = 1 - self.distance / self.distance_before
@@ -124,7 +138,7 @@ def learn_style(
     given = [pictures] if one else list(pictures_of(pictures))
     if not 1 <= len(given) <= _MOST:
         raise ValueError(f"{len(given)} pictures to learn a style from; give 1 to {_MOST}")
-    shown = [example_photo(photo) for photo in EXAMPLE_PHOTOS] if photos is None else photos
+    shown = [example_photo(photo) for photo in EXAMPLE_PHOTOS] if photos is None else list(photos)
     network = None
     if perceptual_model is not None:
         network = load_perceptual(
@@ -132,28 +146,60 @@ def learn_style(
         ).to(next(generator.parameters()).device)
     codes, seen = [], []
     options = {} if style_size is None else {"style_size": style_size}
-    for number, picture in enumerate(given):
-        loaded = load_input(picture, item_name("picture", number, len(given)), keep_alpha=False)
+    left_out: list[str] = []
+    for loaded in _usable(given, "picture", left_out):
         codes.append(encode_style(loaded, **options))
         seen.append(_small(loaded.rgb, size))
+    if not seen:
+        raise ImageError(_none_of(left_out))
+    of_photos: list[str] = []
+    painted = [_small(photo.rgb, size) for photo in _usable(shown, "photo", of_photos)]
+    if len(painted) < _FEWEST and of_photos:
+        raise ImageError(
+            f"{len(painted) or 'none'} of {len(shown)} photos can be used, and learning needs {_FEWEST}: {of_photos[0]}"
+        )
+    left_out += of_photos
+    if left_out:
+        logger.warning("%s left out:\n  %s", _counted(len(left_out)), "\n  ".join(left_out))
     start = replace(
         StyleCode.mix(codes),
         name=name or "learned",
-        metadata={**(metadata or {}), "pictures": str(len(given))},
+        metadata={**(metadata or {}), "pictures": str(len(seen))},
     )
-    return learn_code(
+    learned = learn_code(
         generator,
         start,
         seen,
-        [
-            _small(load_input(photo, item_name("photo", i, len(shown)), keep_alpha=False).rgb, size)
-            for i, photo in enumerate(shown)
-        ],
+        painted,
         steps=steps,
         size=size,
         perceptual=network,
         progress_callback=progress_callback,
     )
+    return replace(learned, left_out=tuple(left_out))
+
+
+def _usable(
+    given: Sequence[ImageInput | Picture], kind: str, left_out: list[str]
+) -> Iterator[Picture]:
+    """The pictures, decoded one after the other; of those that cannot be, `left_out` gets why."""
+    for number, picture in enumerate(given):
+        try:
+            yield load_input(picture, item_name(kind, number, len(given)), keep_alpha=False)
+        except ImageError as error:
+            left_out.append(str(error))
+
+
+def _counted(count: int) -> str:
+    return (
+        f"{count} picture{' that cannot be used is' if count == 1 else 's that cannot be used are'}"
+    )
+
+
+def _none_of(left_out: Sequence[str]) -> str:
+    if len(left_out) == 1:
+        return left_out[0]
+    return f"none of the {len(left_out)} pictures can be used; the first: {left_out[0]}"
 
 
 @own_precision()
@@ -191,9 +237,9 @@ def learn_code(
     """
     if not pictures:
         raise ValueError("there are no pictures to learn from; give 1 to 50")
-    if len(photos) < 2:
+    if len(photos) < _FEWEST:
         raise ValueError(
-            f"{len(photos) or 'no'} photo to learn on; give at least 2, of which one is held out to judge by"
+            f"{len(photos) or 'no'} photo to learn on; give at least {_FEWEST}, of which one is held out to judge by"
         )
     _check(steps, size)
     check_callback(progress_callback)
@@ -220,10 +266,10 @@ def learn_code(
         lesson, start, learned_on, held_out, steps, progress_callback
     )
 
-    def judged(code: StyleCode) -> tuple[float, float, list[Tensor]]:
-        """Distance from the style, and content lost, on photos held out; and their paintings."""
+    def judged(code: StyleCode) -> tuple[float, float]:
+        """Distance from the style, and content lost, on photos held out."""
         condition = code.to_condition(1, device)
-        near, lost, paintings = 0.0, 0.0, []
+        near, lost = 0.0, 0.0
         for one in held_out:
             painted = lesson.paint(one, condition)
             parts = style_distance(
@@ -231,20 +277,21 @@ def learn_code(
             )
             near += float(torch.stack(parts).mean()) / len(held_out)
             lost += float(structure_distance(painted, one.photo)) / len(held_out)
-            paintings.append(painted)
-        return near, lost, paintings
+        return near, lost
 
     with torch.inference_mode():
-        near_before, lost_before, paintings_before = judged(start)
-        code, near, lost, paintings = start, near_before, lost_before, paintings_before
+        near_before, lost_before = judged(start)
+        code, near, lost = start, near_before, lost_before
         for amount in _AMOUNTS if best is not start else ():
             tried = start.toward(best, amount, name=start.name)
-            near_now, lost_now, painted_now = judged(tried)
+            near_now, lost_now = judged(tried)
             if near_now < near and lost_now <= _LOST * lost_before:
-                code, near, lost, paintings = tried, near_now, lost_now, painted_now
-    rows: list[Tensor] = []
-    for one, before, after in zip(held_out, paintings_before, paintings, strict=True):
-        rows += [one.photo, before, after]
+                code, near, lost = tried, near_now, lost_now
+        conditions = [x.to_condition(1, device) for x in (start, code)]
+        rows: list[Tensor] = []
+        for one in held_out:
+            rows.append(one.photo)
+            rows += [_as_painted(generator, one.photo, condition) for condition in conditions]
     titles = ["photo", "before learning", "after learning"]
     sheet = contact_sheet(
         [to_pil(x[0].cpu()) for x in rows],
@@ -256,6 +303,13 @@ def learn_code(
     return LearnedStyle(
         code, start, near, near_before, lost, lost_before, taken, interrupted, sheet
     )
+
+
+def _as_painted(generator: StyleGenerator, photo: Tensor, condition: Condition) -> Tensor:
+    """(1, 3, H, W), as the pipeline paints it unless told otherwise: faces are spared."""
+    found = DEFAULT_FACES * generator.faces(looked_at(photo))
+    spared = F.interpolate(found, photo.shape[2:], mode="bilinear")
+    return generator(photo, condition, photo.new_ones(1), spared=spared)
 
 
 def _check(steps: int, size: int) -> None:

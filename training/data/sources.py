@@ -8,6 +8,8 @@ the streams of `training/data/streams.py` can skip and count it.
 from __future__ import annotations
 
 import glob
+import logging
+import tempfile
 import threading
 import warnings
 from collections import OrderedDict
@@ -23,7 +25,7 @@ from PIL import Image
 
 from hfstyle.files import web_address
 from hfstyle.images.load import READ_SUFFIXES, ImageError, load_image
-from hfstyle.images.parquet import RowGroups, check_column, encoded
+from hfstyle.images.parquet import CellsAside, Place, RowGroups, check_column, encoded
 from hfstyle.images.save import to_pil
 from hfstyle.models.hub import transport_error
 
@@ -39,8 +41,17 @@ __all__ = [
     "open_pictures",
 ]
 
+logger = logging.getLogger(__name__)
+
 MINIMUM_SIDE = 16  # px; what is smaller says nothing about a style and is skipped
 _KEPT_BYTES = 512 * 2**20  # of encoded pictures of Parquet files, in each source
+_LARGE_GROUP = 128 * 2**20  # bytes of a group of rows from which on it is not held in memory
+_ASIDE_BYTES = 16 * 2**30  # of encoded pictures on the disk, in each source
+_REWRITTEN = (
+    "python -c \"import pyarrow.parquet as pq; old = pq.ParquetFile('{file}', pre_buffer=False, buffer_size=2**20); "
+    "new = pq.ParquetWriter('new.parquet', old.schema_arrow); [new.write_batch(rows) for rows in old.iter_batches(100)]; "
+    'new.close()"'
+)
 _OTHER_COLUMN = "name the right one with --image_column, or that of one set with --content_image_column or --style_image_column"
 _PATIENCE = 10.0  # s, for the Hub's first answer
 MAX_ENCODED_PIXELS = 178_000_000  # read from the header: a decompression bomb is skipped undecoded
@@ -84,25 +95,89 @@ class ParquetSource:
     """Parquet files in the `datasets` Image format: a column of {bytes, path}, bytes or paths.
 
     Groups of rows are read when a picture of theirs is asked for, and the latest are kept, up to `_KEPT_BYTES`; other columns
-    are not read. Raises DataError if a file is not Parquet or has no such column. Several threads may ask.
+    are not read. Larger groups than `_LARGE_GROUP` are read in parts and laid aside on the disk, the latest up to `_ASIDE_BYTES`.
+    Raises DataError if a file is not Parquet or has no such column. Several threads
+    may ask.
     """
 
     def __init__(self, name: str, files: Sequence[Path], image_column: str = "image") -> None:
         self.name, self.files, self.image_column = name, sorted(files), image_column
         self._held: OrderedDict[int, Any] = OrderedDict()  # columns by number of the group
+        self._aside: OrderedDict[int, CellsAside] = OrderedDict()
         self._lock = threading.Lock()
+        self._large = _LARGE_GROUP  # bytes; what is larger is laid aside
         try:
             self._groups = RowGroups(self.files, image_column, _OTHER_COLUMN)
         except ValueError as error:
             raise DataError(str(error)) from error
+        self._tell_large()
+
+    def _tell_large(self) -> None:
+        """How much of the disk large groups need, and what to do where that is much."""
+        large = {
+            size: group for group, size in enumerate(self._groups.sizes) if size > _LARGE_GROUP
+        }
+        aside = sum(size for size in self._groups.sizes if size > _LARGE_GROUP)
+        if aside > _ASIDE_BYTES:
+            logger.warning(
+                "%s has groups of rows of up to %.0f MB, %.0f GB in all. Only %.0f GB of their pictures are laid aside in %s, and "
+                "others are read again and again, which is slow; groups of a hundred rows are not: %s",
+                self.name,
+                max(large) / 1e6,
+                aside / 1e9,
+                _ASIDE_BYTES / 1e9,
+                tempfile.gettempdir(),
+                _REWRITTEN.format(file=self._groups.file(large[max(large)])),
+            )
+        elif large:
+            logger.info(
+                "%s has groups of rows of up to %.0f MB: while it is read, up to %.0f MB of pictures are laid aside in %s",
+                self.name,
+                max(large) / 1e6,
+                aside / 1e6,
+                tempfile.gettempdir(),
+            )
 
     def __len__(self) -> int:
         return len(self._groups)
 
     def __getitem__(self, index: int) -> RawPicture:
         place = self._groups.place(index)
-        value = self._column(place.group)[place.within].as_py()
+        if self._groups.sizes[place.group] > self._large:
+            value = self._cell_aside(place)
+        else:
+            value = self._column(place.group)[place.within].as_py()
         return _raw_picture(value, f"{place.file.name} row {place.row}", place.file.parent)
+
+    def _cell_aside(self, place: Place) -> Any:
+        with self._lock:  # one reads a group, the others wait for it
+            if place.group not in self._aside:
+                self._lay_aside(place.group)
+            if place.group in self._aside:
+                self._aside.move_to_end(place.group)
+                return self._aside[place.group][place.within]
+        return self._column(place.group)[place.within].as_py()
+
+    def _lay_aside(self, group: int) -> None:
+        others = sum(cells.nbytes for cells in self._aside.values())
+        while self._aside and others + self._groups.sizes[group] > _ASIDE_BYTES:
+            oldest = self._aside.popitem(last=False)[1]
+            others -= oldest.nbytes
+            oldest.close()
+        parts = self._groups.parts(group, [self.image_column])
+        cells = (cell for part in parts for cell in part.column(0).to_pylist())
+        try:
+            self._aside[group] = CellsAside(cells)
+        except OSError as error:
+            self._large = max(self._groups.sizes)  # from now on, groups are held in memory
+            logger.warning(
+                "pictures of %s cannot be laid aside in %s (%s) and are held in memory: %.0f MB; name another folder by the "
+                "variable TMPDIR",
+                self._groups.file(group),
+                tempfile.gettempdir(),
+                error.strerror or error,
+                self._groups.sizes[group] / 1e6,
+            )
 
     def _column(self, group: int) -> Any:
         with self._lock:
@@ -117,7 +192,7 @@ class ParquetSource:
         return column
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_lock": None, "_held": OrderedDict()}
+        return self.__dict__ | {"_lock": None, "_held": OrderedDict(), "_aside": OrderedDict()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__ |= state | {"_lock": threading.Lock()}

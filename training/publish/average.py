@@ -7,7 +7,6 @@ Models before and after tuning have one encoder, so that style codes stay valid.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import torch
 
 from hfstyle.models.generator import StyleGenerator
+from hfstyle.parser import Parser
 from training.run.report import save_styles, save_whole
 from training.run.stopping import run_told
 
@@ -48,7 +48,7 @@ def average(
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line."""
-    parser = argparse.ArgumentParser(description="Average the weights of models that began alike.")
+    parser = Parser(description="Average the weights of models that began alike.")
     parser.add_argument("--models", nargs="+", required=True, help="folders or Hub ids, from 2")
     parser.add_argument("--weights", type=float, nargs="+", help="of each; by default equal")
     parser.add_argument("--output_dir", required=True, help="folder of the result")

@@ -12,7 +12,6 @@ Photos are those inside scikit-image's wheel, styles are the model's own style c
 
 from __future__ import annotations
 
-import argparse
 import io
 import logging
 import sys
@@ -27,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from hfstyle.examples import example_photo
 from hfstyle.models.discriminator import StyleDiscriminator
 from hfstyle.models.hub import default_model_path
+from hfstyle.parser import Parser
 from hfstyle.pipeline import StyleTransferPipeline
 from hfstyle.styles.code import StyleCode
 from training.publish.drawing import architecture
@@ -215,7 +215,7 @@ def prepare(
     description: str, kinds: Sequence[str], argv: Sequence[str] | None
 ) -> tuple[StyleTransferPipeline, Path, Sequence[str]]:
     """The command line of the scripts that make figures -> pipeline, folder, and the kinds asked for."""
-    parser = argparse.ArgumentParser(description=description)
+    parser = Parser(description=description)
     parser.add_argument("--model", default=str(default_model_path()), help="folder or Hub id")
     parser.add_argument("--out", default=str(Path(__file__).parents[1] / "figures"), help="folder")
     parser.add_argument("--only", choices=kinds, nargs="+", default=kinds, help="default: all")

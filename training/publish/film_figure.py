@@ -8,7 +8,6 @@ inside scikit-image's wheel. Needs the extra `video`.
 
 from __future__ import annotations
 
-import argparse
 import io
 import logging
 import sys
@@ -25,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from hfstyle.examples import example_photo
 from hfstyle.film import Layers, SteadyPainter
+from hfstyle.parser import Parser
 from hfstyle.pipeline import StyleTransferPipeline
 
 __all__ = ["main", "views"]
@@ -95,7 +95,7 @@ def animated(columns: Sequence[Sequence[NDArray[np.uint8]]], limit: int = _LARGE
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = Parser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--model", help="folder or Hub id; default: the bundled weights")
     parser.add_argument(
         "--out", type=Path, default=Path("training/figures"), help="folder of the pictures"

@@ -36,6 +36,7 @@ from hfstyle.examples import example_photo
 from hfstyle.images import load_image, to_pil
 from hfstyle.images.sheet import contact_sheet
 from hfstyle.models.hub import default_model_path
+from hfstyle.parser import Parser
 from hfstyle.paths import style_path
 from training.data.sources import decode_picture, open_pictures
 from training.publish.prompts import PROMPTS
@@ -172,9 +173,7 @@ def some_paintings(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the measurements as JSON; 0, or 1 if something needed is missing."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default=str(default_model_path()), help="folder or Hub id")
     parser.add_argument("--networks", nargs="+", help="files, folders or Hub ids (random, paths)")
     parser.add_argument("--style_data_dir", help="paintings (random)")

@@ -4,7 +4,7 @@
         --works training/publish/presets.csv --pictures "style-train-*.parquet"
 
 GALLERY holds pictures and gallery.csv with the columns file, title, artist, year, movement, licence (all but the first
-may be empty). Of each picture FILE.jpg, MODEL/styles/FILE.safetensors is made. To be run whenever the weights change:
+and the year may be empty). Of each picture FILE.jpg, MODEL/styles/FILE.safetensors is made. To be run whenever the weights change:
 a style code belongs to the encoder that made it.
 
 WORKS is another table, of chosen works, with the columns name, picture, title, artist, year, movement, technique, licence.
@@ -32,6 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from PIL import Image
 
 from hfstyle.limits import DEFAULT_STYLE_SIZE
+from hfstyle.parser import Parser
 from hfstyle.pipeline import StyleTransferPipeline
 from hfstyle.styles.code import StyleCode
 from hfstyle.styles.code_file import StyleCodeError
@@ -216,9 +217,7 @@ def _data(raw: RawPicture) -> Path | bytes:
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--model", type=Path, required=True, help="folder with config.json and model.safetensors"
     )

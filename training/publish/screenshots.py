@@ -8,7 +8,6 @@ HFSTYLE_MODEL names, with a bundled photo in a bundled style. Needs the extras `
 
 from __future__ import annotations
 
-import argparse
 import io
 import logging
 import os
@@ -21,6 +20,8 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from hfstyle.parser import Parser
+
 logger = logging.getLogger(__name__)
 
 SIZES: Final = {"studio": (1280, 1130), "studio-phone": (390, 844)}
@@ -29,7 +30,7 @@ _PATIENCE: Final = 600_000  # milliseconds
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = Parser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument(
         "--out", type=Path, default=Path("training/figures"), help="folder of the pictures"
     )

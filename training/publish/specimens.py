@@ -7,12 +7,13 @@ writes them as pictures. Each is a function that draws (HEIGHT, WIDTH) px, the s
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
+
+from hfstyle.parser import Parser
 
 __all__ = ["SPECIMENS", "comic", "stained_glass"]
 
@@ -280,7 +281,7 @@ SPECIMENS: dict[str, Callable[[], Image.Image]] = {"stained_glass": stained_glas
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Write all specimens as PNG."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser = Parser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--out", type=Path, default=Path("specimens"), help="folder")
     args = parser.parse_args(argv)
     args.out.mkdir(parents=True, exist_ok=True)

@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import torch
 
 from hfstyle.limits import DEFAULT_STYLE_SIZE
+from hfstyle.parser import Parser
 from hfstyle.pipeline import StyleTransferPipeline
 from hfstyle.styles.code import StyleCode
 from hfstyle.styles.palette import picture_words
@@ -107,9 +108,7 @@ def _labels(source: object) -> list[dict[str, str]]:
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--model", type=Path, required=True, help="folder with config.json and model.safetensors"
     )

@@ -8,6 +8,7 @@ from typing import Final
 
 from hfstyle.models.hub import default_model_path
 from hfstyle.models.vgg import DEFAULT_PERCEPTUAL
+from hfstyle.parser import Parser
 from training.game.views import BORDER
 from training.game.weights import WEIGHTS
 from training.run.argument_checks import STYLE_LAYERS, check_arguments
@@ -36,7 +37,7 @@ def add_lesson(parser: argparse.ArgumentParser) -> None:
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse and check the command line; a mistake ends with a message and exit code 2."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description="Train hfstyle's conditional GAN.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )

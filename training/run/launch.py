@@ -20,13 +20,19 @@ class OfMainProcess(logging.LoggerAdapter[logging.Logger]):
         return PartialState().is_main_process and super().isEnabledFor(level)
 
 
-def warn_of_launch(processes: int, device: torch.device) -> None:
-    """Log a warning if there are fewer processes or threads than the machine has room for.
+def warn_of_launch(processes: int, device: torch.device, recipe: str | None = None) -> None:
+    """Log a warning if there are fewer processes or threads than the machine has room for, or no GPU where one is meant.
 
     Args:
         processes: of the run.
         device: where it trains.
+        recipe: the name of one, or None.
     """
+    if recipe == "gpu" and device.type == "cpu":
+        logger.warning(
+            "torch finds no GPU here, and the recipe gpu is for one: on a CPU, a step takes many minutes; --recipe scratch is "
+            "for that"
+        )
     if "MASTER_ADDR" in os.environ and "RANK" not in os.environ and processes == 1:
         logger.warning(
             "`accelerate launch --cpu` starts one process whatever --num_processes says; for N processes on CPUs use "
