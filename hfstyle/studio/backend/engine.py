@@ -206,10 +206,17 @@ class Studio:
         if style_file:
             if not style_file.endswith(".safetensors"):
                 raise refusal("A style file is named *.safetensors; this page can save one.")
-            return _within_bounds(
-                StyleCode.load(style_file, self.pipe.generator.encoder_fingerprint())
-            )
+            return self._of_file(style_file)
         return self.pipe.preset(preset) if preset else None
+
+    def _of_file(self, path: str) -> StyleCode:
+        """The code of a style file, which is read once, whatever asks for its style, its name and how it was made."""
+        key = ("style file", path, _version(path))
+        code: StyleCode | None = self._memory.get(key)
+        if code is None:
+            code = _within_bounds(StyleCode.load(path, self.pipe.generator.encoder_fingerprint()))
+            self._memory.put(key, code, 4 * (code.vector.numel() + code.tokens.numel()))
+        return code
 
     def preview(self, content: str, resolution: int, most_pixels: int = PAINTED_PIXELS) -> Picture:
         """The photo as it is shown when it is painted for the screen: reduced to the resolution, never enlarged."""
@@ -495,6 +502,15 @@ def _marked(done: int, total: int) -> None:
 def _painted_pixels(size: tuple[int, int], side: int | None) -> int:
     """How many the network paints of a picture; as many as it has where `side` is None."""
     return math.prod(size) if side is None else round(side * side * max(size) / max(1, min(size)))
+
+
+def _version(path: str) -> tuple[int, int] | None:
+    """What changes with the contents of a file; None if there is none."""
+    try:
+        about = os.stat(path)
+    except OSError:
+        return None
+    return about.st_mtime_ns, about.st_size
 
 
 def _within_bounds(code: StyleCode) -> StyleCode:
