@@ -37,11 +37,14 @@ def plain(text: str) -> str:
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)
 
 
+def as_text(sentence: str) -> str:
+    """A sentence for a message of Gradio, which shows it as HTML."""
+    return one_line(sentence, LONGEST_SENTENCE).replace("&", "&amp;").replace("<", "&lt;")
+
+
 def refusal(sentence: str) -> gr.Error:
     """A sentence for the visitor (Gradio shows it as HTML); nothing for the log."""
-    sentence = one_line(sentence, LONGEST_SENTENCE)
-    plain = sentence.replace("&", "&amp;").replace("<", "&lt;")
-    return gr.Error(plain, title="That did not work", print_exception=False)
+    return gr.Error(as_text(sentence), title="That did not work", print_exception=False)
 
 
 def whole(value: float | None, what: str) -> int:

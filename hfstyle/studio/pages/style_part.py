@@ -11,7 +11,7 @@ import gradio as gr
 from hfstyle.studio.backend.engine import Studio
 from hfstyle.studio.backend.gallery import Thumbnails
 from hfstyle.studio.backend.groups import ALL, FAVOURITES, GROUPS, chosen_styles, groups_of
-from hfstyle.studio.backend.origin import origin_of
+from hfstyle.studio.backend.origin import carried_origin, own_line
 from hfstyle.studio.backend.refusals import friendly
 from hfstyle.studio.backend.results import slug
 from hfstyle.studio.backend.uploads import PhotoUpload, StyleUpload
@@ -94,7 +94,9 @@ def style_part(
             return gr.update(info=None), ""
         info = f"none of these is used, but {own_name(studio, style, style_file)}"
         code = None if style else studio.style(None, style_file, None, 0)
-        return gr.update(info=info), origin_of(code) if code else ""
+        if code is None or style_file is None:
+            return gr.update(info=info), own_line(style or "")
+        return gr.update(info=info), carried_origin(studio.pipe, code, style_file)
 
     gr.on(
         [component.change for component in chosen.components],
