@@ -23,8 +23,8 @@ from hfstyle.images.arrays import as_float
 from hfstyle.images.provenance import put_mark
 from hfstyle.painting.recolor import recolor
 from hfstyle.studio.backend.drawing import canvas, with_palette
-from hfstyle.studio.backend.gpu import on_gpu
-from hfstyle.studio.backend.jobs import mark, mark_layers, marked_from, taken
+from hfstyle.studio.backend.gpu import is_lent, on_gpu
+from hfstyle.studio.backend.jobs import UNKNOWN, mark, mark_layers, marked_from, taken
 from hfstyle.studio.backend.memory import Memory
 from hfstyle.studio.backend.photos import (
     PAINTED_PIXELS,
@@ -73,6 +73,7 @@ _SECONDS: Final = {
     "webp": 0.12,
 }
 """For a megapixel of each part of a full-size picture on one core, until this machine has shown its own."""
+_PAINTED: Final = ("network", "detail")  # parts that a lent GPU does, where there is one
 SWATCH: Final = 256
 """Short side in pixels of thumbnails and of style pictures beside a result."""
 
@@ -103,7 +104,7 @@ class Studio:
         """The same in two short lines, for below a thumbnail."""
         self.first_photo = example_paths().get(_FIRST_PHOTO)
         """What the pages show until the visitor has chosen a photo; None without example photos."""
-        self.expected = Expected(**_SECONDS)
+        self.expected = Expected(_PAINTED if is_lent() else (), **_SECONDS)
         """How long full-size pictures take."""
         self._memory = Memory()
         self._alone = threading.Lock()
@@ -380,7 +381,10 @@ class Studio:
         pixels = math.prod(picture.size)
         self.expected.took("read", pixels, time.perf_counter() - started)
         side = painting_side(picture.size, settings.resolution)
-        mark(read / whole, "Painting at full size", paint + write)
+        if is_lent():  # in a process of its own, from which nothing is heard until it is done
+            mark(UNKNOWN, "painting on a lent GPU", paint + write)
+        else:
+            mark(read / whole, "Painting at full size", paint + write)
         told = marked_from(read / whole, (read + paint) / whole)
         painted = self.paint(picture, code, settings, side, regions, "pil", told)
         mark((read + paint) / whole, "Writing the file", write)
