@@ -24,6 +24,8 @@ VALUES: dict[str, dict[str, Any]] = {
     "encode": {"style": "photo"},
     "sample": {"content": "photo"},
     "compare": {"content": "photo", "presets": ["waves"]},
+    "mix": {"content": "photo", "preset_1": "waves", "preset_2": "night"},
+    "explain": {"content": "photo", "preset": "waves"},
 }
 
 

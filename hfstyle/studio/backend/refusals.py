@@ -40,6 +40,11 @@ def plain(text: str) -> str:
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)
 
 
+def in_hint(text: str) -> str:
+    """Text that the small line below a component's label shows as it is: Gradio makes links and bold letters there."""
+    return text.replace("](", "]\u2060(").replace("*", "∗").replace("`", "ˋ")
+
+
 def as_text(sentence: str) -> str:
     """A sentence for a message of Gradio, which shows it as HTML."""
     return one_line(sentence, LONGEST_SENTENCE).replace("&", "&amp;").replace("<", "&lt;")
