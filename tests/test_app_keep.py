@@ -424,7 +424,8 @@ def test_a_mixture_goes_along_with_the_link_and_to_regions(
         assert "preset=" not in address
 
         open_tab(page, "Regions")
-        expect(page.get_by_text("On Stylize: 50% Waves + 50% Night")).to_be_visible()
+        told = page.get_by_text("On Stylize: 50% Waves + 50% Night").locator("visible=true")
+        expect(told).to_be_visible()
         expect(page.get_by_label("Style of the red region")).to_have_value("the style of Stylize")
         page.get_by_label("Where the red region is").fill("left")
         page.keyboard.press("Enter")
