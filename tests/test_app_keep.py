@@ -24,10 +24,22 @@ from hfstyle.images.exif import resolution_of
 gr = pytest.importorskip("gradio")
 
 from hfstyle.studio.backend import engine, groups, jobs, recipe  # noqa: E402
-from hfstyle.studio.backend.origin import made_again, origin_of  # noqa: E402
+from hfstyle.studio.backend.origin import (  # noqa: E402
+    carried_origin,
+    is_of_ones_own,
+    made_again,
+    origin_of,
+    own_line,
+    with_origin,
+)
 from hfstyle.studio.backend.settings import Settings  # noqa: E402
 from hfstyle.studio.backend.timing import Expected  # noqa: E402
-from hfstyle.studio.pages.keep import restored, restored_uploads  # noqa: E402
+from hfstyle.studio.pages.keep import (  # noqa: E402
+    own_uploads,
+    restored,
+    restored_uploads,
+    told_of_link,
+)
 from hfstyle.studio.pages.many import ManyHandlers  # noqa: E402
 from hfstyle.studio.pages.mix import MixHandlers  # noqa: E402
 from hfstyle.studio.pages.shared import FIRST_STRENGTH  # noqa: E402
@@ -255,7 +267,7 @@ class TestAddress:
         "line",
         [
             *("", "mix:", "mix:waves", "mix:waves*nan", "mix:waves*2", "mix:waves*0", "mix:who*1"),
-            *("mix:" + ",".join(["waves*1"] * 5), "seed:1", "seed:-1*1", "seed:1*9", "seed:x*1"),
+            *("mix:" + ",".join(["waves*1"] * 9), "seed:1", "seed:-1*1", "seed:1*9", "seed:x*1"),
             *("words:", "words:9*night", "words:x*night", "words:0* "),
             *("mix:waves*1," * 999, "steal:/etc/passwd*1"),
         ],
@@ -305,6 +317,39 @@ class TestAddress:
         assert restored_uploads(json.dumps([str(photo), None, None])) == [None] * 3
         for broken in ("", None, "{", "[" * 9000, "null"):
             assert restored_uploads(broken) == [None] * 3
+
+    def test_who_opens_a_link_without_its_style_is_told(self, studio: engine.Studio) -> None:
+        for had in ("", None, "?strength=0.5", "?preset=night", "?origin=mix:waves*1,night*1"):
+            assert told_of_link(studio, had, "") == ""
+        own = told_of_link(studio, "?origin=own:12345678&strength=0.5", "")
+        assert "comes from pictures of somebody's own. You see “Waves (A. Painter, 1900)”" in own
+        for gone in ("?preset=<b>starry", "?origin=mix:starry*1", "?origin=seed:1*99"):
+            told = told_of_link(studio, gone, "")
+            assert "is not in this gallery" in told
+            assert "<" not in told
+
+    def test_a_tab_has_its_own_style_but_not_in_place_of_that_of_a_link(
+        self, studio: engine.Studio, tmp_path: Path
+    ) -> None:
+        photo, style = (tmp_path / "uploads" / f"{name}.png" for name in ("photo", "style"))
+        photo.parent.mkdir(parents=True)
+        for path in (photo, style):
+            picture().save(path)
+        noted = json.dumps([str(photo), str(style), None])
+        own = f"?origin={own_line(str(style))}"
+        assert own_uploads(own, noted) == [str(photo), str(style), None]
+        assert told_of_link(studio, own, noted) == ""
+        for another in ("?preset=night", "?origin=own:12345678", "?origin=seed:1*1"):
+            assert own_uploads(another, noted) == [str(photo), None, None]
+        assert told_of_link(studio, "?origin=own:12345678", noted) != ""
+
+    def test_a_file_that_says_it_is_a_style_of_the_gallery_is_not(
+        self, studio: engine.Studio
+    ) -> None:
+        night = studio.pipe.preset("night")
+        assert carried_origin(studio.pipe, with_origin(night, "mix:night*1"), "a") == "mix:night*1"
+        assert is_of_ones_own(carried_origin(studio.pipe, with_origin(night, "mix:waves*1"), "a"))
+        assert is_of_ones_own(carried_origin(studio.pipe, night, "a"))
 
 
 class TestPrint:
@@ -402,7 +447,8 @@ def test_a_mixture_goes_along_with_the_link_and_to_regions(
         assert "preset=" not in address
 
         open_tab(page, "Regions")
-        expect(page.get_by_text("On Stylize: 50% Waves + 50% Night")).to_be_visible()
+        told = page.get_by_text("On Stylize: 50% Waves + 50% Night").locator("visible=true")
+        expect(told).to_be_visible()
         expect(page.get_by_label("Style of the red region")).to_have_value("the style of Stylize")
         page.get_by_label("Where the red region is").fill("left")
         page.keyboard.press("Enter")
@@ -413,6 +459,38 @@ def test_a_mixture_goes_along_with_the_link_and_to_regions(
         page.evaluate("sessionStorage.clear()")
         page.goto(address)
         expect(status).to_contain_text("50% Waves + 50% Night")
+
+
+@pytest.mark.slow
+def test_a_link_says_that_it_carries_no_picture(
+    browser: Any, running_app: Any, app_folder: Path
+) -> None:
+    """To who copies it, and to who opens it; in the tab itself the style comes back, and a link's style comes before it."""
+    pytest.importorskip("skimage")
+    from playwright.sync_api import expect
+
+    with opened(browser, running_app, 1280) as page:
+        status = page.locator("#status")
+        bring_photo(page, app_folder)
+        page.get_by_role("tab", name="My picture").click()
+        page.locator(".styles input[type=file]").first.set_input_files(app_folder / "style.png")
+        expect(status).to_contain_text("style: 70 × 50 px")
+        page.get_by_role("button", name="Copy link").click()
+        expect(page.get_by_text("whoever opens it sees “Waves (A. Painter, 1900)”")).to_be_visible()
+        expect(page).to_have_url(re.compile("origin=own"))
+        address = page.url
+        told = page.get_by_text("The link that you opened does not carry its style")
+        page.reload()
+        expect(status).to_contain_text("style: 70 × 50 px")
+        page.wait_for_function(AT_REST)
+        expect(told).to_have_count(0)
+        with opened(browser, SimpleNamespace(local_url=address), 390) as other:
+            expect(
+                other.get_by_text("The link that you opened does not carry its style").first
+            ).to_be_visible()
+            expect(other.locator("#status")).to_contain_text("Waves (A. Painter, 1900)")
+        page.goto(f"{running_app.local_url}?preset=night")
+        expect(status).to_contain_text("Night (A. Painter, 1900): 70 × 50 px")
 
 
 @pytest.mark.slow

@@ -114,6 +114,7 @@ class TestQueue:
             "choose",
             "leave",
             "warn",
+            "tell",
         }  # wait for thumbnails, or paint nothing
         assert running_app._queue.max_size == MAX_QUEUE
 

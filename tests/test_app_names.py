@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from app_server import opened, refusal, upload
+from app_server import AT_REST, open_tab, opened, refusal, upload
 
 from hfstyle import StyleCode, StyleTransferPipeline
 
 pytest.importorskip("gradio")
 
-from hfstyle.studio.backend.refusals import LONGEST_NAME, one_line, plain
+from hfstyle.studio.backend.refusals import LONGEST_NAME, in_hint, one_line, plain
 from hfstyle.studio.backend.style_names import shown_name
 
 HOSTILE = "# ![cat](http://127.0.0.1:9/cat.png) <img src=http://127.0.0.1:9/dog.png> www.example.com\n\n| a |"
@@ -45,6 +45,8 @@ def test_nothing_of_markdown_is_left_in_plain_text() -> None:
     assert plain("a_b") == r"a\_b"
     assert plain("![x](y) <b>") == r"\!\[x\]\(y\) \<b\>"
     assert plain("Größe 北斎 7") == "Größe 北斎 7"
+    assert "](" not in in_hint("[x](http://example.com)")
+    assert in_hint("Größe 北斎 [7] a_b") == "Größe 北斎 [7] a_b"
 
 
 @pytest.mark.slow
@@ -64,6 +66,35 @@ def test_a_style_files_name_is_text_on_the_page(
         expect(status).to_contain_text("![cat](http://127.0.0.1:9/cat.png) <img")
         assert status.locator("img, a, h1, table").count() == 0
         assert page.evaluate("document.documentElement.scrollHeight") < height + 400
+        page.get_by_role(
+            "tab", name="Gallery"
+        ).click()  # its list of names says what is used instead
+        expect(page.get_by_text("none of these is used, but # ![cat]")).to_be_visible()
+        for tab in ("Regions", "Compare", "Mix", "Animate", "Video"):
+            open_tab(page, tab)
+            page.wait_for_function(AT_REST)
+            if tab != "Video":
+                expect(
+                    page.get_by_text("On Stylize: # ![cat]").locator("visible=true")
+                ).to_be_visible()
+        open_tab(page, "Mix")
+        expect(page.get_by_text("50% # ![cat]").locator("visible=true")).to_be_visible()
+        page.get_by_role("button", name="or a picture or style file").locator(
+            "visible=true"
+        ).first.click()
+        page.locator("#page-mix input[type=file][accept*=safetensors]").first.set_input_files(
+            hostile_style
+        )
+        page.get_by_role("button", name="Use this style on Stylize").locator("visible=true").click()
+        expect(status).to_contain_text("![cat]")
+        page.get_by_role("button", name="Copy link").click()
+        expect(page.get_by_text("whoever opens it sees")).to_be_visible()
+        for made in (
+            "img[src*='127.0.0.1:9']",
+            "a[href*='127.0.0.1:9/']",
+            "a[href*='example.com']",
+        ):
+            assert page.locator(made).count() == 0
         assert not [url for url in asked if "127.0.0.1:9/" in url or "example.com" in url]
 
 

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from app_server import upload, values_of
+from app_server import refusal, upload, values_of
 
 pytest.importorskip("gradio")
 httpx = pytest.importorskip("httpx")
 
-from hfstyle.studio import internals  # noqa: E402
+from hfstyle.studio import internals, server  # noqa: E402
+from hfstyle.studio.backend.wishes import Wishes  # noqa: E402
 
 # What each endpoint is given; "photo" is an upload.
 VALUES: dict[str, dict[str, Any]] = {
@@ -23,6 +24,8 @@ VALUES: dict[str, dict[str, Any]] = {
     "encode": {"style": "photo"},
     "sample": {"content": "photo"},
     "compare": {"content": "photo", "presets": ["waves"]},
+    "mix": {"content": "photo", "preset_1": "waves", "preset_2": "night"},
+    "explain": {"content": "photo", "preset": "waves"},
 }
 
 
@@ -242,3 +245,71 @@ def test_descriptions_are_whole(running_app: Any) -> None:
     _, parameters, _ = get_function_description(fns["regions"])
     assert parameters["where_red"].endswith("which is the rest.")
     assert parameters["mask"].endswith("replace those of the drawing.")
+
+
+class TestPayloads:
+    """What is said to requests that no page and no honest program sends."""
+
+    def test_a_question_of_very_many_bytes_is_not_read(
+        self, running_app: Any, app_client: Any
+    ) -> None:
+        """It took 20 s, in which nobody was served, and a gigabyte."""
+        most = server.MOST_BYTES
+        long = json.dumps({"data": ["x" * most], "fn_index": 0, "session_hash": "long"}).encode()
+        for route in ("queue/join", "run/predict", "call/stylize", "reset"):
+            url = f"{app_client.src}gradio_api/{route}"
+            for content in (long, iter([long[:1000], long[1000:]])):  # of told length or not
+                answer = httpx.post(
+                    url, content=content, headers={"content-type": "application/json"}, timeout=60
+                )
+                assert answer.status_code == 413, route
+                assert "6 MB" in answer.text
+
+    def test_wishes_of_any_size_and_kind_take_little_memory(self, running_app: Any) -> None:
+        wishes = Wishes()
+        long = "x" * 1_000_000
+        tracemalloc.start()
+        for index in range(40):
+            request: Any = type("Request", (), {"session_hash": str(index)})
+            for tell in (wishes.told(), wishes.asked):
+                tell(request, long + str(index), {"path": [long]}, [long], {}, 1.0)
+        kept, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert kept < 2_000_000
+
+    def test_whatever_fails_is_told_in_a_sentence(self, running_app: Any, app_client: Any) -> None:
+        """Also where no handler of ours is: a choice of a gallery that sends no choice, a time that is no number."""
+        failed = 0
+        for number, fn in running_app.fns.items():
+            if fn.fn is None or fn.queue:
+                continue
+            for data, event in (
+                ([{}] * len(fn.inputs), None),
+                ([None] * len(fn.inputs), {"index": -5}),
+                (["x"] * len(fn.inputs), "x"),
+            ):
+                answer = httpx.post(
+                    f"{app_client.src}gradio_api/run/predict",
+                    json={
+                        "data": data,
+                        "fn_index": number,
+                        "session_hash": "q",
+                        "event_data": event,
+                    },
+                    timeout=60,
+                )
+                if answer.status_code != 200:
+                    failed += 1
+                    sentence = answer.json()["error"]
+                    assert len(sentence) > 10, fn.name
+                    assert "Traceback" not in sentence
+                    assert 'File "' not in sentence
+        assert failed > 20
+
+
+def test_a_page_gives_no_advice_for_programs(app_client: Any, app_folder: Path) -> None:
+    photo = upload(app_folder / "photo.png")
+    told = refusal(app_client, film=photo, preset="waves", api_name="/video")
+    assert told.startswith("photo.png is not a film")
+    assert "it is a picture" in told
+    assert "`" not in told

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hfstyle import StyleTransferPipeline
+from hfstyle import StyleCode, StyleCodeError, StyleTransferPipeline
 
 gr = pytest.importorskip("gradio")
 
@@ -19,6 +19,7 @@ from hfstyle.studio.backend import engine, refusals  # noqa: E402
 from hfstyle.studio.backend.gallery import Thumbnails  # noqa: E402
 from hfstyle.studio.backend.memory import Memory  # noqa: E402
 from hfstyle.studio.backend.settings import Settings  # noqa: E402
+from hfstyle.studio.pages.chosen import own_name  # noqa: E402
 from hfstyle.studio.pages.discover import DiscoverHandlers  # noqa: E402
 
 
@@ -46,6 +47,26 @@ class TestStudio:
             assert code is not None
             studio.painted_preview(photo, code, style, Settings(strength, resolution=32))
         assert opened == ["style picture", "photo"]
+
+    def test_a_style_file_is_read_once_and_anew_when_it_is_another(
+        self, studio: engine.Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        read: list[str] = []
+        load = StyleCode.load
+        monkeypatch.setattr(
+            StyleCode, "load", lambda path, encoder: (read.append(path), load(path, encoder))[1]
+        )
+        file = str(tmp_path / "mine.style.safetensors")
+        studio.pipe.preset("waves").save(file)
+        for _ in range(2):
+            assert own_name(studio, None, file) == "Waves (A. Painter, 1900)"
+            assert studio.style(None, file, None, 384) is not None
+        assert read == [file]
+        studio.pipe.preset("night").save(file)
+        assert own_name(studio, None, file) == "Night (A. Painter, 1900)"
+        Path(file).unlink()
+        with pytest.raises(StyleCodeError):
+            own_name(studio, None, file)
 
     def test_found_styles_are_shown_at_the_settings_of_the_page(
         self, studio: engine.Studio, app_folder: Path

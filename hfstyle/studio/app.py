@@ -97,7 +97,7 @@ def create_app(
                     learn_page(LearnHandlers(studio), compute, private, demo, shared, chosen)
             with gr.Tab("Motion", id="motion") as motion, gr.Tabs(elem_classes="inner"):
                 with gr.Tab("Animate", id="animate"):
-                    animate_page(AnimateHandlers(studio), compute, demo, shared)
+                    animate_page(AnimateHandlers(studio), compute, private, demo, shared, chosen)
                 with gr.Tab("Video", id="video") as video, _page("video"):
                     video_page(VideoHandlers(Films(studio)), private, demo, shared, chosen)
                 with gr.Tab("Live", id="live"), _page("live"):

@@ -14,11 +14,12 @@ from gradio.exceptions import Error as GradioError
 from gradio.route_utils import API_PREFIX
 from gradio.utils import get_upload_folder, is_in_or_equal
 from gradio_client.utils import is_file_obj_with_meta, is_http_url_like
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import FileResponse
 
-from hfstyle.studio.backend.refusals import LONGEST_SENTENCE, refusal
+from hfstyle.studio.backend.refusals import LONGEST_SENTENCE, OUR_FAULT, refusal
 from hfstyle.studio.backend.results import is_result
 from hfstyle.studio.backend.uploads import NoWebAddresses, described, small_copy
 
@@ -43,6 +44,16 @@ class StudioBlocks(gr.Blocks):
     def get_api_info(self, *args: Any, **options: Any) -> Any:
         with described(self):
             return super().get_api_info(*args, **options)
+
+    async def process_api(self, block_fn: Any, *arguments: Any, **options: Any) -> dict[str, Any]:
+        """Whatever fails, in a handler or before it, is told in a sentence."""
+        try:
+            return await super().process_api(block_fn, *arguments, **options)
+        except GradioError:
+            raise
+        except Exception as error:
+            _log.exception("an event failed")
+            raise refusal(OUR_FAULT) from error
 
     async def preprocess_data(
         self, block_fn: Any, inputs: list[Any], state: Any, explicit_call: bool = False
@@ -151,6 +162,12 @@ _FILE: Final = re.compile(rf"({API_PREFIX})?/file[=/](?P<path>.*)", re.DOTALL)
 _LONG_TEXTS: Final = frozenset({"", "/", "/config", f"{API_PREFIX}/info", "/theme.css"})
 """Half a megabyte each, a tenth of that packed, which Gradio does not do."""
 
+_UPLOADS: Final = f"{API_PREFIX}/upload"
+_DRAWINGS: Final = f"{API_PREFIX}/component_server"
+MOST_BYTES: Final = 6_000_000
+"""Of a question; the longest that a page asks has a picture of a camera in it."""
+_MOST_DRAWN: Final = 30_000_000
+
 _REDUCED_AT_A_TIME: Final = 2
 _SMALL_HEADERS: Final = {"Cache-Control": "private, max-age=3600", "Vary": "Accept"}
 
@@ -177,6 +194,9 @@ class _Door:
             await send({"type": "http.response.start", "status": 404, "headers": headers})
             await send({"type": "http.response.body", "body": b"There is nothing here."})
             return
+        most = _most_bytes(scope)
+        if most is not None:
+            receive = _bounded(receive, most)
         shown = _shown_upload(scope)
         if shown is not None:
             async with self._reducing:
@@ -189,6 +209,33 @@ class _Door:
             send = _mended(send)
         pack = scope["type"] == "http" and _path(scope) in _LONG_TEXTS
         await (self._packed if pack else self.app)(scope, receive, send)
+
+
+def _most_bytes(scope: _Scope) -> int | None:
+    """Of a request's body, which is read whole, by the one thread that serves all; None for uploads, which are written to files."""
+    if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
+        return None
+    path = _path(scope).rstrip("/")
+    if path == _UPLOADS:
+        return None
+    return _MOST_DRAWN if path == _DRAWINGS else MOST_BYTES
+
+
+def _bounded(receive: Any, most: int) -> Any:
+    """What is received, up to so many bytes."""
+    taken = 0
+
+    async def received() -> Any:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > most:
+            raise HTTPException(
+                413, f"A question of more than {most / 1e6:.0f} MB is not read here."
+            )
+        return message
+
+    return received
 
 
 _STEP: Final = re.compile(

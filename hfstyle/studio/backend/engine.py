@@ -23,8 +23,8 @@ from hfstyle.images.arrays import as_float
 from hfstyle.images.provenance import put_mark
 from hfstyle.painting.recolor import recolor
 from hfstyle.studio.backend.drawing import canvas, with_palette
-from hfstyle.studio.backend.gpu import on_gpu
-from hfstyle.studio.backend.jobs import mark, mark_layers, marked_from, taken
+from hfstyle.studio.backend.gpu import is_lent, on_gpu
+from hfstyle.studio.backend.jobs import UNKNOWN, mark, mark_layers, marked_from, taken
 from hfstyle.studio.backend.memory import Memory
 from hfstyle.studio.backend.photos import (
     PAINTED_PIXELS,
@@ -73,6 +73,7 @@ _SECONDS: Final = {
     "webp": 0.12,
 }
 """For a megapixel of each part of a full-size picture on one core, until this machine has shown its own."""
+_PAINTED: Final = ("network", "detail")  # parts that a lent GPU does, where there is one
 SWATCH: Final = 256
 """Short side in pixels of thumbnails and of style pictures beside a result."""
 
@@ -103,7 +104,7 @@ class Studio:
         """The same in two short lines, for below a thumbnail."""
         self.first_photo = example_paths().get(_FIRST_PHOTO)
         """What the pages show until the visitor has chosen a photo; None without example photos."""
-        self.expected = Expected(**_SECONDS)
+        self.expected = Expected(_PAINTED if is_lent() else (), **_SECONDS)
         """How long full-size pictures take."""
         self._memory = Memory()
         self._alone = threading.Lock()
@@ -206,10 +207,17 @@ class Studio:
         if style_file:
             if not style_file.endswith(".safetensors"):
                 raise refusal("A style file is named *.safetensors; this page can save one.")
-            return _within_bounds(
-                StyleCode.load(style_file, self.pipe.generator.encoder_fingerprint())
-            )
+            return self._of_file(style_file)
         return self.pipe.preset(preset) if preset else None
+
+    def _of_file(self, path: str) -> StyleCode:
+        """The code of a style file, which is read once, whatever asks for its style, its name and how it was made."""
+        key = ("style file", path, _version(path))
+        code: StyleCode | None = self._memory.get(key)
+        if code is None:
+            code = _within_bounds(StyleCode.load(path, self.pipe.generator.encoder_fingerprint()))
+            self._memory.put(key, code, 4 * (code.vector.numel() + code.tokens.numel()))
+        return code
 
     def preview(self, content: str, resolution: int, most_pixels: int = PAINTED_PIXELS) -> Picture:
         """The photo as it is shown when it is painted for the screen: reduced to the resolution, never enlarged."""
@@ -373,7 +381,10 @@ class Studio:
         pixels = math.prod(picture.size)
         self.expected.took("read", pixels, time.perf_counter() - started)
         side = painting_side(picture.size, settings.resolution)
-        mark(read / whole, "Painting at full size", paint + write)
+        if is_lent():  # in a process of its own, from which nothing is heard until it is done
+            mark(UNKNOWN, "painting on a lent GPU", paint + write)
+        else:
+            mark(read / whole, "Painting at full size", paint + write)
         told = marked_from(read / whole, (read + paint) / whole)
         painted = self.paint(picture, code, settings, side, regions, "pil", told)
         mark((read + paint) / whole, "Writing the file", write)
@@ -495,6 +506,15 @@ def _marked(done: int, total: int) -> None:
 def _painted_pixels(size: tuple[int, int], side: int | None) -> int:
     """How many the network paints of a picture; as many as it has where `side` is None."""
     return math.prod(size) if side is None else round(side * side * max(size) / max(1, min(size)))
+
+
+def _version(path: str) -> tuple[int, int] | None:
+    """What changes with the contents of a file; None if there is none."""
+    try:
+        about = os.stat(path)
+    except OSError:
+        return None
+    return about.st_mtime_ns, about.st_size
 
 
 def _within_bounds(code: StyleCode) -> StyleCode:

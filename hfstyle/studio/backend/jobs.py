@@ -20,6 +20,7 @@ __all__ = [
     "MOST_SECONDS",
     "PROGRESS",
     "UNATTENDED_SECONDS",
+    "UNKNOWN",
     "Line",
     "Stopped",
     "job",
@@ -39,6 +40,9 @@ MOST_SECONDS: Final = 240.0
 UNATTENDED_SECONDS: Final = 10.0
 """For which nobody asks how far a job is, until it ends: of a request that is cancelled at once, Gradio may keep the generator
 instead of closing it."""
+
+UNKNOWN: Final = -1.0
+"""In place of a share, of work that does not tell how far it is: the page then shows how long it will take, and no percentage."""
 
 _TICK: Final = 0.1  # seconds between two looks at a job
 
@@ -61,7 +65,7 @@ class _Job:
         self.until = time.monotonic() + seconds
         self.asked = time.monotonic()
         self.share, self.doing = 0.0, ""
-        self.ends = 0.0
+        self.left, self.ends = 0.0, 0.0
         self.result: Any = None
         self.error: BaseException | None = None
 
@@ -73,7 +77,7 @@ def mark(share: float | None = None, doing: str | None = None, left: float | Non
     """Say how far the present job is, and end it here if it was stopped; outside of a job, nothing.
 
     Args:
-        share: of the work that is done, from 0 to 1; None leaves it.
+        share: of the work that is done, from 0 to 1, or `UNKNOWN`; None leaves it.
         doing: what comes next, for the visitor; None leaves it.
         left: seconds until the end, as far as that is known; None leaves it.
 
@@ -86,7 +90,8 @@ def mark(share: float | None = None, doing: str | None = None, left: float | Non
     current.share = current.share if share is None else share
     current.doing = current.doing if doing is None else doing
     now = time.monotonic()
-    current.ends = current.ends if left is None else now + left
+    if left is not None:
+        current.left, current.ends = left, now + left
     if current.stopped.is_set() or now > current.asked + UNATTENDED_SECONDS:
         raise Stopped
     if now > current.until:
@@ -164,7 +169,7 @@ def job(
         waiting: what a handler yields when there is nothing new, such as `gr.skip()`; or what makes that of the words
             given to `mark`.
         tell: called as `tell(share, desc=...)` when that has changed, and once a second, such as a `gr.Progress`; the words end with the
-            seconds that are left, where `mark` was told of them.
+            seconds that are left, where `mark` was told of them. While the share is not known, as `tell((seconds, None), unit=...)`.
         seconds: after which it is ended; `MOST_SECONDS` if None.
     """
     this = _Job(MOST_SECONDS if seconds is None else seconds)
@@ -195,7 +200,10 @@ def job(
             # Once a second in any case: with a handler's first step, Gradio's page hides what it was told before.
             now = round(this.share, 2), this.doing + _left(this.ends), int(time.monotonic())
             if tell is not None and now != told and this.doing:
-                tell(this.share, desc=now[1])
+                if this.share == UNKNOWN:  # with words, Gradio's page would show "0.0%"
+                    tell((max(1, round(this.left)), None), unit=f"s expected: {this.doing}")
+                else:
+                    tell(this.share, desc=now[1])
                 told = now
             yield waiting(this.doing) if callable(waiting) else waiting
             this.asked = time.monotonic()

@@ -16,7 +16,7 @@ from PIL import Image
 from hfstyle.images import ImageError, Picture, load_image, to_pil
 from hfstyle.images.arrays import as_float
 from hfstyle.painting.shapes import FOUND
-from hfstyle.studio.backend.refusals import refusal
+from hfstyle.studio.backend.refusals import refusal, sentence_of
 from hfstyle.studio.backend.results import new_file
 from hfstyle.studio.backend.uploads import (
     MAX_UPLOAD_BYTES,
@@ -73,6 +73,12 @@ with no_stub_files():
 
         @server  # type: ignore[untyped-decorator]
         def accept_blobs(self, data: Any) -> None:
+            try:
+                self._accepted(data)
+            except (AttributeError, LookupError, TypeError, ValueError):
+                return  # what no editor sends
+
+        def _accepted(self, data: Any) -> None:
             index = data.data["index"]
             if len(data.files[0][1]) > _MOST_BYTES or (
                 index not in (None, "", "null") and not 0 <= int(index) < _MOST_LAYERS
@@ -129,9 +135,7 @@ def drawn_masks(layers: Sequence[bytes]) -> dict[str, np.ndarray]:
                 layer, keep_alpha=True, max_pixels=_MOST_PIXELS, name="the drawing", compact=True
             )
         except ImageError as error:
-            raise refusal(
-                f"{str(error)[:1].upper()}{str(error)[1:]}. Please draw it again."
-            ) from None
+            raise refusal(f"{sentence_of(error)} Please draw it again.") from None
         drawn = _with_alpha(picture)
         if canvas is None:
             canvas = drawn

@@ -2,25 +2,46 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+import torch
+
 from hfstyle import StyleCode, StyleTransferPipeline
 from hfstyle.limits import OPTIONS
 from hfstyle.studio.backend.refusals import one_line
 
-__all__ = ["made_again", "mixture_line", "origin_of", "seed_line", "with_origin", "words_line"]
+__all__ = [
+    "carried_origin",
+    "is_of_ones_own",
+    "made_again",
+    "mixture_line",
+    "origin_of",
+    "own_line",
+    "parts_of",
+    "seed_line",
+    "with_origin",
+    "words_line",
+]
+
+_OF_ONES_OWN: Final = "own"
 
 _KEY: Final = "origin"  # of a style's metadata
-_MOST_PARTS: Final = 4
+_MOST_PARTS: Final = 8  # of a mixture; one of mixtures has more than its page has places
 _MOST_FOUND: Final = 6  # by words
 _LONGEST: Final = 200  # letters, as many as of other metadata
 
 
 def mixture_line(parts: Sequence[tuple[str, float]]) -> str:
-    """Of a mixture of presets, each with its weight."""
+    """Of a mixture of presets, each with its weight; one that is there twice is told once."""
+    sums: dict[str, float] = {}
+    for name, weight in parts:
+        sums[name] = sums.get(name, 0.0) + weight
+    most = max(1.0, *sums.values())
+    parts = [(name, weight / most) for name, weight in sums.items()]
     return "mix:" + ",".join(f"{name}*{weight:g}" for name, weight in parts)
 
 
@@ -44,6 +65,38 @@ def with_origin(code: StyleCode, line: str) -> StyleCode:
 def origin_of(code: StyleCode) -> str:
     """The line of a style, empty if it has none."""
     return code.metadata.get(_KEY, "")
+
+
+def parts_of(line: str) -> list[tuple[str, float]]:
+    """Presets and their shares, of which the sum is 1, of the line of a mixture; none of another line."""
+    kind, _, rest = line.partition(":")
+    try:
+        parts = [_part(text) for text in rest.split(",")] if kind == "mix" else []
+    except ValueError:
+        return []
+    whole = sum(weight for _, weight in parts)
+    return [(name, weight / whole) for name, weight in parts] if whole > 0 else []
+
+
+def own_line(path: str) -> str:
+    """In place of a line, in links: of a style that nobody else can make again, by what tells this upload from others."""
+    return f"{_OF_ONES_OWN}:{hashlib.blake2b(path.encode(), digest_size=4).hexdigest()}"
+
+
+def is_of_ones_own(line: str | None) -> bool:
+    """Whether it is one of `own_line`."""
+    return (line or "").partition(":")[0] == _OF_ONES_OWN
+
+
+def carried_origin(pipe: StyleTransferPipeline, code: StyleCode, path: str) -> str:
+    """The line of a style file from which it is indeed made again, else `own_line`: a file may say what it likes."""
+    line = origin_of(code)
+    again = made_again(pipe, line)
+    same = again is not None and all(
+        ours.shape == theirs.shape and torch.allclose(ours, theirs, rtol=1e-3, atol=1e-3)
+        for ours, theirs in ((code.vector, again.vector), (code.tokens, again.tokens))
+    )
+    return line if same else own_line(path)
 
 
 def made_again(pipe: StyleTransferPipeline, line: str | None) -> StyleCode | None:

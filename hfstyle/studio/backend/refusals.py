@@ -22,6 +22,9 @@ _log = logging.getLogger(__name__)
 LONGEST_NAME: Final = 80
 """Characters of a name that a visitor gives, or that comes in a file."""
 LONGEST_SENTENCE: Final = 500
+OUR_FAULT: Final = "Something went wrong on our side; please try again."
+_FOR_PROGRAMS: Final = re.compile(r"[;,] (or )?[^;,]*`[^`]*`[^;,.]*")
+"""Advice that is no use to who sees a page: what to type or to call."""
 
 
 def one_line(text: str, longest: int = LONGEST_NAME) -> str:
@@ -37,11 +40,19 @@ def plain(text: str) -> str:
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)
 
 
+def in_hint(text: str) -> str:
+    """Text that the small line below a component's label shows as it is: Gradio makes links and bold letters there."""
+    return text.replace("](", "]\u2060(").replace("*", "∗").replace("`", "ˋ")
+
+
+def as_text(sentence: str) -> str:
+    """A sentence for a message of Gradio, which shows it as HTML."""
+    return one_line(sentence, LONGEST_SENTENCE).replace("&", "&amp;").replace("<", "&lt;")
+
+
 def refusal(sentence: str) -> gr.Error:
     """A sentence for the visitor (Gradio shows it as HTML); nothing for the log."""
-    sentence = one_line(sentence, LONGEST_SENTENCE)
-    plain = sentence.replace("&", "&amp;").replace("<", "&lt;")
-    return gr.Error(plain, title="That did not work", print_exception=False)
+    return gr.Error(as_text(sentence), title="That did not work", print_exception=False)
 
 
 def whole(value: float | None, what: str) -> int:
@@ -103,10 +114,10 @@ def friendly(handler: Callable[..., Any]) -> Callable[..., Any]:
         except gr.Error:
             raise
         except (ImageError, StyleCodeError, ValueError) as error:
-            raise refusal(_sentence(error)) from error
+            raise refusal(sentence_of(error)) from error
         except Exception as error:
             _log.exception("%s failed", handler.__name__)
-            raise refusal("Something went wrong on our side; please try again.") from error
+            raise refusal(OUR_FAULT) from error
 
     return _described_as(handler, wrapped)
 
@@ -124,10 +135,13 @@ def friendly_steps(handler: Callable[..., Iterator[Any]]) -> Callable[..., Itera
     return _described_as(handler, wrapped)
 
 
-def _sentence(error: Exception) -> str:
+def sentence_of(error: Exception) -> str:
     text = str(error).replace(get_upload_folder(), "")
     text = re.sub(r"/[0-9a-f]{32,64}/", "", text)  # the upload's folder
-    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+    text = _FOR_PROGRAMS.sub("", text)
+    begins_with_name = "." in text.partition(" ")[0]  # of a file, which is as its visitor wrote it
+    begin = text[:1] if begins_with_name else text[:1].upper()
+    return begin + text[1:] + ("" if text.endswith(".") else ".")
 
 
 def display_name(path: str) -> str:

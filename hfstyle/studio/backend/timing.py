@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection
 from typing import Final
 
 __all__ = ["Expected"]
@@ -16,10 +17,12 @@ class Expected:
     A part that has not been done yet is expected to be as much slower or faster than at first as those that have.
 
     Args:
+        apart: names of parts that another machine does: how fast they are says nothing of the others, nor the other way round.
         first: seconds for a megapixel of each part on the machine on which they were measured, by its name.
     """
 
-    def __init__(self, **first: float) -> None:
+    def __init__(self, apart: Collection[str] = (), **first: float) -> None:
+        self._apart = frozenset(apart)
         self._first = first
         self._learned: dict[str, float] = {}
         self._lock = threading.Lock()
@@ -35,6 +38,11 @@ class Expected:
         """For a picture of so many pixels in each part."""
         with self._lock:
             known = self._learned
-            here = sum(known.values()) / sum(self._first[name] for name in known) if known else 1.0
-            rates = {name: known.get(name, here * self._first[name]) for name in pixels}
+            ours = known.keys() - self._apart
+            before = sum(self._first[name] for name in ours)
+            here = sum(known[name] for name in ours) / before if ours else 1.0
+            rates = {
+                name: known.get(name, (1.0 if name in self._apart else here) * self._first[name])
+                for name in pixels
+            }
         return sum(rates[name] * count / 1e6 for name, count in pixels.items())

@@ -7,18 +7,20 @@ queue, and whatever paints something else for it ends within a fraction of a sec
 from __future__ import annotations
 
 import functools
+import hashlib
 import inspect
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import gradio as gr
 
 __all__ = ["Wishes"]
 
 _VISITORS: Final = 2000
+_LONGEST: Final = 1000  # letters of a value that is kept as it is
 _ASKED_LATE: Final = 1.0
 """Seconds in which a page has told what its button asks for; its request for the files may come first."""
 OUTDATED: Final = (
@@ -160,5 +162,13 @@ def _visitor(request: gr.Request) -> str:
 
 
 def _key(inputs: tuple[Any, ...]) -> Hashable:
-    """The inputs, the same before and after preprocessing: an uploaded file is its path."""
-    return tuple(value["path"] if isinstance(value, dict) else value for value in inputs)
+    """The inputs, the same before and after preprocessing: an uploaded file is its path. Of what no page sends, no more is kept than
+    tells it from others.
+    """
+    return tuple(_kept(value.get("path") if isinstance(value, dict) else value) for value in inputs)
+
+
+def _kept(value: Any) -> Hashable:
+    if isinstance(value, (dict, list, tuple)) or (isinstance(value, str) and len(value) > _LONGEST):
+        return hashlib.blake2b(repr(value).encode(errors="replace")).digest()
+    return cast(Hashable, value)

@@ -19,16 +19,23 @@ from hfstyle.studio.backend.jobs import PROGRESS, job
 from hfstyle.studio.backend.refusals import friendly_steps, needed, refusal, within
 from hfstyle.studio.backend.results import slug, write_animation, write_webp
 from hfstyle.studio.backend.settings import DEFAULTS, Settings, with_settings
+from hfstyle.studio.pages.chosen import ChosenStyle, OnStylize, name_on_stylize
 from hfstyle.studio.pages.parts import (
     begin_and_stop,
     files_result,
     option_slider,
     picture_result,
-    style_choice,
 )
 from hfstyle.studio.pages.remember import remember_in_tab
 from hfstyle.studio.pages.shared import Shared
-from hfstyle.studio.pages.slots import Slots, begin_with_two, slot_styles, with_slots
+from hfstyle.studio.pages.slots import (
+    Files,
+    Slots,
+    begin_with_two,
+    slot_styles,
+    style_slot,
+    with_slots,
+)
 
 _STEPS: Final = OPTIONS["steps"]
 _SIZE: Final = OPTIONS["frame_size"]
@@ -50,6 +57,7 @@ class AnimateHandlers:
         steps: float = _STEPS.default,
         size: float = _SIZE.default,
         slots: Slots = (),
+        files: Files = (),
         progress: gr.Progress = PROGRESS,
     ) -> Iterator[Any]:
         """Animate a photo on the way from style to style, forth and back.
@@ -60,16 +68,53 @@ class AnimateHandlers:
             steps: paintings from the first style to the last one, from 2 to 24; at least one for each style.
             size: short side of the animation in pixels, from 128 to 512, at most that of the photo.
             slots: preset, picture and weight of each style.
+            files: style file of each style.
 
         Returns:
             The animation as GIF; and its files: the GIF, and an MP4 where the server has the package av.
         """
+        on_stylize = OnStylize()
+        yield from self._animated(
+            content, settings, steps, size, slots, files, on_stylize, progress
+        )
+
+    @with_slots((1.0, 1.0, 1.0, 1.0), "0 leaves the {ordinal} style out")
+    @with_settings("resolution")
+    def path_here(
+        self,
+        content: str | None,
+        settings: Settings,
+        steps: float,
+        size: float,
+        slots: Slots,
+        files: Files,
+        preset: str | None,
+        style: str | None,
+        style_file: str | None,
+        progress: gr.Progress = PROGRESS,
+    ) -> Iterator[Any]:
+        """The same, where the style of Stylize may be among them, and its example photo is animated where there is no other."""
+        on_stylize = OnStylize(preset, style, style_file, settings.style_size)
+        photo = content or self.studio.first_photo
+        yield from self._animated(photo, settings, steps, size, slots, files, on_stylize, progress)
+
+    def _animated(
+        self,
+        content: str | None,
+        settings: Settings,
+        steps: float,
+        size: float,
+        slots: Slots,
+        files: Files,
+        on_stylize: OnStylize,
+        progress: gr.Progress,
+    ) -> Iterator[Any]:
         studio, photo = self.studio, needed(content, "photo")
         count = within(steps, "number of steps", *_STEPS.offered)
         side = within(size, "size of the animation", *_SIZE.offered)
 
         def begin() -> tuple[Picture, list[StyleCode]]:
-            codes, _ = slot_styles(studio, settings.style_size, slots)
+            codes, _ = slot_styles(studio, settings.style_size, slots, files, on_stylize)
             if len(codes) < 2:
                 raise refusal("Choose at least two styles and give them weights above 0.")
             return studio.small_preview(photo, side, _FRAME_PIXELS), codes
@@ -89,28 +134,38 @@ class AnimateHandlers:
 
 
 def animate_page(
-    handlers: AnimateHandlers, compute: dict[str, Any], demo: gr.Blocks, shared: Shared
+    handlers: AnimateHandlers,
+    compute: dict[str, Any],
+    private: dict[str, Any],
+    demo: gr.Blocks,
+    shared: Shared,
+    chosen: ChosenStyle,
 ) -> None:
     """Build the page.
 
     Args:
         handlers: what its components call.
         compute: options of events that paint.
+        private: the same, for events that are no endpoints.
         demo: whose loading chooses the first styles.
         shared: photo and settings.
+        chosen: the style of the page Stylize, with which the animation begins.
     """
     studio = handlers.studio
     slots: list[Any] = []
+    own: list[Any] = []
     with gr.Row():
         with gr.Column(scale=2, min_width=320):
             gr.Markdown(
                 "The photo passes through these styles, in their order, and back to the first."
             )
+            name_on_stylize(studio, chosen)
             for number, ordinal in enumerate(("First", "Second", "Third", "Fourth"), start=1):
                 with gr.Accordion(f"{ordinal} style", open=number <= 2):
-                    slots += style_choice(studio, f"{number} of the animation")
+                    *choice, style_file = style_slot(studio, f"{number} of the animation")
                     # Programs may leave a style out with a weight of 0; here it is left out by not choosing it.
-                    slots.append(gr.Number(1.0, visible=False, label=f"Weight {number}"))
+                    slots += [*choice, gr.Number(1.0, visible=False, label=f"Weight {number}")]
+                    own.append(style_file)
         with gr.Column(scale=3, min_width=320):
             with gr.Row(elem_classes="beside"):
                 steps = option_slider("steps", "Steps", step=1, min_width=150)
@@ -118,14 +173,17 @@ def animate_page(
             go, stop = begin_and_stop("Make the animation")
             shown = picture_result("Animation", "gif", "the photo on its way from style to style")
             files = files_result("Animation files")
+    inputs = [shared.content, *shared.settings_without("resolution"), steps, size, *slots, *own]
     run = go.click(
-        friendly_steps(handlers.path),
-        [shared.content, *shared.settings_without("resolution"), steps, size, *slots],
+        friendly_steps(handlers.path_here),
+        [*inputs, *chosen.components],
         [shown, files],
-        api_name="path",
-        **compute,
+        **private,
+    )
+    gr.Button(visible=False).click(
+        friendly_steps(handlers.path), inputs, [shown, files], api_name="path", **compute
     )
     stop.click(None, cancels=[run])
-    first = begin_with_two(studio, demo, slots)
-    chosen = [slot for index, slot in enumerate(slots) if index % 3 < 2]
-    remember_in_tab(demo, "animate", [*chosen, steps, size], first)
+    first = begin_with_two(studio, demo, slots, chosen)
+    choices = [slot for index, slot in enumerate(slots) if index % 3 < 2]
+    remember_in_tab(demo, "animate", [*choices, *own, steps, size], first)

@@ -11,7 +11,7 @@ import gradio as gr
 from hfstyle import StyleCode
 from hfstyle.limits import DEFAULT_STYLE_SIZE
 from hfstyle.studio.backend.engine import Studio
-from hfstyle.studio.backend.refusals import display_name, friendly, refusal, whole
+from hfstyle.studio.backend.refusals import display_name, friendly, plain, refusal, whole
 from hfstyle.studio.backend.style_names import shown_name
 from hfstyle.studio.backend.uploads import PhotoUpload, StyleUpload
 from hfstyle.studio.pages.parts import ON_CHANGE, QUIET, TO_THE_TOP, preset_list
@@ -21,6 +21,7 @@ __all__ = [
     "STYLIZE_FIRST",
     "ChosenStyle",
     "OnStylize",
+    "name_on_stylize",
     "own_name",
     "style_here",
     "use_style",
@@ -42,7 +43,7 @@ class ChosenStyle:
     preset: name of a style of the gallery.
     style: the visitor's own picture.
     style_file: a file that this app made.
-    origin: how a style file was made, as of `hfstyle.studio.backend.origin`; empty where a link cannot carry it.
+    origin: how a style file was made, as of `hfstyle.studio.backend.origin`, or that a link cannot carry it; empty of a preset.
     gallery: shows the presets; what it has marked is the preset.
     tabs: with the names of the pages that show it, outermost first.
     """
@@ -120,6 +121,25 @@ def style_here(studio: Studio, chosen: ChosenStyle, wake: gr.Number | None = Non
     return here
 
 
+def name_on_stylize(studio: Studio, chosen: ChosenStyle) -> gr.Markdown:
+    """A line that says what is chosen on Stylize, for pages that offer it among other styles."""
+
+    def told(preset: str | None, style: str | None, style_file: str | None) -> str:
+        own = own_name(studio, style, style_file) if style or style_file else ""
+        name = own or studio.labels.get(preset or "")
+        return f"On Stylize: {plain(name)}" if name else ""
+
+    line = gr.Markdown("")
+    gr.on(
+        [component.change for component in chosen.components],
+        friendly(told),
+        chosen.components,
+        line,
+        **ON_CHANGE,
+    )
+    return line
+
+
 def own_name(studio: Studio, style: str | None, style_file: str | None) -> str:
     """What to call a picture or a style file of Stylize, of which one is given."""
     code = None if style else studio.style(None, style_file, None, 0)
@@ -132,6 +152,7 @@ def use_style(
     inputs: Sequence[Any],
     chosen: ChosenStyle,
     private: dict[str, Any],
+    after: Any = None,
 ) -> None:
     """Let a button make a style that was found or mixed that of the page Stylize, and show that page.
 
@@ -141,8 +162,10 @@ def use_style(
         inputs: of `save`.
         chosen: the style of Stylize.
         private: options of events that compute.
+        after: an event of the button that comes first, if there is one.
     """
-    saved = button.click(save, list(inputs), chosen.style_file, show_progress="minimal", **private)
+    pressed = button.click if after is None else after.success
+    saved = pressed(save, list(inputs), chosen.style_file, show_progress="minimal", **private)
     tabs = [tab for tab, _ in chosen.tabs]
     saved.success(None, js=TO_THE_TOP, api_visibility="private")
     saved.success(

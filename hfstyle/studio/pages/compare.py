@@ -22,7 +22,13 @@ from hfstyle.studio.backend.refusals import friendly_steps, needed, refusal
 from hfstyle.studio.backend.results import write_png
 from hfstyle.studio.backend.settings import DEFAULTS, Settings, with_settings
 from hfstyle.studio.backend.uploads import PhotoUpload, open_picture
-from hfstyle.studio.pages.chosen import AS_ON_STYLIZE, STYLIZE_FIRST, ChosenStyle, OnStylize
+from hfstyle.studio.pages.chosen import (
+    AS_ON_STYLIZE,
+    STYLIZE_FIRST,
+    ChosenStyle,
+    OnStylize,
+    name_on_stylize,
+)
 from hfstyle.studio.pages.explain import ExplainHandlers, explain_part
 from hfstyle.studio.pages.parts import (
     PageDropdown,
@@ -88,9 +94,10 @@ class CompareHandlers:
         style_size: float,
         progress: gr.Progress = PROGRESS,
     ) -> Iterator[Any]:
-        """The same, where the style of Stylize may be among them."""
+        """The same, where the style of Stylize may be among them, and its example photo is painted where there is no other."""
         on_stylize = OnStylize(stylize_preset, stylize_style, stylize_file, style_size)
-        yield from self._compared(content, presets, style, across, settings, on_stylize, progress)
+        photo = content or self.studio.first_photo
+        yield from self._compared(photo, presets, style, across, settings, on_stylize, progress)
 
     def _compared(
         self,
@@ -192,6 +199,7 @@ def compare_page(
                 max_choices=COMPARED_STYLES,
                 label=f"Styles, up to {COMPARED_STYLES}",
             )
+            name_on_stylize(studio, chosen)
             with gr.Accordion("and a style picture of your own", open=not studio.labels):
                 style = PhotoUpload(label="Own style picture", height=200, format="png")
             choices = [("many styles", "styles"), ("one style, many settings", "settings")]

@@ -13,9 +13,10 @@ import gradio as gr
 from hfstyle.limits import OPTIONS
 from hfstyle.studio.backend.engine import Studio
 from hfstyle.studio.backend.memory import Memory
-from hfstyle.studio.backend.origin import made_again
+from hfstyle.studio.backend.origin import is_of_ones_own, made_again, own_line
 from hfstyle.studio.backend.photos import painting_side, size_of
 from hfstyle.studio.backend.recipe import python_lines, shell_line
+from hfstyle.studio.backend.refusals import as_text, display_name
 from hfstyle.studio.backend.settings import Settings
 from hfstyle.studio.backend.style_names import shown_name
 from hfstyle.studio.backend.uploads import MAX_STYLE_FILE_BYTES, MAX_UPLOAD_BYTES, still_here
@@ -58,10 +59,14 @@ _COPY_ADDRESS: Final = """async (...values) => {
   return values;
 }""".replace("WRITE", _WRITE_ADDRESS)
 _NO_STYLE: Final = (
-    "The link holds your settings, but not this style: pictures of your own, and what was made from them, do not go along. "
-    "Whoever opens it sees the gallery's first style. To share yours, save its style file on the page where you made it, and "
-    "send that, too."
+    "The link carries your settings but no pictures, and so not this style: whoever opens it sees {gets}, and is told so. To "
+    "share the style itself, send its style file; of a picture, the page Learn makes one."
 )
+_ANOTHER_STYLE: Final = "The link that you opened does not carry its style{name}, which {why}. You see {gets}, with the settings of the link."
+_OWN: Final = "comes from pictures of somebody's own"
+_ABSENT: Final = "is not in this gallery"
+_READING_SECONDS: Final = 30
+"""For which a message of two sentences stays."""
 
 _SLIDERS: Final = {
     "strength": "strength",
@@ -78,9 +83,7 @@ def restored(studio: Studio, address: str | None) -> list[Any]:
     """Preset, style file, strength, colour, brush, detail, faces and outlines that the query of an address sets; what it lacks, or what is
     not possible, is that with which the page opens.
     """
-    words = {
-        name: values[-1] for name, values in parse_qs((address or "")[:2000].lstrip("?")).items()
-    }
+    words = _words(address)
     first = studio.first_styles(1)
     preset = words.get("preset")
     made = None if preset in studio.labels else made_again(studio.pipe, words.get("origin"))
@@ -102,6 +105,44 @@ def restored_uploads(noted: str | None) -> list[str | None]:
     limits = MAX_UPLOAD_BYTES, MAX_UPLOAD_BYTES, MAX_STYLE_FILE_BYTES
     paths = noted_values((noted or "")[:4000], len(limits))
     return [still_here(path, most) for path, most in zip(paths, limits, strict=True)]
+
+
+def told_of_link(studio: Studio, address: str | None, noted: str | None) -> str:
+    """What to say to whoever opens a link whose style is not had; empty if it is, or if there is none in the link.
+
+    noted: the uploads of the browser's tab, in which it may be the visitor's own style.
+    """
+    words = _words(address)
+    preset, origin = words.get("preset"), words.get("origin")
+    if preset in studio.labels or not (preset or origin):
+        return ""
+    if made_again(studio.pipe, origin) is not None or any(own_uploads(address, noted)[1:]):
+        return ""
+    name = f" “{display_name(preset)}”" if preset else ""
+    why = _OWN if is_of_ones_own(origin) else _ABSENT
+    return as_text(_ANOTHER_STYLE.format(name=name, why=why, gets=_first_style(studio)))
+
+
+def own_uploads(address: str | None, noted: str | None) -> list[str | None]:
+    """The same as `restored_uploads`, but without a style that is not the one of the address, where that names one."""
+    photo, *styles = restored_uploads(noted)
+    words = _words(address)
+    if "preset" in words or "origin" in words:
+        line = words.get("origin")
+        styles = [own if own and own_line(own) == line else None for own in styles]
+    return [photo, *styles]
+
+
+def _first_style(studio: Studio) -> str:
+    """What is shown in place of a style that a link does not carry."""
+    first = studio.first_styles(1)
+    return f"“{studio.labels[first[0]]}” instead" if first else "no style"
+
+
+def _words(address: str | None) -> dict[str, str]:
+    """Of the query of an address."""
+    words = parse_qs((address or "")[:2000].lstrip("?"))
+    return {name: values[-1] for name, values in words.items()}
 
 
 class _Photos:
@@ -194,8 +235,8 @@ def keep_part(
     gallery.select(go_back, history, list(inputs), **QUIET)
     uploads: list[Any] = [shared.content, chosen.style, chosen.style_file]
 
-    def brought_back(noted: str | None) -> list[Any]:
-        files = restored_uploads(noted)
+    def brought_back(words: str | None, noted: str | None) -> list[Any]:
+        files = own_uploads(words, noted)
         preset = None if files[1] or files[2] else gr.skip()  # one of the three is the style
         return [preset, *(gr.skip() if file is None else file for file in files)]
 
@@ -209,8 +250,21 @@ def keep_part(
         **QUIET,
     )
     # Only where something was noted: a photo that is chosen meanwhile is not touched.
-    restored_address.then(None, None, noted, js=_READ_UPLOADS, **QUIET)
-    noted.change(brought_back, noted, [chosen.preset, *uploads], **ON_CHANGE)
+    read = restored_address.then(
+        None,
+        None,
+        [query, noted],
+        js=f"() => [({_READ_ADDRESS})()[0], ({_READ_UPLOADS})()]",
+        **QUIET,
+    )
+    noted.change(brought_back, [query, noted], [chosen.preset, *uploads], **ON_CHANGE)
+
+    def tell(words: str | None, uploads: str | None) -> None:
+        told = told_of_link(studio, words, uploads)
+        if told:
+            gr.Info(told, duration=_READING_SECONDS)
+
+    read.then(tell, [query, noted], None, **_TELLS)
     shown.then(None, uploads, None, js=_NOTE_UPLOADS, api_visibility="private")
 
 
@@ -221,22 +275,22 @@ def _lines(label: str) -> gr.Textbox:
     )
 
 
-def link_button(address: Sequence[Any]) -> gr.Button:
+_TELLS: Final[dict[str, Any]] = {
+    "concurrency_limit": None,
+    "show_progress": "hidden",
+    "api_visibility": "private",
+}
+"""Of an event that shows a message: in the queue, outside of which there are none."""
+
+
+def link_button(studio: Studio, address: Sequence[Any]) -> gr.Button:
     """Copies the page's address, which holds these: preset, origin, strength, colour, brush, detail, faces, outlines."""
+    told = as_text(_NO_STYLE.format(gets=_first_style(studio)))
     button = gr.Button("Copy link", elem_id="copy-link", scale=2, min_width=100)
 
     def warn(preset: str | None, origin: str, *settings: float) -> None:
-        if preset is None and not origin:
-            gr.Info(_NO_STYLE)
+        if is_of_ones_own(origin):
+            gr.Info(told, duration=_READING_SECONDS)
 
-    # In the queue: what is outside of it shows no message.
-    button.click(
-        warn,
-        list(address),
-        None,
-        js=_COPY_ADDRESS,
-        concurrency_limit=None,
-        show_progress="hidden",
-        api_visibility="private",
-    )
+    button.click(warn, list(address), None, js=_COPY_ADDRESS, **_TELLS)
     return button

@@ -29,7 +29,6 @@ from hfstyle.studio.backend.masks import (
     noted_drawing,
 )
 from hfstyle.studio.backend.refusals import (
-    friendly,
     friendly_steps,
     needed,
     plain,
@@ -44,10 +43,9 @@ from hfstyle.studio.pages.chosen import (
     STYLIZE_FIRST,
     ChosenStyle,
     OnStylize,
-    own_name,
+    name_on_stylize,
 )
 from hfstyle.studio.pages.parts import (
-    ON_CHANGE,
     before_after_slider,
     color_slider,
     in_view,
@@ -356,7 +354,7 @@ def regions_page(
     places: list[Any] = []
     with gr.Row():
         with gr.Column(scale=2, min_width=320):
-            on_stylize = gr.Markdown("")
+            name_on_stylize(studio, chosen)
             for index, name in enumerate(REGION_COLORS):
                 with gr.Accordion(f"{name.title()} region", open=index == 0):
                     place = PlaceChoice(
@@ -450,19 +448,6 @@ def regions_page(
         friendly_steps(handlers.regions), inputs, file, api_name="regions", **compute
     )
     stop.click(None, cancels=[run, shown])
-
-    def told(preset: str | None, style: str | None, style_file: str | None) -> str:
-        own = own_name(studio, style, style_file) if style or style_file else ""
-        name = own or studio.labels.get(preset or "")
-        return f"On Stylize: {plain(name)}" if name else ""
-
-    gr.on(
-        [component.change for component in chosen.components],
-        friendly(told),
-        chosen.components,
-        on_stylize,
-        **ON_CHANGE,
-    )
     if studio.labels:
         presets = slots[::4]
         first = [AS_ON_STYLIZE, *studio.first_styles(len(presets))[1:]]

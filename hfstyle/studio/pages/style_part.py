@@ -11,8 +11,8 @@ import gradio as gr
 from hfstyle.studio.backend.engine import Studio
 from hfstyle.studio.backend.gallery import Thumbnails
 from hfstyle.studio.backend.groups import ALL, FAVOURITES, GROUPS, chosen_styles, groups_of
-from hfstyle.studio.backend.origin import origin_of
-from hfstyle.studio.backend.refusals import friendly
+from hfstyle.studio.backend.origin import carried_origin, own_line
+from hfstyle.studio.backend.refusals import friendly, in_hint
 from hfstyle.studio.backend.results import slug
 from hfstyle.studio.backend.uploads import PhotoUpload, StyleUpload
 from hfstyle.studio.pages.chosen import ChosenStyle, own_name
@@ -92,9 +92,12 @@ def style_part(
         """What the list of names says of a style that is not in it; and how that was made."""
         if not style and not style_file:
             return gr.update(info=None), ""
-        info = f"none of these is used, but {own_name(studio, style, style_file)}"
+        name = in_hint(own_name(studio, style, style_file))
+        info = f"none of these is used, but {name}"
         code = None if style else studio.style(None, style_file, None, 0)
-        return gr.update(info=info), origin_of(code) if code else ""
+        if code is None or style_file is None:
+            return gr.update(info=info), own_line(style or "")
+        return gr.update(info=info), carried_origin(studio.pipe, code, style_file)
 
     gr.on(
         [component.change for component in chosen.components],

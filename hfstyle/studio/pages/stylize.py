@@ -189,7 +189,7 @@ def stylize_page(
             status = gr.Markdown(first_status(studio), elem_id="status", elem_classes="status")
             with gr.Row():
                 download = gr.Button("Full-size picture", variant="primary", scale=4)
-                link_button([chosen.preset, chosen.origin, *shared.settings])
+                link_button(studio, [chosen.preset, chosen.origin, *shared.settings])
                 stop = stop_button()
             file = gr.File(label="Full-size picture: press ⇣ to save it", elem_classes="files")
             with gr.Accordion("File format and print size", open=False):
