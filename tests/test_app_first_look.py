@@ -59,7 +59,7 @@ def test_two_actions_make_a_painting_without_scrolling(
         page.get_by_label("range slider for Colour").first.press("Home")
         expect(page).to_have_url(re.compile(r"(?=.*[?&]preset=squares)(?=.*[?&]color=0(&|$))"))
         page.get_by_role("button", name="The same picture in Python and in a shell").click()
-        line = "hfstyle stylize photo.png --style squares --strength 0.8 --color 0 --faces 0.9 --outlines 0 --size 100"
+        line = "hfstyle stylize photo.png --style squares --strength 0.8 --color 0 --faces 0.9 --outlines 0.5 --size 100"
         expect(page.locator(".lines textarea").nth(1)).to_have_value(re.compile(re.escape(line)))
         page.get_by_role("button", name="The last pictures of this visit").click()
         page.get_by_role("button", name="Night (A. Painter, 1900)").first.click()

@@ -42,7 +42,7 @@ from hfstyle.studio.pages.keep import (  # noqa: E402
 )
 from hfstyle.studio.pages.many import ManyHandlers  # noqa: E402
 from hfstyle.studio.pages.mix import MixHandlers  # noqa: E402
-from hfstyle.studio.pages.shared import FIRST_STRENGTH  # noqa: E402
+from hfstyle.studio.pages.shared import FIRST  # noqa: E402
 from hfstyle.studio.pages.wipe import WipeHandlers, wiped  # noqa: E402
 
 
@@ -291,12 +291,12 @@ class TestAddress:
         assert restored(studio, address) == [
             first,
             None,
-            FIRST_STRENGTH,
+            FIRST["strength"],
             1.0,
             384.0,
             512.0,
             0.9,
-            0.0,
+            FIRST["outlines"],
         ]
 
     def test_what_was_uploaded_comes_back_as_long_as_it_is_there(

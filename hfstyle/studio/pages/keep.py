@@ -23,7 +23,7 @@ from hfstyle.studio.backend.uploads import MAX_STYLE_FILE_BYTES, MAX_UPLOAD_BYTE
 from hfstyle.studio.pages.chosen import ChosenStyle
 from hfstyle.studio.pages.parts import NOTHING_MARKED, ON_CHANGE, QUIET, results_gallery
 from hfstyle.studio.pages.remember import noted_values
-from hfstyle.studio.pages.shared import FIRST_STRENGTH, Shared
+from hfstyle.studio.pages.shared import FIRST, Shared
 
 __all__ = ["keep_part"]
 
@@ -91,7 +91,7 @@ def restored(studio: Studio, address: str | None) -> list[Any]:
     values = [*values, None] if made is None else [None, studio.save_style(made)]
     for name, option in _SLIDERS.items():
         least, most = OPTIONS[option].offered
-        begin = FIRST_STRENGTH if name == "strength" else float(OPTIONS[option].default)
+        begin = float(FIRST.get(name, OPTIONS[option].default))
         try:
             value = float(words.get(name, begin))
         except ValueError:
