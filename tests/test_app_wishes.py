@@ -379,7 +379,7 @@ def test_a_style_that_is_mixed_in_has_a_weight(browser: Any, running_app: Any) -
         open_tab(page, "Mix")
         page.get_by_role("button", name="Third style").click()
         page.get_by_label("Style 3", exact=True).click()
-        page.get_by_role("option").nth(2).click()
+        page.get_by_role("option", name="Squares").click()
         expect(page.get_by_label("number input for Weight 3")).to_have_value("1")
         expect(page.get_by_text("33% Squares").first).to_be_visible()
 
