@@ -322,7 +322,10 @@ class TestAddress:
         for had in ("", None, "?strength=0.5", "?preset=night", "?origin=mix:waves*1,night*1"):
             assert told_of_link(studio, had, "") == ""
         own = told_of_link(studio, "?origin=own:12345678&strength=0.5", "")
-        assert "comes from pictures of somebody's own. You see “Waves (A. Painter, 1900)”" in own
+        assert (
+            "was made from pictures, or is a mixture that no link can hold. You see “Waves (A. Painter, 1900)”"
+            in own
+        )
         for gone in ("?preset=<b>starry", "?origin=mix:starry*1", "?origin=seed:1*99"):
             told = told_of_link(studio, gone, "")
             assert "is not in this gallery" in told

@@ -58,7 +58,7 @@ def test_a_program_gets_before_and_after_a_sentence_and_a_style(
         [upload(app_folder / "style.png")], name="my hand", steps=10, api_name="/learn"
     )
     assert Image.open(sheet).size[0] > 600
-    assert told.startswith(("It helped: a photo", "It did not help"))
+    assert told.startswith(("It helped: a photo", "Learning did not bring"))
     assert told.endswith("Learned in 10 steps.")
     code = StyleCode.load(file, app_pipe.generator.encoder_fingerprint())
     assert (code.name, code.metadata["pictures"]) == ("my hand", "1")
@@ -175,7 +175,7 @@ def test_a_learned_style_is_used_with_one_button(
         page.get_by_label("number input for Steps").locator("visible=true").fill("10")
         page.get_by_role("button", name="Learn the style").click()
         expect(page.get_by_label("How much it helped")).to_have_value(
-            re.compile("It (helped|did not help)")
+            re.compile("It helped|Learning did not bring")
         )
         expect(page.get_by_alt_text("photos before and after").first).to_be_visible()
         page.get_by_role("button", name="Use this style on Stylize").locator("visible=true").click()

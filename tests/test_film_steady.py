@@ -24,6 +24,7 @@ from hfstyle.examples import example_photo
 from hfstyle.film import Layers, SteadyPainter
 from hfstyle.film.cuts import is_cut, palette_of
 from hfstyle.film.flow import EXACT, QUICK, Search, Tracker, small_view
+from hfstyle.painting.finite import NotFiniteError
 
 Rgb = NDArray[np.uint8]
 NONE, ALL = Layers(False, False, False), Layers()
@@ -139,6 +140,62 @@ def test_nothing_of_one_scene_is_in_the_next() -> None:
     shown = [painter.paint(f, i / 25, code) for i, f in enumerate([*first, *second])]
     assert painter.cuts == 1
     assert np.array_equal(shown[4], SteadyPainter(pipe()).paint(second[0], 0, code))
+
+
+@pytest.mark.parametrize("quick", [False, True])
+def test_nothing_of_another_style_is_left_after_a_moment(pan: list[Rgb], quick: bool) -> None:
+    """A new style, all at once, on a frame that does not move: the painting is that of who had it all along."""
+    before, after = (pipe().preset(name) for name in ("starry_night_van_gogh", "franz_marc"))
+    changed, all_along = (SteadyPainter(pipe(), quick=quick) for _ in range(2))
+    left = []
+    for i in range(22):
+        new = changed.paint(pan[0], i / 25, before if i < 3 else after)
+        right = all_along.paint(pan[0], i / 25, after)
+        left.append(float(np.abs(new.astype(int) - right).mean()))
+    assert left[2] > 20
+    assert left[3] < 0.6 * left[2]
+    assert max(left[20:]) < 0.06 * left[2]
+
+
+@pytest.mark.parametrize("size", [(98, 130), (96, 160), (128, 128)])
+def test_frames_of_another_size_are_painted_anew(pan: list[Rgb], size: tuple[int, int]) -> None:
+    code = pipe().preset("starry_night_van_gogh")
+    painter = SteadyPainter(pipe(), quick=True)
+    for i in range(3):
+        painter.paint(np.ascontiguousarray(pan[i][:96, :128]), i / 25, code)
+    other = np.ascontiguousarray(pan[3][: size[0], : size[1]])
+    alone = SteadyPainter(pipe(), quick=True).paint(other, 0, code)
+    assert np.array_equal(painter.paint(other, 3 / 25, code), alone)
+
+
+def test_a_frame_that_failed_leaves_nothing(
+    pan: list[Rgb], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = pipe().preset("starry_night_van_gogh")
+    painter = SteadyPainter(pipe())
+    painter.paint(pan[0], 0, code)
+    with monkeypatch.context() as patch:
+        broken = pipe().generator.paint_coarse
+
+        def overflow(*args: Any, **named: Any) -> Any:
+            found = broken(*args, **named)
+            return found._replace(change=found.change * torch.nan)
+
+        patch.setattr(pipe().generator, "paint_coarse", overflow)
+        with pytest.raises(NotFiniteError):
+            painter.paint(pan[1], 0.04, code)
+    alone = SteadyPainter(pipe()).paint(pan[2], 0, code)
+    assert np.array_equal(painter.paint(pan[2], 0.08, code), alone)
+
+
+def test_what_only_the_pipeline_paints_is_painted_at_the_size_asked_for(
+    pan: list[Rgb], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ONNX graphs, and frames in tiles: a small frame was enlarged, and a large one reduced."""
+    code = pipe().preset("starry_night_van_gogh")
+    expected = SteadyPainter(pipe()).paint(pan[0], 0, code).astype(int)
+    monkeypatch.setattr("hfstyle.film.steady.is_generator", lambda network: False)
+    assert np.abs(SteadyPainter(pipe()).paint(pan[0], 0, code) - expected).max() <= 1
 
 
 def test_cuts_are_told_from_motion_flashes_and_fades() -> None:

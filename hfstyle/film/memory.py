@@ -27,8 +27,10 @@ _PICTURES: Final = ("faces", "change", "paint", "mark")
 class Memory:
     """What is remembered.
 
+    size: (H, W) of the frames.
     asked: the style's vector, strength and the other numbers.
     origin: px down and right, where the grid of the coarse level began.
+    settling: how much of the time is left for which less is kept since something else was asked for, from 1 to 0.
     faces: (h', w'), where faces are, smaller than the frame.
     faces_age: frames since they were looked for.
     coarse_age, coarse_since: frames and seconds since the coarse painting was made anew.
@@ -39,9 +41,11 @@ class Memory:
     time: float
     tracker: Tracker
     palette: NDArray[Any]
+    size: tuple[int, ...]
     asked: Tensor | None = None
     statistics: dict[str, Tensor] = field(default_factory=dict)
     origin: tuple[float, ...] | None = None
+    settling: float = 0.0
     faces: Floats | None = None
     faces_age: int = 0
     coarse_age: int = 0
@@ -68,18 +72,21 @@ class Memory:
             **{name: getattr(self, name) for name in _PICTURES},
         }
         kept |= {k: torch.from_numpy(x.copy()) for k, x in arrays.items() if x is not None}
-        kept["time"] = torch.tensor([self.time, self.tracker.age, cuts], dtype=torch.float64)
+        numbers = [self.time, self.tracker.age, cuts, self.settling, *self.size]
+        kept["time"] = torch.tensor(numbers, dtype=torch.float64)
         return {name: x.contiguous() for name, x in kept.items()}
 
     @classmethod
     def of(cls, kept: dict[str, Tensor], device: torch.device) -> tuple[Memory, int]:
         """What `tensors` returned, and the number of cuts; statistics go to the device."""
         arrays = {name: x.numpy() for name, x in kept.items() if not name.startswith(_STATISTICS)}
-        time, age, cuts = kept["time"].tolist()
+        time, age, cuts, settling, *size = kept["time"].tolist()
         tracker = Tracker(arrays["before"])
         tracker.mark, tracker.age = arrays["view_of_mark"], int(age)
         tracker.far, tracker.far_certain = arrays["far"], arrays["far_certain"]
-        memory = cls(time, tracker, arrays["palette"], kept.get("asked"))
+        height, width = map(int, size)
+        memory = cls(time, tracker, arrays["palette"], (height, width), kept.get("asked"))
+        memory.settling = settling
         memory.statistics = {
             name.removeprefix(_STATISTICS): x.to(device)
             for name, x in kept.items()

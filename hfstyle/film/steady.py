@@ -53,7 +53,9 @@ _COARSE_KEPT: Final = 0.9  # of the coarse painting, where motion is certain
 _FINISHED_KEPT: Final = (
     0.92  # of the finished frame; what is left of a mistake after a second at 25/s is an eighth
 )
-_KEPT_IN_CHANGE: Final = 0.5  # of both, while style, strength or colour change
+_KEPT_IN_CHANGE: Final = 0.5  # of both, while style, strength or colour change,
+_SETTLES: Final = 6  # and for so many frames more, at least,
+_FOLLOWED: Final = 4 * _FOLLOW  # and s, in which statistics have followed
 _FACES_FOLLOW: Final = 0.3  # s, the same for the map of faces, which is carried along as well
 _QUICK_EVERY: Final = 3  # frames of a camera, of which one is looked at for faces and has its coarse painting made anew,
 _WELL_KNOWN: Final = 0.8  # the latter if motion is certain in that share of the frame, else each
@@ -127,6 +129,20 @@ class SteadyPainter:
         Returns:
             (H, W, 3).
         """
+        try:
+            return self._paint(rgb, time, code, strength, all_numbers(numbers))
+        except Exception:  # what is half done is not carried along
+            self.forget()
+            raise
+
+    def _paint(
+        self,
+        rgb: NDArray[np.uint8],
+        time: float,
+        code: StyleCode,
+        strength: float,
+        full: Numbers,
+    ) -> NDArray[np.uint8]:
         motion = None if self.layers == Layers(False, False, False) else self._follow(rgb, time)
         if strength == 0:
             if self._memory is not None:
@@ -137,7 +153,6 @@ class SteadyPainter:
         small = self._resolution is not None and self._resolution < min(rgb.shape[:2])
         content = resize(whole, self._resolution or 0) if small else whole  # (1, 3, h, w)
         scaled = None if motion is None else motion.scaled(content.shape[3], content.shape[2])
-        full = all_numbers(numbers)
         color = full["color"]
         self._changing = self._asks_anew(code, strength, *by_name(full).values())
         painted = self._network(content, code, strength, full, motion, scaled)
@@ -153,19 +168,23 @@ class SteadyPainter:
         return out.permute(1, 2, 0).contiguous().numpy()
 
     def _asks_anew(self, code: StyleCode, *numbers: float) -> bool:
-        """Whether something else is asked for than for the frame before."""
+        """Whether something else is asked for than for the frames just before."""
         memory = self._memory
         asked = torch.cat((code.vector.float().cpu(), torch.tensor(numbers)))
         if memory is None:
             return False
         before, memory.asked = memory.asked, asked
-        return before is not None and not torch.equal(before, asked)
+        if before is not None and not torch.equal(before, asked):
+            memory.settling = 1.0
+        elif memory.settling > 0:
+            memory.settling -= min(1 / _SETTLES, self._since / _FOLLOWED)
+        return memory.settling > 0
 
     def _follow(self, rgb: NDArray[np.uint8], time: float) -> Motion | None:
         """Motion since the frame before; None, and an empty memory, if there is none that belongs to this one."""
         view, palette = small_view(rgb, self._search), palette_of(rgb)
         memory = self._memory
-        if memory is not None and memory.tracker.before.shape == view.shape:
+        if memory is not None and memory.size == rgb.shape[:2]:
             since = time - memory.time
             if 0 < since <= _LONGEST_STEP:
                 motion = memory.tracker.follow(view)
@@ -173,7 +192,7 @@ class SteadyPainter:
                     memory.time, memory.palette, self._since = time, palette, since
                     return motion
                 self.cuts += 1
-        self._memory = Memory(time, Tracker(view, self._search), palette)
+        self._memory = Memory(time, Tracker(view, self._search), palette, rgb.shape[:2])
         return None
 
     def _network(
@@ -193,7 +212,14 @@ class SteadyPainter:
         tiled = tile_side("auto", height, width) is not None
         if by_itself or tiled or not is_generator(generator):
             as_painted: Numbers = {**numbers, "color": 1.0}
-            plain: Tensor = pipe(content[0], code, strength, output_type="pt", **as_painted).images
+            plain: Tensor = pipe(
+                content[0],
+                code,
+                strength,
+                processing_resolution="full",
+                output_type="pt",
+                **as_painted,
+            ).images
             return plain
         padded, _ = pad_to_multiple(
             content.to(pipe.device), generator.size_multiple, generator.minimum_size

@@ -53,17 +53,17 @@ _READ_UPLOADS: Final = """() => {
 _COPY_ADDRESS: Final = """async (...values) => {
   (WRITE)(...values);  // a painting that is still under way would write it later
   const button = document.querySelector("#copy-link");
-  try { await navigator.clipboard.writeText(location.href); button.textContent = "Link copied"; }
+  try { await navigator.clipboard.writeText(location.href); button.textContent = "Copied, without the photo"; }
   catch { prompt("Copy this link:", location.href); }
   setTimeout(() => { button.textContent = "Copy link"; }, 2000);
   return values;
 }""".replace("WRITE", _WRITE_ADDRESS)
 _NO_STYLE: Final = (
     "The link carries your settings but no pictures, and so not this style: whoever opens it sees {gets}, and is told so. To "
-    "share the style itself, send its style file; of a picture, the page Learn makes one."
+    "share the style too, save its style file on the page where you made it, and send that."
 )
 _ANOTHER_STYLE: Final = "The link that you opened does not carry its style{name}, which {why}. You see {gets}, with the settings of the link."
-_OWN: Final = "comes from pictures of somebody's own"
+_OWN: Final = "was made from pictures, or is a mixture that no link can hold"
 _ABSENT: Final = "is not in this gallery"
 _READING_SECONDS: Final = 30
 """For which a message of two sentences stays."""
@@ -206,7 +206,7 @@ def keep_part(
         return python_lines(*told), shell_line(*told)
 
     def remember(entries: list[dict[str, Any]], *values: Any) -> tuple[Any, Any]:
-        """One entry for each photo in each style, the newest settings of it; the newest first."""
+        """One entry for each photo in each style, the newest settings of it; what is new first, what was there in its place."""
         photo, style = values[0] or studio.first_photo, values[2] or values[3] or values[1]
         at = Settings.of(*values[4:])
         if photo is None or style is None or not studio.remembers(photo, style, at):
@@ -220,8 +220,10 @@ def keep_part(
             "caption": f"{studio.labels.get(style) or shown_name(code)}\nstrength {at.strength:g}",
             "values": list(values),
         }
-        others = [old for old in entries if old["shows"] != entry["shows"]]
-        entries = [entry, *others][:_LAST]
+        if any(old["shows"] == entry["shows"] for old in entries):
+            entries = [entry if old["shows"] == entry["shows"] else old for old in entries]
+        else:
+            entries = [entry, *entries][:_LAST]
         pictures = [(old["picture"], old["caption"]) for old in entries]
         return entries, gr.update(value=pictures, selected_index=NOTHING_MARKED)
 

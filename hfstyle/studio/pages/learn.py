@@ -172,8 +172,8 @@ def _told(learned: LearnedStyle, lesson: _Lesson) -> str:
         ended = f"Learned in {steps}."
     if learned.code is learned.before:
         return (
-            f"It did not help: nothing was found that looks more like your pictures than what the network made of them at "
-            f"first sight. The style file holds that. {ended}"
+            f"Learning did not bring the style nearer to your pictures. So the style file holds what the network saw in them "
+            f"at first. {ended}"
         )
     nearer = 1 - learned.distance / learned.distance_before
     more = learned.lost / max(learned.lost_before, 1e-6) - 1
