@@ -90,6 +90,7 @@ def test_what_is_found_becomes_the_style_of_the_first_page_and_stays(
         marked = page.locator(".presets .thumbnail-item.selected")
         expect(marked).to_have_count(0)
         page.get_by_role("button", name="Copy link").click()
+        expect(page.get_by_text("not your photo").first).to_be_visible()
         expect(page).to_have_url(re.compile("[?&]origin=mix"))
         for come_again in (page.reload, lambda: (page.goto("about:blank"), page.go_back())):
             come_again()

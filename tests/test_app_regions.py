@@ -128,6 +128,7 @@ def test_a_region_may_have_the_style_of_stylize(
     file = str(tmp_path / "mix.style.safetensors")
     *_, ((_, painted), told, _) = handlers.render(*asked, None, None, file, 384)
     assert "50% waves + 50% night" in told.replace("\\", "")
+    assert "Not used" not in told
     assert changed(painted).mean(0)[:30].min() > 0.5
     *_, ((_, other), told, _) = handlers.render(*asked, "squares", None, None, 384)
     assert told.startswith("Squares")
@@ -137,6 +138,26 @@ def test_a_region_may_have_the_style_of_stylize(
     )
     with pytest.raises(gr.Error, match="Choose a style on Stylize"):
         list(handlers.render(*asked))
+
+
+def test_what_is_drawn_for_a_region_elsewhere_is_said_to_be_unused(
+    app_pipe: StyleTransferPipeline,
+    app_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    handlers, photo = regions.RegionHandlers(Studio(app_pipe)), str(app_folder / "photo.png")
+    layer, stroke = Image.new("RGBA", (70, 50)), io.BytesIO()
+    layer.paste("#ff0000", (10, 10, 60, 40))
+    layer.save(stroke, "PNG")
+    region, none = ["waves", None, 1.0, 1.0], [None, None, 1.0, 1.0]
+    for place, unused in (("left-half", True), ("drawn", False)):
+        asked = [photo, [stroke.getvalue()], None, 0.8, 1.0, 512, 0.9, 0.0, *region, *none, *none]
+        *_, (_, told, _) = handlers.render(
+            *asked, None, place, "drawn", "drawn", None, None, None, 384
+        )
+        assert ("Not used: what is drawn in red" in told) == unused
 
 
 def test_programs_are_not_offered_what_only_the_page_has(app_client: Any) -> None:

@@ -86,7 +86,7 @@ def test_what_is_mixed_stays_when_the_mixture_is_used(studio: Studio, app_folder
 
 def test_an_animation_begins_with_the_style_of_stylize(studio: Studio, app_folder: Path) -> None:
     path = str(app_folder / "photo.png")
-    handlers, settings = AnimateHandlers(studio), [0.8, 1.0, 384, 0.9]
+    handlers, settings = AnimateHandlers(studio), [0.8, 1.0, 384, 0.9, 0.0]
     slots = (*FIRST, "night", None, 1.0, *NONE, *NONE)
     asked = [path, *settings, 2, 128, *slots, *NO_FILES]
     *_, (shown, _) = handlers.path_here(

@@ -74,7 +74,7 @@ class TestStudio:
         photo = str(app_folder / "photo.png")
 
         def changed(strength: float) -> float:
-            asked = photo, 0, 1.0, strength, 1.0, 512, 0.0
+            asked = photo, 0, 1.0, strength, 1.0, 512, 0.0, 0.0
             *_, (shown, _, _) = DiscoverHandlers(studio).offer_random(*asked)  # type: ignore[call-arg]
             paths = shown[3][0], studio.original_preview(photo, 512)
             tile, plain = (np.asarray(Image.open(p).convert("RGB")).astype(int) for p in paths)

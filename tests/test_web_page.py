@@ -378,7 +378,7 @@ def test_a_photo_chosen_during_painting_waits_its_turn(
               if (results.length === 2) resolve(results);
             };
           });
-          const settings = { size: 256, strength: 1, color: 1, faces: 0 };
+          const settings = { size: 256, strength: 1, color: 1, faces: 0, outlines: 0 };
           for (const [width, level] of [[96, 0], [80, 255]]) {
             const image = new ImageData(new Uint8ClampedArray(width * 64 * 4).fill(level), width, 64);
             worker.postMessage({ job: 0, kind: "photo", image });

@@ -53,7 +53,7 @@ _READ_UPLOADS: Final = """() => {
 _COPY_ADDRESS: Final = """async (...values) => {
   (WRITE)(...values);  // a painting that is still under way would write it later
   const button = document.querySelector("#copy-link");
-  try { await navigator.clipboard.writeText(location.href); button.textContent = "Copied, without the photo"; }
+  try { await navigator.clipboard.writeText(location.href); button.textContent = "Copied"; }
   catch { prompt("Copy this link:", location.href); }
   setTimeout(() => { button.textContent = "Copy link"; }, 2000);
   return values;
@@ -290,9 +290,11 @@ def link_button(studio: Studio, address: Sequence[Any]) -> gr.Button:
     told = as_text(_NO_STYLE.format(gets=_first_style(studio)))
     button = gr.Button("Copy link", elem_id="copy-link", scale=2, min_width=100)
 
-    def warn(preset: str | None, origin: str, *settings: float) -> None:
+    def tell(preset: str | None, origin: str, *settings: float) -> None:
         if is_of_ones_own(origin):
             gr.Info(told, duration=_READING_SECONDS)
+        else:
+            gr.Info("The link holds the style and your settings, not your photo.", duration=5)
 
-    button.click(warn, list(address), None, js=_COPY_ADDRESS, **_TELLS)
+    button.click(tell, list(address), None, js=_COPY_ADDRESS, **_TELLS)
     return button

@@ -82,6 +82,12 @@ class _Places:
         chosen = zip(REGION_COLORS, self.names, strict=True)
         return found | {color: name for color, name in chosen if name and name != DRAWN}
 
+    def unused(self) -> list[str]:
+        """Colours that were drawn with, although their region is somewhere else."""
+        elsewhere = [c for c, n in zip(REGION_COLORS, self.names, strict=True) if n and n != DRAWN]
+        drawn = drawn_masks(self.drawing) if elsewhere and self.drawing else {}
+        return [color for color in elsewhere if color in drawn]
+
     def key(self) -> Hashable:
         return hashlib.blake2b(b"".join(self.drawing or [])).digest(), self.mask, *self.names
 
@@ -180,6 +186,8 @@ class RegionHandlers:
             told = f"{', '.join(names) or 'No region'}; elsewhere {elsewhere}"
             if set(names) == {elsewhere}:
                 told = f"{elsewhere}, everywhere"
+            if unused := places.unused():
+                told += f". Not used: what is drawn in {' and '.join(unused)}, whose place is chosen from its list"
             return (original, painted), told, note
 
         yield (yield from job(work, (gr.skip(), gr.skip(), gr.skip())))
@@ -320,9 +328,9 @@ _PLACES: Final = (
     ("right half", "right-half"),
     ("upper half", "upper-half"),
     ("lower half", "lower-half"),
-    ("upper third, like a sky", "upper-third"),
-    ("lower third, like a ground", "lower-third"),
-    ("middle, like a portrait", "middle"),
+    ("upper third", "upper-third"),
+    ("lower third", "lower-third"),
+    ("middle", "middle"),
     ("all around the middle", "surroundings"),
 )
 _EXAMPLE_PLACE: Final = next((text for text, name in _PLACES if name in FOUND), "the left half")
