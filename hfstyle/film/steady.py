@@ -260,9 +260,9 @@ class SteadyPainter:
         if memory is not None:
             memory.coarse_age += 1
             memory.coarse_since += self._since
-            if self._is_carried(motion, memory):
-                assert motion is not None
-                return self._carried(motion, memory).to(padded)
+            carried = self._carried(motion, memory)
+            if carried is not None:
+                return carried.to(padded)
         since = self._since if memory is None else memory.coarse_since
         statistics = self._following(motion, since)
         change = generator.paint_coarse(padded, how, statistics, origin).change
@@ -331,24 +331,21 @@ class SteadyPainter:
         found: Floats = self._pipe.painter.face_map(content)[0, 0].cpu().numpy()
         return found
 
-    def _is_carried(self, motion: Motion | None, memory: Memory) -> bool:
-        """Whether the coarse painting of the frame before does for this one."""
-        return (
-            self._quick
-            and self.layers.coarse
-            and not self._changing
-            and memory.change is not None
-            and memory.coarse_age < _QUICK_EVERY
-            and motion is not None
-            and float(motion.certain.mean()) >= _WELL_KNOWN
-        )
-
-    def _carried(self, motion: Motion, memory: Memory) -> Tensor:
-        """The coarse painting's change of the frame before, moved as the film has."""
-        assert memory.change is not None
-        height, width = motion.certain.shape
+    def _carried(self, motion: Motion | None, memory: Memory) -> Tensor | None:
+        """The coarse painting's change of the frame before, moved as the film has; None if it does not do for this frame."""
+        if (
+            not self._quick
+            or not self.layers.coarse
+            or self._changing
+            or memory.change is None
+            or memory.coarse_age >= _QUICK_EVERY
+            or motion is None
+            or float(motion.certain.mean()) < _WELL_KNOWN
+        ):
+            return None
         own = memory.change.copy()
-        own[:height, :width] = remapped(memory.change[:height, :width], motion.back)
+        height, width = motion.certain.shape
+        own[:height, :width] = _moved(memory.change, motion)
         memory.change = own
         return _picture(own)
 
@@ -358,7 +355,7 @@ class SteadyPainter:
         if motion is not None and memory.change is not None:
             height, width = motion.certain.shape
             inside = own[:height, :width]
-            carried = remapped(memory.change[:height, :width], motion.back)
+            carried = _moved(memory.change, motion)
             kept = _KEPT_IN_CHANGE if self._changing else _COARSE_KEPT**memory.coarse_age
             inside += (kept * motion.certain)[..., None] * (carried - inside)
         memory.change = own
@@ -401,6 +398,12 @@ class SteadyPainter:
             self._memory = None
             return
         self._memory, self.cuts = Memory.of(kept, self._pipe.device)
+
+
+def _moved(change: Floats, motion: Motion) -> Floats:
+    """What a coarse painting changed, (H', W', 3) padded, moved as the film has: (h, w, 3)."""
+    height, width = motion.certain.shape
+    return remapped(change[:height, :width], motion.back)
 
 
 def _picture(rows: Floats) -> Tensor:

@@ -111,13 +111,7 @@ def style_here(studio: Studio, chosen: ChosenStyle, wake: gr.Number | None = Non
         name = own_name(studio, style, style_file)
         return gr.update(choices=[(name, _OWN), *presets], value=_OWN, info=_UNLESS)
 
-    gr.on(
-        [component.change for component in chosen.components],
-        friendly(shown),
-        chosen.components,
-        here,
-        **ON_CHANGE,
-    )
+    _on_another_style(chosen, shown, here)
     return here
 
 
@@ -130,14 +124,21 @@ def name_on_stylize(studio: Studio, chosen: ChosenStyle) -> gr.Markdown:
         return f"On Stylize: {plain(name)}" if name else ""
 
     line = gr.Markdown("")
+    _on_another_style(chosen, told, line)
+    return line
+
+
+def _on_another_style(
+    chosen: ChosenStyle, show: Callable[[str | None, str | None, str | None], Any], place: Any
+) -> None:
+    """Whenever another style is chosen on Stylize, `place` becomes what `show` says of preset, picture and style file."""
     gr.on(
         [component.change for component in chosen.components],
-        friendly(told),
+        friendly(show),
         chosen.components,
-        line,
+        place,
         **ON_CHANGE,
     )
-    return line
 
 
 def own_name(studio: Studio, style: str | None, style_file: str | None) -> str:

@@ -6,6 +6,7 @@ import hashlib
 import itertools
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import gradio as gr
@@ -76,17 +77,22 @@ class _Places:
 
     def masks(self) -> dict[str, Any]:
         """Masks of `Region`, by name of the colour; without colours that are nowhere."""
-        found: dict[str, Any] = drawn_masks(self.drawing or [])
-        if self.mask:
-            found |= given_masks(self.mask)
-        chosen = zip(REGION_COLORS, self.names, strict=True)
-        return found | {color: name for color, name in chosen if name and name != DRAWN}
+        given = given_masks(self.mask) if self.mask else {}
+        return {**self._drawn, **given, **self._listed}
 
     def unused(self) -> list[str]:
         """Colours that were drawn with, although their region is somewhere else."""
-        elsewhere = [c for c, n in zip(REGION_COLORS, self.names, strict=True) if n and n != DRAWN]
-        drawn = drawn_masks(self.drawing) if elsewhere and self.drawing else {}
-        return [color for color in elsewhere if color in drawn]
+        return [color for color in self._listed if color in self._drawn]
+
+    @cached_property
+    def _drawn(self) -> dict[str, Any]:
+        return drawn_masks(self.drawing or [])
+
+    @property
+    def _listed(self) -> dict[str, str]:
+        """Places that were chosen from a list, by colour."""
+        chosen = zip(REGION_COLORS, self.names, strict=True)
+        return {color: name for color, name in chosen if name and name != DRAWN}
 
     def key(self) -> Hashable:
         return hashlib.blake2b(b"".join(self.drawing or [])).digest(), self.mask, *self.names
