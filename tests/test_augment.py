@@ -1,4 +1,4 @@
-"""Augmentation: candidate and content view move together, gradients flow, equal seeds give equal draws."""
+"""Augmentation: candidate and content view move together, gradients flow, equal seeds give equal draws; changed views."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from hfstyle.models.discriminator import content_view
-from training.game.augment import augment
+from training.game.augment import augment, others, retoned
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -88,3 +88,23 @@ def test_nothing_to_do_returns_the_pictures_or_their_mirror_images() -> None:
         mirrored = torch.equal(moved[i], candidate[i].flip(2))
         assert mirrored or torch.equal(moved[i], candidate[i])
         assert torch.equal(moved_view[i], view[i].flip(2) if mirrored else view[i])
+
+
+def test_a_view_in_other_tones_shows_the_same_content() -> None:
+    columns = torch.linspace(0.1, 0.9, 96).expand(64, 3, 96, 96).clone()
+    columns[:, :, 32:64, 24:40] = 0.05
+    view = content_view(columns)
+    changed = retoned(view)
+    assert changed.shape == view.shape
+    torch.testing.assert_close(changed.mean((2, 3)), torch.zeros(64, 1), atol=1e-5, rtol=0)
+    alike = (view * changed).mean((1, 2, 3))
+    assert alike.min() > 0.6
+    assert alike.median() < 0.99  # so an output's tones, too, may be those of such a view
+    assert torch.isfinite(retoned(torch.zeros(2, 1, 8, 8))).all()
+
+
+def test_the_view_of_another_picture_is_nobodys_own() -> None:
+    views = torch.rand(5, 1, 8, 8)
+    wrong = others(views, 4)
+    for i, of in enumerate((3, 0, 1, 2, 4)):
+        assert torch.equal(wrong[i], views[of].flip(2))

@@ -1,14 +1,16 @@
-"""The conditional discriminator: logits per patch and per condition, nothing inside that removes contrast or colour."""
+"""The conditional discriminator: logits per patch, style and content; nothing inside that removes contrast or colour."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 
 from hfstyle.models.discriminator import StyleDiscriminator, content_view
+from training.game.discriminator_move import discriminator_step
 
 
 @pytest.fixture(scope="module")
@@ -18,38 +20,67 @@ def discriminator() -> StyleDiscriminator:
 
 
 @pytest.mark.parametrize("side", [64, 160])
-def test_logits_at_two_scales_one_map_for_each_condition(
+def test_one_map_for_each_condition_at_two_scales_and_for_each_view(
     discriminator: StyleDiscriminator, side: int
 ) -> None:
     candidate = torch.rand(2, 3, side, side)
-    fine, coarse = discriminator(candidate, content_view(candidate), torch.randn(2, 3, 24))
-    assert fine.shape == (2, 3, side // 8, side // 8)
-    assert coarse.shape == (2, 3, side // 16, side // 16)
-    assert fine.dtype == coarse.dtype == torch.float32
+    views = content_view(candidate).expand(-1, 4, -1, -1)
+    judged = discriminator(candidate, views, torch.randn(2, 3, 24))
+    assert judged.fine.shape == (2, 3, side // 8, side // 8)
+    assert judged.coarse.shape == (2, 3, side // 16, side // 16)
+    assert judged.shown.shape == (2, 4, side // 8, side // 8)
+    assert {logits.dtype for logits in judged} == {torch.float32}
 
 
-def test_many_codes_in_one_pass_give_what_one_pass_for_each_gives(
+def test_many_codes_and_views_in_one_pass_give_what_one_pass_for_each_gives(
     discriminator: StyleDiscriminator,
 ) -> None:
     candidate, codes = torch.rand(2, 3, 64, 64), torch.randn(2, 3, 24)
-    view = content_view(candidate)
+    views = torch.randn(2, 3, 8, 8)
     with torch.no_grad():
-        together = discriminator(candidate, view, codes)
+        together = discriminator(candidate, views, codes)
         for k in range(3):
-            alone = discriminator(candidate, view, codes[:, k : k + 1])
+            alone = discriminator(candidate, views[:, k : k + 1], codes[:, k : k + 1])
             for many, one in zip(together, alone, strict=True):
                 torch.testing.assert_close(many[:, k], one[:, 0], atol=1e-5, rtol=1e-4)
-    assert not torch.allclose(together[0][:, 0], together[0][:, 1], atol=1e-3)
+    for many in together:
+        assert not torch.allclose(many[:, 0], many[:, 1], atol=1e-3)
 
 
-def test_candidate_view_and_code_all_count(discriminator: StyleDiscriminator) -> None:
+def test_the_candidate_counts_for_all_its_code_for_the_style_and_its_view_for_the_content(
+    discriminator: StyleDiscriminator,
+) -> None:
     candidate, code = torch.rand(1, 3, 64, 64), torch.randn(1, 1, 24)
     view = content_view(candidate)
     with torch.no_grad():
-        base = discriminator(candidate, view, code)[1]
-        assert not torch.allclose(discriminator(candidate.flip(1), view, code)[1], base)
-        assert not torch.allclose(discriminator(candidate, view.flip(3), code)[1], base)
-        assert not torch.allclose(discriminator(candidate, view, -code)[1], base)
+        base = discriminator(candidate, view, code)
+        of_another_candidate = discriminator(candidate.flip(1), view, code)
+        of_another_code = discriminator(candidate, view, -code)
+        of_another_view = discriminator(candidate, view.flip(3), code)
+    for logits, others in zip(base, of_another_candidate, strict=True):
+        assert not torch.allclose(logits, others)
+    assert not torch.allclose(of_another_code.fine, base.fine)
+    assert not torch.allclose(of_another_code.coarse, base.coarse)
+    assert not torch.allclose(of_another_view.shown, base.shown)
+
+
+def test_tones_of_the_photo_are_no_proof_of_a_fake(discriminator: StyleDiscriminator) -> None:
+    """Else the discriminator compares tones, sees no brush stroke, and asks outputs for the photo's tones."""
+    args = SimpleNamespace(gan_loss="hinge", mismatched_weight=0.5, r1_gamma=0.0, r1_interval=1)
+    photo, painting, output = (torch.rand(2, 3, 64, 64) for _ in range(3))
+    codes = torch.randn(2, 24)
+    for of in (photo, photo**2, 1 - photo):
+        torch.manual_seed(0)  # of what is moved and dropped before the discriminator sees it
+        judged = discriminator_step(
+            args, discriminator, discriminator, of, painting, output, codes, with_r1=False
+        )
+        with torch.no_grad():
+            verdict = discriminator(output, content_view(of), codes[:, None])
+        told = judged["d_accuracy_fake"], verdict.fine, verdict.coarse
+        if of is photo:
+            first = told
+        for now, then in zip(told, first, strict=True):
+            assert torch.equal(now, then)
 
 
 def test_no_buffers_and_no_normalisation_of_features(discriminator: StyleDiscriminator) -> None:
@@ -62,9 +93,10 @@ def test_a_pictures_logits_do_not_depend_on_its_batch(discriminator: StyleDiscri
     candidate, code = torch.rand(3, 3, 64, 64), torch.randn(3, 1, 24)
     view = content_view(candidate)
     with torch.no_grad():
-        together = discriminator(candidate, view, code)[0]
-        alone = discriminator(candidate[:1], view[:1], code[:1])[0]
-    torch.testing.assert_close(together[:1], alone, atol=1e-5, rtol=1e-4)
+        together = discriminator(candidate, view, code)
+        alone = discriminator(candidate[:1], view[:1], code[:1])
+    for many, one in zip(together, alone, strict=True):
+        torch.testing.assert_close(many[:1], one, atol=1e-5, rtol=1e-4)
 
 
 def test_content_view_is_coarse_and_without_brightness_or_contrast() -> None:

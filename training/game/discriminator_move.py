@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from hfstyle.models.discriminator import StyleDiscriminator, content_view
 from hfstyle.models.generator import StyleGenerator
 from training.game import losses
-from training.game.augment import augment
+from training.game.augment import augment, others, retoned
 
 __all__ = ["discriminator_step", "diversity"]
 
@@ -29,40 +29,44 @@ def discriminator_step(
     codes: Tensor,
     with_r1: bool,
 ) -> dict[str, Tensor]:
-    """The discriminator's loss and accuracies on reals, fakes, reals with a wrong code, reals with a wrong view.
+    """The discriminator's loss and accuracies.
+
+    Paintings are told from outputs, and from themselves with another style's code, without their contents. Which content a
+    picture shows is learned of paintings whose own views have other tones, and of paintings and outputs with another's view;
+    that outputs show their photos is the generator's business: said here to be false, their tones would be the proof.
 
     content, fake: (F, 3, S, S); real: (B, 3, S, S) with B >= F; codes: (B, D) of another crop of each real.
     """
     number = len(fake)
     real, codes = real[:number], codes[:number]
-    real_view = content_view(real)
-    wrong = max(1, number // 4)
-    candidates = torch.cat((real, fake, real[:wrong]))
-    views = torch.cat((real_view, content_view(content), real_view[:wrong].roll(1, 0).flip(3)))
+    real_view, photo_view = content_view(real), content_view(content)
+    own = torch.cat((retoned(real_view), photo_view))
+    views = torch.cat((own, others(own, number)), dim=1)  # (2F, 2, S/8, S/8): right, wrong
     pairs = torch.stack((codes, codes.roll(1, 0)), dim=1)  # (F, 2, D): right, wrong
-    logits = discriminator(*augment(candidates, views), torch.cat((pairs, pairs, pairs[:wrong])))
-    right_real = [scale[:number, :1] for scale in logits]
-    on_fake = [scale[number : 2 * number, :1] for scale in logits]
-    wrong_code = [scale[:number, 1:] for scale in logits]
-    wrong_view = [scale[2 * number :, :1] for scale in logits]
+    judged = discriminator(*augment(torch.cat((real, fake)), views), torch.cat((pairs, pairs)))
+    painted = judged.fine, judged.coarse
+    right_real = [scale[:number, :1] for scale in painted]
+    on_fake = [scale[number:, :1] for scale in painted]
+    wrong_code = [scale[:number, 1:] for scale in painted]
+    right_view, wrong_view = [judged.shown[:number, :1]], [judged.shown[:, 1:]]
     kind = args.gan_loss
     # Fakes of all kinds together weigh as much as the reals: else "always fake" is the discriminator's best first answer.
     fakes, weights = losses.discriminator_loss(on_fake, False, kind), 1.0
     if args.mismatched_weight > 0 and number > 1:
-        fakes = fakes + args.mismatched_weight * (
-            losses.discriminator_loss(wrong_code, False, kind)
-            + 0.5 * losses.discriminator_loss(wrong_view, False, kind)
-        )
-        weights += 1.5 * args.mismatched_weight
+        wrong = losses.discriminator_loss(wrong_code, False, kind)
+        fakes, weights = fakes + args.mismatched_weight * wrong, 1 + args.mismatched_weight
     loss = losses.discriminator_loss(right_real, True, kind) + fakes / weights
+    loss = loss + losses.discriminator_loss(right_view, True, kind)
+    loss = loss + losses.discriminator_loss(wrong_view, False, kind)
     # How much higher paintings score with their own code than with another: the conditional part of the game.
     gaps = [(a - b).detach().mean() for a, b in zip(right_real, wrong_code, strict=True)]
     result = {
         "d_accuracy_real": _share(right_real, True),
         "d_accuracy_fake": _share(on_fake, False),
         "d_accuracy_mismatched": _share(wrong_code, False),
+        "d_accuracy_shown": (_share(right_view, True) + _share(wrong_view, False)) / 2,
         "d_condition": torch.stack(gaps).mean(),
-        "d_logit_size": torch.stack([scale.detach().abs().mean() for scale in logits]).mean(),
+        "d_logit_size": torch.stack([scale.detach().abs().mean() for scale in painted]).mean(),
     }
     if with_r1 and args.r1_gamma > 0:
         sample = real[: max(1, number // 2)].detach().requires_grad_(True)

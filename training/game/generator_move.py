@@ -151,5 +151,5 @@ def adversarial_term(
 
     content, output: (F, 3, S, S), as the step's losses see them; codes: (F, D).
     """
-    fake = discriminator(*augment(output, content_view(content)), codes[:, None].detach())
-    return weight * losses.adversarial_loss(fake, args.gan_loss)
+    judged = discriminator(*augment(output, content_view(content)), codes[:, None].detach())
+    return weight * losses.adversarial_loss(judged, args.gan_loss)

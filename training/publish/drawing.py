@@ -220,7 +220,11 @@ def _draw_discriminator(d: _Drawing, network: StyleDiscriminator) -> None:
     d.arrow((590, 660), (590, 680))
     d.box("dis", 540, 680, 100, "2 × conv", f"{four} · 1/16")
     d.box("data", 40, 680, 130, "content view", "luminance at 1/8")
-    d.arrow((170, 702), (524, 702), (524, 648), (540, 648))
+    d.arrow((170, 702), (195, 702))
+    d.arrow((435, 660), (435, 670), (295, 670), (295, 680))
+    d.box("dis", 195, 680, 201, "both, 2 × conv", f"{network.match1.out_channels} · 1/8")
+    d.arrow((396, 702), (421, 702))
+    d.box("dis", 421, 680, 88, "patch logits", "content, 1/8")
     d.box("data", 40, 744, 130, "vector c", "of the style")
     d.arrow((170, 766), (195, 766))
     d.box("dis", 195, 744, 201, "normalised, fully connected", "projection on the features")
@@ -230,8 +234,8 @@ def _draw_discriminator(d: _Drawing, network: StyleDiscriminator) -> None:
     d.box("dis", 670, 680, 105, "patch logits", "1/16")
     d.arrow((396, 766), (797, 766), (797, 638), (775, 638))
     d.arrow((797, 702), (775, 702))
-    d.text(40, 815, "real: a painting, its own view, the code of another crop of it")
-    d.text(40, 835, "fake: G(x, c, 1) with the view of x · a painting with a wrong code · a painting with a wrong view")  # fmt: skip
+    d.text(40, 815, "real: a painting with the code of another crop of it · the content view: its own, in other tones")  # fmt: skip
+    d.text(40, 835, "fake: G(x, c, 1) · a painting with a wrong code · the content view: that of another picture")  # fmt: skip
 
 
 def _draw_losses(d: _Drawing) -> None:

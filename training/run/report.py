@@ -24,8 +24,8 @@ from training.run.upload import write_card
 __all__ = ["Log", "export", "save_curves", "save_styles", "save_whole", "told_numbers"]
 
 _GAME: Final = (
-    "d_loss", "d_accuracy_real", "d_accuracy_fake", "d_accuracy_mismatched", "d_condition", "d_logit_size", "r1",
-    "diversity", "code_spread", "adversarial_weight",
+    "d_loss", "d_accuracy_real", "d_accuracy_fake", "d_accuracy_mismatched", "d_accuracy_shown", "d_condition",
+    "d_logit_size", "r1", "diversity", "code_spread", "adversarial_weight",
 )  # fmt: skip
 
 
@@ -170,7 +170,7 @@ def save_curves(log: Path, path: Path) -> None:
     terms = sorted({name for row in rows for name in row if name.startswith("loss_")})
     groups = {
         "losses of the generator": terms,  # whichever there are
-        "accuracy of the discriminator": ["d_accuracy_real", "d_accuracy_fake", "d_accuracy_mismatched"],
+        "accuracy of the discriminator": [f"d_accuracy_{of}" for of in ("real", "fake", "mismatched", "shown")],
         "discriminator": ["d_loss", "r1", "d_logit_size"],
         "spread": ["diversity", "code_spread"],
     }  # fmt: skip
