@@ -7,10 +7,11 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from hfstyle.models.discriminator import StyleDiscriminator, content_view
+from hfstyle.models.discriminator import Judgement, StyleDiscriminator, content_view
 from training.game.discriminator_move import discriminator_step
+from training.game.generator_move import adversarial_term
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +82,25 @@ def test_tones_of_the_photo_are_no_proof_of_a_fake(discriminator: StyleDiscrimin
             first = told
         for now, then in zip(told, first, strict=True):
             assert torch.equal(now, then)
+
+
+def test_of_what_is_shown_clearly_the_generator_is_asked_no_more() -> None:
+    """Else outputs are pulled towards the photo's tones for ever."""
+    args = SimpleNamespace(gan_loss="hinge")
+    logits = {side: torch.full((1, 1, side, side), 2.0, requires_grad=True) for side in (8, 4)}
+    shown = torch.tensor([2.0, 0.5]).view(1, 1, 1, 2).requires_grad_(True)
+
+    def judge(*_: Tensor) -> Judgement:
+        return Judgement(logits[8], logits[4], shown)
+
+    photo = torch.rand(1, 3, 64, 64)
+    adversarial_term(args, judge, photo, photo, torch.rand(1, 24), 1.0).backward()
+    assert shown.grad is not None
+    assert shown.grad.flatten()[0] == 0
+    assert shown.grad.flatten()[1] < 0  # a step against the gradient shows more
+    for painted in logits.values():  # but it can always look more like a painting
+        assert painted.grad is not None
+        assert (painted.grad < 0).all()
 
 
 def test_no_buffers_and_no_normalisation_of_features(discriminator: StyleDiscriminator) -> None:

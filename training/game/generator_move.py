@@ -149,7 +149,11 @@ def adversarial_term(
 ) -> Tensor:
     """The weighted adversarial term; the discriminator's parameters must be frozen.
 
+    Where the photo is shown as clearly as in a painting, nothing more is asked of the content: else it would be of its tones.
+
     content, output: (F, 3, S, S), as the step's losses see them; codes: (F, D).
     """
     judged = discriminator(*augment(output, content_view(content)), codes[:, None].detach())
-    return weight * losses.adversarial_loss(judged, args.gan_loss)
+    painted = losses.adversarial_loss((judged.fine, judged.coarse), args.gan_loss)
+    shown = losses.discriminator_loss([judged.shown], True, args.gan_loss)
+    return weight * (painted + 0.5 * shown)

@@ -3,6 +3,7 @@
     L_G = w_content L_content + w_style L_style + w_texture L_texture + w_coarse L_coarse + w_local L_local
         + w_color L_color + w_halo L_halo + w_structure L_structure + w_identity L_identity
         + w_consistency L_consistency + w_contrast L_contrast + w_adversarial L_adversarial
+    L_adversarial = L_painted + L_shown / 2
     L_D = L_real + (L_fake + w_mismatched L_mismatched) / (1 + w_mismatched) + L_shown + R1
 
 L_coarse is w_style L_style + w_texture L_texture of what the coarser level of the generator paints.
