@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import re
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 import torch
 from hub_server import HubServer
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from small_model import SMALL_GENERATOR
 from toy_training import ROOT, read_log, toy_arguments, toy_pictures, train_here
 
@@ -207,6 +209,19 @@ def test_a_model_of_the_hub_brings_its_discriminator_and_its_styles(
     assert not caplog.text
     open_networks(parse_args([*line, "user/bare"]))
     assert "user/bare has no discriminator: a new one learns beside it" in caplog.text
+
+
+def test_a_discriminator_of_an_earlier_version_is_named_with_another_to_take(
+    start: Path, tmp_path: Path
+) -> None:
+    model = copytree(start, tmp_path / "model")
+    width = StyleGenerator.from_pretrained(start).encoder.vector_width
+    beside = StyleDiscriminator(widths=(8, 8, 8, 8), style_width=width)
+    beside.save_pretrained(model / "discriminator")
+    file = model / "discriminator/model.safetensors"
+    save_file({k: x for k, x in load_file(file).items() if not k.startswith("match")}, file)
+    with pytest.raises(ValueError, match=r"match1\.bias.*--init_discriminator_from"):
+        open_networks(parse_args(["--recipe", "own-art", *ART, "--init_from", str(model)]))
 
 
 def test_a_dry_run_tells_settings_and_cost_and_writes_nothing(

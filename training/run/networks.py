@@ -32,7 +32,7 @@ def open_networks(args: Any) -> tuple[StyleGenerator, StyleDiscriminator]:
     """Generator and discriminator, in float32. All processes start alike because `prepare` broadcasts.
 
     A generator's own discriminator is found beside it, in its folder or on the Hub; that of the bundled weights lies in
-    training/checkpoint. Raises FileNotFoundError if the Hub cannot be asked for it.
+    training/checkpoint. Raises FileNotFoundError if the Hub cannot be asked for it, ValueError if it does not fit.
     """
     generator = (
         StyleGenerator.from_pretrained(args.init_from, token=args.hub_token)
@@ -44,11 +44,19 @@ def open_networks(args: Any) -> tuple[StyleGenerator, StyleDiscriminator]:
         logger.warning("%s has no discriminator: a new one learns beside it", args.init_from)
     width = generator.encoder.vector_width
     discriminator = (
-        StyleDiscriminator.from_pretrained(place, token=args.hub_token)
-        if place
-        else StyleDiscriminator(style_width=width)
+        _discriminator(place, args.hub_token) if place else StyleDiscriminator(style_width=width)
     )
     return generator.float().train(), discriminator.float().train()
+
+
+def _discriminator(place: str, token: str | None) -> StyleDiscriminator:
+    """Raises ValueError where it does not fit, which one of an earlier version does not."""
+    try:
+        return StyleDiscriminator.from_pretrained(place, token=token)
+    except ValueError as error:
+        raise ValueError(
+            f"{error} Give --init_discriminator_from another one; that of the bundled weights is {_OF_BUNDLED}"
+        ) from error
 
 
 def _beside(model: str | None, token: str | None) -> str | None:
