@@ -18,7 +18,7 @@ os.environ.update(
 )
 os.environ.pop("HF_TOKEN", None)
 
-# Two processes of `pytest -n 2` share the cores; this must stand before torch is imported, here or by a test's own process.
+# Several processes of `pytest -n 3` share the cores; this must stand before torch is imported, here or by a test's own process.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ["OMP_NUM_THREADS"] = "1"
 
@@ -48,7 +48,7 @@ hypothesis.settings.load_profile("hfstyle")
 __all__ = ["app_client", "app_folder", "app_pipe", "browser", "hub", "running_app"]
 
 
-# Files that take long, longest first: two processes of `pytest -n 2 --dist loadfile` begin with them.
+# Files that take long, longest first: processes of `pytest -n 3 --dist loadfile` begin with them.
 _LONG = (
     "test_train",
     "test_app_browser",

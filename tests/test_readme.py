@@ -71,7 +71,7 @@ def _starting(*words: str) -> list[list[str]]:
 # --- set-up commands
 
 
-@pytest.mark.parametrize("last", ["hfstyle demo", "pytest -n 2 --dist loadfile"])
+@pytest.mark.parametrize("last", ["hfstyle demo", "pytest -n 3 --dist loadfile"])
 def test_there_is_one_line_that_installs_and_runs(last: str) -> None:
     lines = re.findall(rf"^python3 -m venv \.venv && .* && {last}$", README, re.MULTILINE)
     assert len(lines) == 1
