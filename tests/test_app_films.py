@@ -269,7 +269,7 @@ def test_a_camera_is_painted_in_the_browser_and_stops(browser: Any, running_app:
             )
             ask.click()
             expect(ask).to_have_accessible_name(re.compile(told))
-        page.evaluate("MediaDevices.prototype.getUserMedia = window.real")
+        page.evaluate("() => { MediaDevices.prototype.getUserMedia = window.real; }")
         ask.click()
         page.get_by_role("button", name="capture photo").click()
         status = page.locator("#page-live [role=status]")
