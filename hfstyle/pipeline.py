@@ -274,10 +274,12 @@ class StyleTransferPipeline:
     ) -> list[StyleCode]:
         """The style of many pictures: their mean, or k means of groups of alike ones, largest group first.
 
+        Pictures that cannot be used are left out, with a warning that names them.
+
         Args:
             pictures: a list of pictures, codes or files of either; the path of a folder; or a data set with a column
                 "image".
-            clusters: k, from 1 to the number of pictures. Groups that end up empty are left out.
+            clusters: k, from 1 to the number of pictures that can be used. Groups that end up empty are left out.
             style_size: as of `encode_style`.
             name: of the codes; of several, with a number. By default that of a folder.
 
@@ -285,7 +287,7 @@ class StyleTransferPipeline:
             Codes whose metadata has the number of their "pictures" and what these have in common.
 
         Raises:
-            ImageError, StyleCodeError: the first picture that cannot be used.
+            ImageError: none of the pictures can be used.
             ValueError: no pictures, or `clusters` out of range.
         """
         return self.finder.encode_collection(

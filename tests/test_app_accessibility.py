@@ -52,7 +52,7 @@ def test_everybody_can_use_it(page: Any, tab: str) -> None:
     ],
 )
 def test_everybody_can_use_the_parts_that_are_closed_at_first(
-    browser: Any, running_app: Any, app_folder: Path, tab: str, parts: list[str]
+    browser: Any, running_app: Any, app_folder: Path, tmp_path: Path, tab: str, parts: list[str]
 ) -> None:
     with opened(browser, running_app, 1280) as page:  # nothing in it has the focus yet
         page.add_style_tag(content="* { transition: none !important }")
@@ -66,12 +66,15 @@ def test_everybody_can_use_the_parts_that_are_closed_at_first(
             page.get_by_role("button", name="Make the animation").click()
             page.get_by_alt_text("the photo on its way from style to style").wait_for()
         elif tab == "Learn":
+            (tmp_path / "notes.png").write_text("these are notes")
             page.locator("input[type=file][multiple]").nth(1).set_input_files(
-                app_folder / "style.png"
+                [app_folder / "style.png", tmp_path / "notes.png"]
             )
             page.locator("a[download]:visible").filter(has_text="KB").first.wait_for()
             page.get_by_role("button", name="Save their style").click()
             page.get_by_role("button", name="collection: 1 picture").wait_for()
+            page.get_by_text("1 of the 2 pictures was left out. The style picture notes").wait_for()
+            page.locator(".toast-close").click()  # Gradio's messages are buttons within buttons
         else:
             page.get_by_role("button", name="Explain", exact=True).click()
             page.get_by_role("status").filter(has_text="most similar styles").wait_for()

@@ -58,7 +58,10 @@ def test_in_a_browser(
         page.get_by_role("button", name="Waves, A. Painter, 1900").first.click()
         expect(status).to_contain_text("Waves (A. Painter, 1900)")
 
+        strength = page.get_by_label("range slider for Strength", exact=True).first
+        expect(strength).to_be_visible()
         show("Regions")
+        expect(strength).to_be_hidden()  # each region and the rest have their own
         canvas = page.locator("#regions canvas").first
         expect(canvas).to_be_visible()
         page.locator("#regions").scroll_into_view_if_needed()
@@ -78,6 +81,7 @@ def test_in_a_browser(
         expect(told).to_be_visible()
 
         show("Discover")
+        expect(strength).to_be_visible()
         page.get_by_label("Styles by words").fill("painter")
         page.get_by_role("button", name="Find styles").click()
         expect(page.locator(".found .thumbnail-item:visible").first).to_be_visible()

@@ -210,9 +210,13 @@ def test_bad_collections_get_a_sentence(
     assert "at least 3 pictures" in said
     assert "maximum value 6" in refusal(app_client, pictures=collection, clusters=7, **ask)
     (tmp_path / "notes.png").write_bytes(b"these are notes")
-    said = refusal(app_client, pictures=[*collection, upload(tmp_path / "notes.png")], **ask)
-    assert "not a picture" in said
-    assert "notes" in said
+    notes = upload(tmp_path / "notes.png")
+    said = refusal(app_client, pictures=[notes, notes], **ask)
+    assert (
+        "None of the 2 pictures can be used. The style picture notes.png is not a picture" in said
+    )
+    said = refusal(app_client, pictures=[collection[0], notes, collection[1]], clusters=3, **ask)
+    assert "there are 2. 1 of the 3 pictures was left out. The style picture notes.png" in said
     assert "uploads" not in said  # the folder on the server
     bad_photo = {"content": upload(tmp_path / "notes.png")}
     assert "photo" in refusal(app_client, pictures=collection, **bad_photo, **ask)

@@ -254,7 +254,23 @@ def test_a_camera_is_painted_in_the_browser_and_stops(browser: Any, running_app:
         expect(stop).to_be_disabled()
         page.get_by_label("number input for Strength").first.fill("0")
         page.get_by_label("number input for Strength").first.press("Tab")
-        page.get_by_role("button", name="Click to Access Webcam").click()
+        ask = page.get_by_role("button", name="Click to Access Webcam")
+        for error, told in (
+            ("NotFoundError", "No camera was found"),
+            ("NotAllowedError", "not allowed here; allow it"),
+        ):
+            page.evaluate(
+                """name => {
+                    window.real ??= MediaDevices.prototype.getUserMedia;
+                    MediaDevices.prototype.getUserMedia = () => Promise.reject(new DOMException("", name));
+                    addEventListener("unhandledrejection", (event) => event.preventDefault());
+                }""",
+                error,
+            )
+            ask.click()
+            expect(ask).to_have_accessible_name(re.compile(told))
+        page.evaluate("() => { MediaDevices.prototype.getUserMedia = window.real; }")
+        ask.click()
         page.get_by_role("button", name="capture photo").click()
         status = page.locator("#page-live [role=status]")
         status.filter(has_text=re.compile(r"Picture ([3-9]|\d\d+):")).wait_for()

@@ -49,6 +49,16 @@ def test_two_actions_make_a_painting_without_scrolling(
         expect(tiles).to_have_count(1)
         tiles.first.click()
         expect(status).to_contain_text("Squares")
+        over = """() => {
+            const picture = document.querySelector(".compared img").getBoundingClientRect();
+            return [...document.querySelectorAll("[data-testid=block-label], .meta-text")].filter((one) => {
+                const box = one.getBoundingClientRect();
+                return one.checkVisibility({visibilityProperty: true}) && getComputedStyle(one).clipPath === "none"
+                    && box.left < picture.right && box.right > picture.left
+                    && box.top < picture.bottom && box.bottom > picture.top;
+            }).map((one) => one.textContent);
+        }"""
+        assert page.evaluate(over) == [], "a label or a timer lies over the picture"
         page.get_by_role("button", name="Add to favourites").click()
         expect(page.get_by_role("button", name="♥ In your favourites")).to_be_visible()
         page.get_by_label("Search the styles").fill("")

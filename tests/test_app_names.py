@@ -118,7 +118,11 @@ def test_long_names_are_cut_in_results(
     [
         ("random style 7", {}, "random style 7"),
         ("an_artist", {"title": "The Drinker", "artist": "A. B.", "year": "1914"}, "The Drinker (A. B., 1914)"),
-        ("x", {"title": "waves 1835", "artist": "ohara koson"}, "Waves 1835 (Ohara Koson)"),
+        ("x", {"title": "waves 1835 2", "artist": "ohara koson"}, "Waves (Ohara Koson, 1835)"),
+        ("x", {"title": "the artist s cat", "artist": "leonardo da vinci"}, "The artist’s cat (Leonardo da Vinci)"),
+        ("x", {"title": "Near the Lake", "artist": "Pierre-Auguste Renoir (French, 1841"}, "Near the Lake (Pierre-Auguste Renoir)"),
+        ("x", {"title": "Virgin and Child with the Young Saint John the Baptist, Sain"}, "Virgin and Child with the Young Saint John the …"),
+        ("x", {"title": "y" * 100}, "Y" + "y" * 53 + " …"),
         ("cat11_00838301", {"title": "cat11_00838301", "movement": "roman mosaic"}, "Roman mosaic"),
         ("x", {"movement": "chinese ink landscape (Song)"}, "Chinese ink landscape (Song)"),
     ],

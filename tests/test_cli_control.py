@@ -168,6 +168,15 @@ def test_a_collection_gives_its_representatives_and_a_sheet(
     assert Path("art.style.safetensors").is_file()
     assert run(model, *words, "--clusters", "9") == 1
     assert "clusters is 9" in capsys.readouterr().err
+    Path("art/notes.png").write_text("these are notes")
+    assert run(model, *words, "--clusters", "2") == 1
+    told = capsys.readouterr()
+    assert told.out.split() == printed
+    assert "art/notes.png" in told.err
+    assert "the files are styles of the other 4" in told.err
+    assert run(model, *words, "--clusters", "5") == 1
+    assert "art/notes.png" in (told := capsys.readouterr().err)
+    assert "clusters is 5 for 4 pictures" in told
 
 
 def test_a_path_is_an_animation(here: Path, model: str) -> None:

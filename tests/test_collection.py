@@ -75,6 +75,28 @@ def test_a_folder_and_a_data_set_are_collections(tmp_path: Path) -> None:
     assert of_folder.name == tmp_path.name
 
 
+def test_pictures_that_cannot_be_used_are_named_and_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    good, other = pictures()[0], pictures()[-1]
+    (tmp_path / "notes.jpg").write_text("these are notes")
+    (tmp_path / "damaged.safetensors").write_bytes(b"nothing")
+    bad = [tmp_path / "notes.jpg", tmp_path / "damaged.safetensors", tmp_path / "absent.png"]
+    (mean,) = PIPE.encode_collection([bad[0], good, *bad[1:], torch.zeros(5), other])
+    (alone,) = PIPE.encode_collection([good, other])
+    torch.testing.assert_close(mean.vector, alone.vector)
+    assert mean.metadata["pictures"] == "2"
+    assert "4 pictures that cannot be used are left out" in caplog.text
+    for name in ("notes.jpg", "damaged.safetensors", "absent.png", "picture[4]"):
+        assert name in caplog.text
+    with pytest.raises(ImageError, match=r"none of the 3 pictures can be used.*notes\.jpg"):
+        PIPE.encode_collection(bad)
+    with pytest.raises(ImageError, match=r"^\S*absent\.png"):
+        PIPE.encode_collection(bad[2:])
+    with pytest.raises(ValueError, match="style_size"):
+        PIPE.encode_collection(bad, style_size=1)
+
+
 def test_bad_collections_are_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="holds no pictures"):
         PIPE.encode_collection(tmp_path)

@@ -84,6 +84,7 @@ def encode(args: argparse.Namespace) -> int:
             failures.add(error, photo.name)
         progress.step()
     progress.clear()
+    exit_code = failures.report()
     if codes and (args.collection or args.clusters > 1):
         save_collection(args, pipe, codes, target)
     elif codes:
@@ -94,9 +95,9 @@ def encode(args: argparse.Namespace) -> int:
         StyleCode(code.vector, code.tokens, code.encoder, name, metadata).save(target)
         if not args.quiet:
             print(target)
-    exit_code = failures.report()
     if codes and exit_code:
-        print(f"hfstyle: {target} is the style of the other {len(codes)}", file=sys.stderr)
+        made = f"{target} is the style" if args.clusters == 1 else "the files are styles"
+        print(f"hfstyle: {made} of the other {len(codes)}", file=sys.stderr)
     return exit_code
 
 

@@ -19,6 +19,7 @@ from hfstyle.studio.backend.gallery import Thumbnails
 from hfstyle.studio.backend.gpu import home_device
 from hfstyle.studio.backend.results import delete_old
 from hfstyle.studio.backend.uploads import MAX_UPLOAD_BYTES, MAX_UPLOAD_PIXELS
+from hfstyle.studio.look.camera import TELL_OF_CAMERA
 from hfstyle.studio.look.drawing import CLEAR_STROKES
 from hfstyle.studio.look.keyboard import EQUIP_PAGE
 from hfstyle.studio.look.stop import STOP_PAGE
@@ -115,7 +116,7 @@ def create_app(
                     )
                 )
         shared.wake_on([paint, styles, motion, stylize, regions, discover, mix, video])
-        for script in (EQUIP_PAGE, ZOOM_PAGE, STOP_PAGE, CLEAR_STROKES):
+        for script in (EQUIP_PAGE, ZOOM_PAGE, STOP_PAGE, CLEAR_STROKES, TELL_OF_CAMERA):
             demo.load(None, js=script, api_visibility="private")
     # Closed, as on a Space: requests that would pass by the queue.
     demo.queue(max_size=max_queue, default_concurrency_limit=4, api_open=False)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 import torch
 from torch import Tensor
 
+from hfstyle.images.decode import ImageError
 from hfstyle.images.load import list_images
 from hfstyle.styles.code import StyleCode
+from hfstyle.styles.code_file import StyleCodeError
 
-__all__ = ["cluster_codes", "pictures_of"]
+__all__ = ["cluster_codes", "left_out_told", "none_usable", "pictures_of", "usable"]
+
+T = TypeVar("T")
 
 _ITERATIONS: Final = 50
 _STARTS: Final = 8
@@ -39,6 +43,30 @@ def _picture(item: Any) -> Any:
             f"a row of the data set has the columns {', '.join(map(str, item))} and no 'image'; rename one"
         )
     return item["image"]
+
+
+def usable(
+    pictures: Iterable[Any], read: Callable[[Any, int], T], left_out: list[str]
+) -> Iterator[T]:
+    """What `read(picture, index)` makes of each picture; of one that cannot be used, `left_out` gets why."""
+    for index, picture in enumerate(pictures):
+        try:
+            yield read(picture, index)
+        except (ImageError, StyleCodeError) as error:
+            left_out.append(str(error))
+
+
+def left_out_told(count: int) -> str:
+    """That so many are left out."""
+    which = "picture that cannot be used is" if count == 1 else "pictures that cannot be used are"
+    return f"{count} {which} left out"
+
+
+def none_usable(left_out: Sequence[str]) -> ImageError:
+    """The error for pictures that are all left out."""
+    if len(left_out) == 1:
+        return ImageError(left_out[0])
+    return ImageError(f"none of the {len(left_out)} pictures can be used; the first: {left_out[0]}")
 
 
 def cluster_codes(codes: Sequence[StyleCode], clusters: int) -> list[tuple[StyleCode, list[int]]]:

@@ -6,6 +6,7 @@ H, W size of the picture · h, w size at which it is looked at
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import threading
 from collections import OrderedDict
@@ -25,7 +26,13 @@ from hfstyle.models.devices import own_precision
 from hfstyle.models.fast import channels_last
 from hfstyle.models.network import Network, device_of
 from hfstyle.styles.code import StyleCode, StyleInput, normalise_weights
-from hfstyle.styles.collection import cluster_codes, pictures_of
+from hfstyle.styles.collection import (
+    cluster_codes,
+    left_out_told,
+    none_usable,
+    pictures_of,
+    usable,
+)
 from hfstyle.styles.controls import StyleSearch
 from hfstyle.styles.presets import names_meant, similar_names
 from hfstyle.styles.words import WORDS_PREFIX
@@ -34,6 +41,8 @@ __all__ = ["StyleFinder"]
 
 _LONGEST_STYLE: Final = 4  # long side in short sides; of a hand scroll the middle is looked at
 _CACHED_STYLES: Final = 64
+
+logger = logging.getLogger(__name__)
 
 
 class StyleFinder:
@@ -83,10 +92,19 @@ class StyleFinder:
         self, pictures: Any, *, clusters: int = 1, style_size: int | None = None, name: str = ""
     ) -> list[StyleCode]:
         """As `StyleTransferPipeline.encode_collection`."""
-        size = DEFAULT_STYLE_SIZE if style_size is None else style_size
-        codes = [self.encode_style(picture, style_size=size) for picture in pictures_of(pictures)]
+        size = check_style_size(DEFAULT_STYLE_SIZE if style_size is None else style_size)
+        left_out: list[str] = []
+
+        def read(picture: StyleInput, index: int) -> StyleCode:
+            return self._code_of(picture, size, f"picture[{index}]")
+
+        codes = list(usable(pictures_of(pictures), read, left_out))
+        if not codes and left_out:
+            raise none_usable(left_out)
         if not codes:
             raise ValueError("the collection holds no pictures; give at least one")
+        if left_out:
+            logger.warning("%s:\n  %s", left_out_told(len(left_out)), "\n  ".join(left_out))
         if not name and isinstance(pictures, (str, os.PathLike)):
             name = Path(pictures).resolve().name
         groups = cluster_codes(codes, clusters)

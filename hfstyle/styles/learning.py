@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -35,7 +35,7 @@ from hfstyle.models.hub import check_usable
 from hfstyle.models.style_encoder import Condition
 from hfstyle.models.vgg import PerceptualNetwork, load_perceptual
 from hfstyle.styles.code import StyleCode
-from hfstyle.styles.collection import pictures_of
+from hfstyle.styles.collection import left_out_told, none_usable, pictures_of, usable
 from hfstyle.styles.lesson import Lesson, Seen, descend
 from hfstyle.styles.seen import (
     eye_of_encoder,
@@ -90,7 +90,7 @@ class LearnedStyle:
     def told(self) -> str:
         """A sentence how much it helped, and how many pictures were left out."""
         if self.left_out:
-            return f"{self._helped}; {_counted(len(self.left_out))} left out"
+            return f"{self._helped}; {left_out_told(len(self.left_out))}"
         return self._helped
 
     @property
@@ -147,20 +147,21 @@ def learn_style(
     codes, seen = [], []
     options = {} if style_size is None else {"style_size": style_size}
     left_out: list[str] = []
-    for loaded in _usable(given, "picture", left_out):
+    for loaded in usable(given, _reader("picture", len(given)), left_out):
         codes.append(encode_style(loaded, **options))
         seen.append(_small(loaded.rgb, size))
     if not seen:
-        raise ImageError(_none_of(left_out))
+        raise none_usable(left_out)
     of_photos: list[str] = []
-    painted = [_small(photo.rgb, size) for photo in _usable(shown, "photo", of_photos)]
+    loaded_photos = usable(shown, _reader("photo", len(shown)), of_photos)
+    painted = [_small(photo.rgb, size) for photo in loaded_photos]
     if len(painted) < _FEWEST and of_photos:
         raise ImageError(
             f"{len(painted) or 'none'} of {len(shown)} photos can be used, and learning needs {_FEWEST}: {of_photos[0]}"
         )
     left_out += of_photos
     if left_out:
-        logger.warning("%s left out:\n  %s", _counted(len(left_out)), "\n  ".join(left_out))
+        logger.warning("%s:\n  %s", left_out_told(len(left_out)), "\n  ".join(left_out))
     start = replace(
         StyleCode.mix(codes),
         name=name or "learned",
@@ -179,27 +180,8 @@ def learn_style(
     return replace(learned, left_out=tuple(left_out))
 
 
-def _usable(
-    given: Sequence[ImageInput | Picture], kind: str, left_out: list[str]
-) -> Iterator[Picture]:
-    """The pictures, decoded one after the other; of those that cannot be, `left_out` gets why."""
-    for number, picture in enumerate(given):
-        try:
-            yield load_input(picture, item_name(kind, number, len(given)), keep_alpha=False)
-        except ImageError as error:
-            left_out.append(str(error))
-
-
-def _counted(count: int) -> str:
-    return (
-        f"{count} picture{' that cannot be used is' if count == 1 else 's that cannot be used are'}"
-    )
-
-
-def _none_of(left_out: Sequence[str]) -> str:
-    if len(left_out) == 1:
-        return left_out[0]
-    return f"none of the {len(left_out)} pictures can be used; the first: {left_out[0]}"
+def _reader(kind: str, count: int) -> Callable[[ImageInput | Picture, int], Picture]:
+    return lambda given, index: load_input(given, item_name(kind, index, count), keep_alpha=False)
 
 
 @own_precision()

@@ -45,9 +45,9 @@ def in_hint(text: str) -> str:
     return text.replace("](", "]\u2060(").replace("*", "∗").replace("`", "ˋ")
 
 
-def as_text(sentence: str) -> str:
+def as_text(sentence: str, longest: int = LONGEST_SENTENCE) -> str:
     """A sentence for a message of Gradio, which shows it as HTML."""
-    return one_line(sentence, LONGEST_SENTENCE).replace("&", "&amp;").replace("<", "&lt;")
+    return one_line(sentence, longest).replace("&", "&amp;").replace("<", "&lt;")
 
 
 def refusal(sentence: str) -> gr.Error:

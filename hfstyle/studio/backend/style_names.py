@@ -3,45 +3,60 @@
 from __future__ import annotations
 
 import re
-import textwrap
 from typing import Final
 
 from hfstyle import StyleCode
 
-__all__ = ["preset_caption", "preset_label", "shown_name"]
+__all__ = ["caption_of", "preset_label", "shown_name"]
 
-_LONGEST_TITLE: Final = 32  # letters, below a thumbnail
-_FILE_NAME: Final = re.compile(
-    r"_|^\S*\d{5}"
-)  # of some of the art that was learned from, as its title
+_LONGEST: Final = (
+    56  # letters of a title or a name; those of what was learned from end at 60, within a word
+)
+_LONGEST_CAPTION: Final = 32  # letters of a title below a thumbnail
+# Of the art that was learned from, some titles are names of files, and others what is left of a web address.
+_FILE_NAME: Final = re.compile(r"_|^\S*\d{5}")
+_WITH_YEAR: Final = re.compile(r"(.+?) ([12]\d{3})(?: \d{1,2})?")
+_SMALL: Final = re.compile(r"(?<= )(?:Da|De|Del|Della|Den|Der|Di|La|Le|Of|The|Van|Von)(?= )")
 
 
 def preset_label(name: str, code: StyleCode) -> str:
-    title, by = _title_and_artist(name, code)
-    return f"{title} ({by})" if by else title
-
-
-def preset_caption(name: str, code: StyleCode) -> str:
-    title, by = _title_and_artist(name, code)
-    return f"{textwrap.shorten(title, _LONGEST_TITLE, placeholder=' …')}\n{by}".strip()
-
-
-def _title_and_artist(name: str, code: StyleCode) -> tuple[str, str]:
-    title = code.metadata.get("title") or code.name or name.replace("_", " ")
-    return title, ", ".join(filter(None, (code.metadata.get("artist"), code.metadata.get("year"))))
+    """A preset's title, artist and year."""
+    return _in_one_line(*_title_and_artist(code, name.replace("_", " ")))
 
 
 def shown_name(code: StyleCode) -> str:
-    """What a style is called on the pages: its title and artist, or what it is an example of; never the name of a file."""
+    """A style's title, artist and year, or what it is an example of; never the name of a file."""
+    return _in_one_line(*_title_and_artist(code, code.name))
+
+
+def caption_of(code: StyleCode, name: str = "") -> str:
+    """The same for below a thumbnail: title, and artist and year in a line of their own."""
+    title, by = _title_and_artist(code, name.replace("_", " ") or code.name)
+    return f"{_cut(title, _LONGEST_CAPTION)}\n{by}".strip()
+
+
+def _in_one_line(title: str, by: str) -> str:
+    return f"{title} ({by})" if by else title
+
+
+def _title_and_artist(code: StyleCode, name: str) -> tuple[str, str]:
     about = code.metadata
-    title, kind = about.get("title", ""), about.get("movement", "")
-    if _FILE_NAME.search(title) or not title:
-        return _capital(kind) or code.name
-    artist = about.get("artist", "")
-    artist = artist.title() if artist.islower() else artist
-    by = ", ".join(filter(None, (artist, about.get("year"))))
-    return f"{_capital(title)} ({by})" if by else _capital(title)
+    title, year = about.get("title", ""), about.get("year", "")
+    artist = about.get("artist", "").partition(" (")[0]  # nationality and dates
+    if not title or _FILE_NAME.search(title):
+        title = about.get("movement", "")
+    elif title.islower():
+        title = title.replace(" s ", "’s ")
+        if not year and (dated := _WITH_YEAR.fullmatch(title)):
+            title, year = dated[1], dated[2]
+        artist = _SMALL.sub(lambda word: word[0].lower(), artist.title())
+    by = ", ".join(filter(None, (_cut(artist), year)))
+    return _cut(title[:1].upper() + title[1:] or name), by
 
 
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+def _cut(text: str, longest: int = _LONGEST) -> str:
+    """Text of at most so many letters, cut between words if it has any."""
+    text = text.strip(" ;,")
+    if len(text) <= longest:
+        return text
+    return f"{text[: longest - 1].rpartition(' ')[0] or text[: longest - 2]} …"

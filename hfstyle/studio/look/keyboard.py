@@ -45,7 +45,7 @@ EQUIP_PAGE: Final = r"""() => {
     });
     document.querySelectorAll(".thumbnail-item").forEach((button) => {
       const caption = button.querySelector(".caption-label");
-      if (caption) set(button, "aria-label", caption.textContent.trim().replace("\n", ", "));
+      if (caption) set(button, "aria-label", caption.textContent.trim().replaceAll("\n", ", "));
     });
     document.querySelectorAll(".status").forEach((text) => {
       if (!text.parentElement.closest(".status")) set(text, "role", "status");

@@ -27,20 +27,25 @@ input[type="range"]::-webkit-slider-thumb { background: var(--slider-color); bor
 .dark input[type="range"] { --neutral-200: var(--neutral-600); }  /* the part of a slider that is not filled */
 input[type="range"]::-moz-range-thumb { background: var(--slider-color); border: 2px solid white; }
 
-/* Galleries: captions stand below the pictures, whole */
-.presets .thumbnail-item, .results .thumbnail-item {
+/* Labels and buttons stand above pictures, captions below them, whole */
+.block:not(.photo):has(> label.float):has(img, video) { display: flex; flex-direction: column; }
+.block:not(.photo):has(img, video) > label.float { position: static; flex: none; align-self: flex-start; }
+.block:has(> label.float):has(img, video) > label.float ~ * { min-height: 0; }
+.photo:has(img:not(.hide)) > label.float { clip-path: inset(50%); }  /* small, and what it is is plain */
+.results :is(.grid-wrap, .image-container):has(> .top-panel button) { padding-top: 2.25rem; }
+.grid-container .thumbnail-item {
   display: flex; flex-direction: column; height: 100%; aspect-ratio: auto;
 }
-.presets .thumbnail-item img, .results .thumbnail-item img {
+.grid-container .thumbnail-item img {
   flex: none; height: auto; aspect-ratio: 1; border-radius: 0;
 }
-.presets .caption-label, .results .caption-label {
+.grid-container .caption-label {
   position: static; flex: 1; max-width: none; padding: .25rem .4rem; border: 0; border-radius: 0;
   font-size: .75rem; line-height: 1.25; text-align: left; white-space: pre-line; overflow-wrap: anywhere;
   color: var(--body-text-color); opacity: 1 !important;
 }
 .strip .caption-label { text-align: center; }
-.results .thumbnail-item img { aspect-ratio: auto; max-height: 24rem; }
+.results .grid-container img { aspect-ratio: auto; max-height: 24rem; }
 .results .grid-wrap { height: auto; min-height: 0; max-height: none; }
 .results .grid-container, .presets .grid-container { padding-top: 0; grid-auto-rows: auto; }
 .strip .grid-container { grid-template-columns: repeat(5, minmax(0, 1fr)) !important; }
@@ -49,6 +54,11 @@ input[type="range"]::-moz-range-thumb { background: var(--slider-color); border:
 .head:has(.info-text) { display: grid; grid-template-columns: minmax(0, 1fr) auto; gap: 0 .5rem; align-items: center; }
 .head:has(.info-text) > label { display: contents; }
 .head .info-text { grid-area: 2 / 1 / auto / span 2; }
+
+/* On Regions, each region and the rest have a strength and a colour of their own */
+.gradio-container:has(#page-regions):not(:has(.tabitem[style*="none"] #page-regions)) .amounts .block:nth-child(-n+2) {
+  display: none;
+}
 
 /* What is done with a picture stands below it on the first screen */
 .result .compared img { max-height: min(440px, max(300px, 45vh)) !important; }
@@ -59,15 +69,15 @@ input[type="range"]::-moz-range-thumb { background: var(--slider-color); border:
 .compared .empty::after, .results .empty::after {
   content: "Nothing painted yet"; font-size: .875rem; color: var(--body-text-color-subdued);
 }
-.compared:has(.generating) .empty::after, .results:has(.generating) .empty::after { content: "At work …"; }
+.found .empty::after { content: "Nothing found yet"; }
+.compared:has(> [data-testid="status-tracker"]:not(.hide)) .empty::after, .compared:has(.generating) .empty::after,
+.results:has(.generating) .empty::after { content: "At work …"; }
 /* A file that is being made: once its handler has answered, Gradio's tracker says nothing any more */
-.results.found .empty::after { content: "Nothing found yet"; }
 .column:not(:has(.found .thumbnail-item)) > .found-hint { display: none; }
 .files:has(.generating) .empty > * { display: none; }
 .files:has(.generating) .empty::after {
   content: "At work …"; font-size: .875rem; color: var(--body-text-color-subdued);
 }
-.compared .empty { padding-top: 2rem; }
 .block.files:has(.empty):not(:has([data-testid="status-tracker"]:not(.hide))),
 .icon-button-wrapper:not(:has(button, a)) { display: none; }
 
@@ -75,16 +85,19 @@ input[type="range"]::-moz-range-thumb { background: var(--slider-color); border:
 .films:not(:has(video, [data-testid="status-tracker"]:not(.hide))) { display: none; }
 #live img { width: 100%; height: 100%; object-fit: contain; }
 .films > * { flex: 1 1 0 !important; }
+[title="grant webcam access"] button > .wrap::after {
+  content: var(--no-camera, ""); max-width: 30rem; padding: 0 .5rem; font-size: .85rem; line-height: 1.3; color: var(--body-text-color);
+}
 /* Gradio says "Record", but nothing is recorded */
 #camera .icon-with-text:has([title="start recording"]) { font-size: 0; }
 #camera .icon-with-text:has([title="start recording"])::after { content: "Start"; font-size: var(--text-md); }
 
-/* How long it takes, and the place in the queue: beside the button Zoom, not below it, and said once */
-.compared .meta-text { right: auto; left: 0; }
-.result > .status > [data-testid="status-tracker"]:not(:has(.error)) { visibility: hidden; }
+/* How long it takes, and the place in the queue: in the line that tells of the picture, not over the picture before */
+:is(.compared, .results:has(img)) > [data-testid="status-tracker"]:not(:has(.error)) { visibility: hidden; }
+.status .meta-text { background: var(--body-background-fill); padding: 0 0 0 .5rem; }
 .status .progress-level, .status:has(textarea:not(:placeholder-shown)) .progress-text { display: none; }
 .status .pending { opacity: 1 !important; }
-.compared:has(.meta-text) .empty::after, .results:has(.meta-text) .empty::after { content: ""; }
+.results:has(.meta-text) .empty::after { content: ""; }
 
 /* Example photos fill their squares */
 .gallery:has(> .gallery-item) { gap: .5rem; }

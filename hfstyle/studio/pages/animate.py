@@ -178,6 +178,7 @@ def animate_page(
         friendly_steps(handlers.path_here),
         [*inputs, *chosen.components],
         [shown, files],
+        show_progress_on=files,
         **private,
     )
     gr.Button(visible=False).click(

@@ -11,9 +11,11 @@ import gradio as gr
 from hfstyle import StyleCode
 from hfstyle.limits import DEFAULT_STYLE_SIZE
 from hfstyle.studio.backend.engine import Studio
-from hfstyle.studio.backend.jobs import PROGRESS, job, mark
+from hfstyle.studio.backend.jobs import PROGRESS, job
 from hfstyle.studio.backend.refusals import (
     LONGEST_NAME,
+    LONGEST_SENTENCE,
+    as_text,
     friendly_steps,
     needed,
     refusal,
@@ -21,6 +23,7 @@ from hfstyle.studio.backend.refusals import (
     within,
 )
 from hfstyle.studio.backend.settings import Settings
+from hfstyle.studio.backend.several import look_at_all, told_of
 from hfstyle.studio.backend.uploads import MAX_PICTURES, PicturesUpload
 from hfstyle.studio.pages.parts import (
     begin_and_stop,
@@ -50,6 +53,8 @@ class CollectHandlers:
     ) -> Iterator[Any]:
         """Save the style of several pictures: their mean, or a few styles that stand for groups of alike pictures.
 
+        Pictures that cannot be used are left out, and a warning names them.
+
         Args:
             pictures: the style pictures, at most 24.
             clusters: number of styles, from 1 to 6, at most one for each picture; 1 gives the mean of all.
@@ -66,19 +71,27 @@ class CollectHandlers:
             raise refusal("Choose the pictures of the collection first.")
         count = within(clusters, "number of styles", 1, MAX_CLUSTERS)
         if count > len(files):
-            raise refusal(f"{count} styles need at least {count} pictures; there are {len(files)}.")
+            raise refusal(_too_few(count, len(files)))
         size = whole(style_size, "style size")
         photo = needed(content or studio.first_photo, "photo")
 
+        left_out: list[str] = []
+
+        def look(file: str) -> StyleCode:
+            code = studio.style(file, None, None, size)
+            assert code is not None
+            return code
+
         def encode() -> list[StyleCode]:
-            codes = []
-            for index, file in enumerate(files):
-                mark(index / len(files), f"Looking at picture {index + 1} of {len(files)}")
-                codes.append(studio.style(file, None, None, size))
+            codes = look_at_all(files, look, left_out, share=1.0)
+            if count > len(codes):
+                raise refusal(f"{_too_few(count, len(codes))} {told_of(left_out, len(files))}")
             return studio.pipe.encode_collection(codes, clusters=count, name=given_name(name))
 
         waiting = gr.skip(), gr.skip()
         codes = yield from job(encode, waiting, progress)
+        if left_out:
+            gr.Warning(as_text(told_of(left_out, len(files)), 2 * LONGEST_SENTENCE), duration=None)
         shown: list[tuple[str, str]] = []
         for index, code in enumerate(codes):
             key = ("collection", tuple(files), count, size, index)
@@ -88,6 +101,10 @@ class CollectHandlers:
             shown.append(((yield from job(paint, waiting)), caption))
             yield list(shown), gr.skip()
         yield shown, [studio.save_style(code) for code in codes]
+
+
+def _too_few(styles: int, pictures: int) -> str:
+    return f"{styles} styles need at least {styles} pictures; there are {pictures}."
 
 
 def collection_part(handlers: CollectHandlers, content: gr.Image, compute: dict[str, Any]) -> None:
@@ -122,6 +139,7 @@ def collection_part(handlers: CollectHandlers, content: gr.Image, compute: dict[
         friendly_steps(handlers.collect),
         [pictures, clusters, size, name, content],
         [shown, files],
+        show_progress_on=files,
         api_name="collect",
         **compute,
     )

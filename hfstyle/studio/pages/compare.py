@@ -214,7 +214,9 @@ def compare_page(
                 go = gr.Button("Compare", variant="primary", scale=4)
                 stop = stop_button()
         with gr.Column(scale=3, min_width=320):
-            gr.Markdown("Choose a photo and styles, then press **Compare**.")
+            line = gr.Markdown(
+                "Choose a photo and styles, then press **Compare**.", elem_classes="status"
+            )
             shown = results_gallery("Results")
     inputs = [content, presets, style, across, *shared.settings_without("style_size")]
     run = go.click(
@@ -222,6 +224,7 @@ def compare_page(
         [*inputs, *chosen.components, shared.style_size],
         shown,
         show_progress="minimal",
+        show_progress_on=[shown, line],
         **private,
     )
     gr.Button(visible=False).click(

@@ -17,7 +17,7 @@ from hfstyle.studio.backend.jobs import PROGRESS, job
 from hfstyle.studio.backend.origin import seed_line, with_origin, words_line
 from hfstyle.studio.backend.refusals import friendly_steps, needed, plain, refusal, whole
 from hfstyle.studio.backend.settings import DEFAULTS, Settings, with_settings
-from hfstyle.studio.backend.style_names import shown_name
+from hfstyle.studio.backend.style_names import caption_of, shown_name
 from hfstyle.studio.backend.wishes import Wishes
 from hfstyle.studio.pages.chosen import ChosenStyle, use_style
 from hfstyle.studio.pages.parts import (
@@ -80,7 +80,7 @@ class DiscoverHandlers:
         offers = []
         for index, match in enumerate(matches):
             words = ", ".join(dict.fromkeys(match.matched.values()))
-            told = shown_name(match.code)
+            told = caption_of(match.code)
             offers.append((Found(text, index), f"{told}\n{words}" if words else told))
         yield from self._offer(content, offers, settings)
 
@@ -268,7 +268,10 @@ def discover_page(
                     info="the same seed gives the same style",
                 )
                 variety = option_slider("temperature", "Variety", step=0.1)
-            gr.Markdown("**Choose one** of the styles that were found.", elem_classes="found-hint")
+            hint = gr.Markdown(
+                "**Choose one** of the styles that were found.",
+                elem_classes=["found-hint", "status"],
+            )
             shown = results_gallery(
                 "Found styles",
                 object_fit="cover",
@@ -287,6 +290,7 @@ def discover_page(
             style_file = gr.File(label="Style file", elem_classes="files")
     settings = shared.settings_without("style_size")
     found_out, quiet = [shown, offers, chosen], {"show_progress": "minimal", **private}
+    finds: dict[str, Any] = {"show_progress_on": [shown, hint], **quiet}
     # On a phone the picture and the first of the styles are then seen together.
     gr.on(
         [search.click, text.submit, dice.click],
@@ -299,7 +303,7 @@ def discover_page(
         friendly_steps(handlers.offer_words),
         [content, text, *settings],
         found_out,
-        **quiet,
+        **finds,
     )
     seeded = dice.click(
         lambda: secrets.randbelow(_DICE),
@@ -310,8 +314,8 @@ def discover_page(
     )
     draw = friendly_steps(handlers.offer_random)
     by_chance = [content, seed, variety, *settings]
-    surprised = seeded.then(draw, by_chance, found_out, **quiet)
-    drawn = gr.on([seed.submit, variety.release], draw, by_chance, found_out, **quiet)
+    surprised = seeded.then(draw, by_chance, found_out, **finds)
+    drawn = gr.on([seed.submit, variety.release], draw, by_chance, found_out, **finds)
 
     def choose(offered: list[Found], event: gr.SelectData) -> Found:
         return offered[int(event.index)]

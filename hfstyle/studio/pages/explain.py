@@ -121,7 +121,13 @@ def explain_part(
             )
             nearest = gr.Markdown("", elem_classes="status")
     inputs = [content, preset, style, style_file]
-    run = go.click(friendly_steps(handlers.show_explanation), inputs, [shown, nearest], **private)
+    run = go.click(
+        friendly_steps(handlers.show_explanation),
+        inputs,
+        [shown, nearest],
+        show_progress_on=nearest,
+        **private,
+    )
     stop.click(None, cancels=[run])
     distances = gr.JSON(label="Nearest presets", visible=False)  # for programs
     gr.Button(visible=False).click(

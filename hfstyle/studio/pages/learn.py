@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import threading
 import time
 from collections.abc import Iterator
@@ -13,13 +12,13 @@ import gradio as gr
 
 from hfstyle.images import Picture, resize
 from hfstyle.images.arrays import as_float
-from hfstyle.images.decode import ImageError
 from hfstyle.limits import OPTIONS
 from hfstyle.studio.backend.engine import Studio
 from hfstyle.studio.backend.gpu import on_cpu_here
 from hfstyle.studio.backend.jobs import PROGRESS, Line, job, mark
 from hfstyle.studio.backend.refusals import LONGEST_NAME, friendly_steps, needed, refusal, within
 from hfstyle.studio.backend.results import slug, write_png
+from hfstyle.studio.backend.several import look_at_all, told_of
 from hfstyle.studio.backend.stops import Stops
 from hfstyle.studio.backend.uploads import (
     MAX_STYLE_FILE_BYTES,
@@ -51,7 +50,6 @@ LESSON_SECONDS: Final = 180
 
 _STEPS: Final = OPTIONS["learning_steps"]
 _SIZE: Final[int] = OPTIONS["learning_size"].default  # to which pictures and photos are reduced
-_TOLD: Final = 5  # pictures of which is told why they were left out
 _PICTURE_SIDE: Final = (
     1024  # short side in px to which pictures are reduced, twice what is looked at
 )
@@ -120,16 +118,7 @@ class LearnHandlers:
         left_out: list[str] = []
 
         def work() -> LearnedStyle:
-            seen = []
-            for index, file in enumerate(files):
-                mark(0.0, f"Looking at picture {index + 1} of {len(files)}")
-                try:
-                    seen.append(_reduced(open_picture(file, "style picture")))
-                except (ImageError, gr.Error) as error:
-                    left_out.append(_why(error))
-            if not seen:
-                which = f"None of the {len(files)} pictures can be used. " if len(files) > 1 else ""
-                raise refusal(f"{which}{_begun(left_out[0])}")
+            seen = look_at_all(files, _looked_at, left_out)
             mark(0.0, "Preparing the photos to learn on")
             return self.studio.pipe.learn_style(
                 seen,
@@ -150,11 +139,12 @@ class LearnHandlers:
         file = self.studio.save_style(learned.code)
         told = _told(learned, lesson)
         if left_out:
-            told += f" {_told_of(left_out, len(files))}"
+            told += f" {told_of(left_out, len(files))}"
         yield shown, told, file, file
 
 
-def _reduced(picture: Picture) -> Picture:
+def _looked_at(file: str) -> Picture:
+    picture = open_picture(file, "style picture")
     if min(picture.size) <= _PICTURE_SIDE:
         return picture
     small = resize(as_float(picture.rgb), _PICTURE_SIDE).clamp(0, 1).mul(255).round().byte()
@@ -181,24 +171,6 @@ def _told(learned: LearnedStyle, lesson: _Lesson) -> str:
         f"It helped: a photo that was not used for learning now looks {nearer:.0%} more like your pictures. The photo's "
         f"own light and dark are kept {abs(more):.0%} {'less' if more > 0 else 'more'}. {ended}"
     )
-
-
-def _why(error: ImageError | gr.Error) -> str:
-    """A sentence; a refusal's is written for HTML."""
-    return html.unescape(error.message) if isinstance(error, gr.Error) else str(error)
-
-
-def _begun(sentence: str) -> str:
-    return sentence[:1].upper() + sentence[1:]
-
-
-def _told_of(left_out: list[str], count: int) -> str:
-    """Which of the pictures could not be used, and why."""
-    said = [f"{_begun(sentence).rstrip('.')}." for sentence in left_out[:_TOLD]]
-    if more := len(left_out) - len(said):
-        said.append(f"And {more} more.")
-    number = f"{len(left_out)} of the {count} pictures {'was' if len(left_out) == 1 else 'were'}"
-    return f"{number} left out. {' '.join(said)}"
 
 
 def learn_page(

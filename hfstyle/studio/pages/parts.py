@@ -143,6 +143,7 @@ def before_after_slider(share: int = 50) -> gr.ImageSlider:
     """The photo and its painting, one over the other; of the photo, a share of so many percent is seen at first."""
     return gr.ImageSlider(
         label="Before and after",
+        show_label=False,
         format="png",
         max_height=440,
         slider_position=share,

@@ -36,7 +36,7 @@ from hfstyle.studio.backend.refusals import (
     refusal,
 )
 from hfstyle.studio.backend.settings import DEFAULT_RESOLUTION, DEFAULTS, Settings, with_settings
-from hfstyle.studio.backend.style_names import preset_label
+from hfstyle.studio.backend.style_names import shown_name
 from hfstyle.studio.backend.uploads import PhotoUpload
 from hfstyle.studio.look.drawing import FILLED
 from hfstyle.studio.pages.chosen import (
@@ -99,11 +99,7 @@ class _Places:
 
 
 def _told(style: Any) -> str:
-    return (
-        plain(preset_label(style.name, style))
-        if isinstance(style, StyleCode)
-        else "the photo itself"
-    )
+    return plain(shown_name(style)) if isinstance(style, StyleCode) else "the photo itself"
 
 
 _SLOTS: Final = {
@@ -359,7 +355,7 @@ def regions_page(
         private: the same, for events that are no endpoints.
         demo: whose loading brings back what was chosen and drawn.
         tab: in which the page is.
-        shared: photo and settings; strength and colour are those elsewhere.
+        shared: photo and settings, without strength and colour, of which each region and the rest have their own.
         chosen: the style of the page Stylize, which a region may have.
     """
     content = shared.content
@@ -376,12 +372,15 @@ def regions_page(
                     )
                     places.append(place)
                     slots += style_choice(studio, f"of the {name} region", [STYLIZE_FIRST])
-                    slots += [strength_slider(f"Strength, {name}"), color_slider(f"Colour, {name}")]
+                    slots += [
+                        strength_slider(f"Strength of the {name} region"),
+                        color_slider(f"Colour of the {name} region"),
+                    ]
             with gr.Accordion("The rest of the photo", open=False):
                 background = preset_list(
                     studio, "Style of the rest", "none: it stays as it is", [STYLIZE_FIRST]
                 )
-                gr.Markdown("Its strength and colour are those above the pages.")
+                rest = [strength_slider("Strength of the rest"), color_slider("Colour of the rest")]
         with gr.Column(scale=3, min_width=320):
             gr.Markdown(
                 f"Say where each region is, such as {_EXAMPLE_PLACE}, or draw over a part of the photo with the red, green or "
@@ -426,7 +425,9 @@ def regions_page(
             before_after = before_after_slider(5)  # half would hide what is painted on the left
             download = gr.Button("Full-size picture")
             file = gr.File(label="Full-size PNG", elem_classes="files")
-    inputs: list[Any] = [content, editor, background, *shared.settings_without("style_size")]
+    settings = shared.settings_without("style_size")
+    settings[:2] = rest  # the theme hides those above the pages
+    inputs: list[Any] = [content, editor, background, *settings]
     inputs += [*slots, mask, *places]
     gr.on(
         [shared.wakes["regions"].change],
@@ -446,7 +447,7 @@ def regions_page(
         **private,
     )
     shown.success(None, js=in_view(".compared"), api_visibility="private")
-    remember_in_tab(demo, "regions", [background, *slots, mask, *places, drawn])
+    remember_in_tab(demo, "regions", [background, *rest, *slots, mask, *places, drawn])
     gr.on(  # it is that of the settings before
         [component.change for component in here if component is not editor],
         None,

@@ -108,13 +108,12 @@ def wipe_part(
         go, stop = begin_and_stop("Make GIF and MP4")
         for result in results:
             result.render()
-    shown = results[0]
     files_of_wish(wishes, go, inputs)
     run = go.click(
         wishes.files(friendly_steps(handlers.wipe), len(inputs), 2),
         list(inputs),
         list(results),
-        show_progress_on=shown,
+        show_progress_on=results[1],
         **private,
     )
     stop.click(None, cancels=[run])
