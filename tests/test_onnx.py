@@ -71,6 +71,24 @@ def test_the_generators_graph_agrees_with_torch(
         assert torch.equal(painted, content)
 
 
+def test_wherever_the_grid_begins_a_photo_is_painted_as_by_torch(
+    torch_pipe: StyleTransferPipeline, onnx_pipe: StyleTransferPipeline
+) -> None:
+    photo = np.random.default_rng(5).integers(0, 256, (96, 144, 3), np.uint8)
+    code, origins = torch_pipe.presets["waves"], set()
+    for step in range(8):
+        part = photo[3 * step : 3 * step + 64, 5 * step : 5 * step + 96]
+        content = torch.from_numpy(part / np.float32(255)).permute(2, 0, 1)[None]
+        origins.add(tuple(torch_pipe.generator.origin(content)[0].tolist()))
+        expected, found = (
+            pipe(part, code, output_type="pt").images[0] for pipe in (torch_pipe, onnx_pipe)
+        )
+        assert (found - expected).abs().max() <= CLOSE
+    for sign in (-1, 1):  # padded, and less than padded, at either end
+        assert any(sign * down > 0 for down, _ in origins)
+        assert any(sign * right > 0 for _, right in origins)
+
+
 def test_outlines_are_kept_as_by_torch(
     torch_pipe: StyleTransferPipeline, onnx_pipe: StyleTransferPipeline
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,8 +44,40 @@ def save_compact(graph: Any, file: Path) -> None:
     used = {node.domain for node in model.graph.node}
     for domain in [each for each in model.opset_import if each.domain not in used]:
         model.opset_import.remove(domain)
+    _simplify(model.graph)
     _halve(model.graph)
     onnx.save(model, file)
+
+
+def _simplify(graph: Any) -> None:
+    """A square as a product, which takes half the time of a power; axes that come one after the other as one step."""
+    from onnx import numpy_helper
+
+    constants = {each.name: numpy_helper.to_array(each) for each in graph.initializer}
+    uses = Counter(name for node in graph.node for name in node.input)
+    stepwise: dict[str, tuple[Any, list[int]]] = {}  # by result: what adds axes, and which
+    for node in list(graph.node):
+        if node.op_type not in ("Pow", "Unsqueeze") or node.input[1] not in constants:
+            continue
+        second = constants[node.input[1]].flatten().tolist()
+        if node.op_type == "Pow":
+            if second == [2]:
+                node.op_type, node.input[1] = "Mul", node.input[0]
+            continue
+        before, axes = stepwise.get(node.input[0], (None, []))
+        if before is not None and uses[node.input[0]] == 1 and max(axes) < min(second):
+            second = axes + second
+            name = f"axes.{'.'.join(map(str, second))}"
+            if name not in constants:
+                constants[name] = np.array(second)
+                graph.initializer.append(numpy_helper.from_array(constants[name], name))
+            node.input[0], node.input[1] = before.input[0], name
+            graph.node.remove(before)
+        if min(second) >= 0:
+            stepwise[node.output[0]] = (node, second)
+    used = {name for node in graph.node for name in node.input}
+    for tensor in [each for each in graph.initializer if each.name not in used]:
+        graph.initializer.remove(tensor)
 
 
 def _halve(graph: Any) -> None:

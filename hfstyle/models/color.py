@@ -24,6 +24,7 @@ __all__ = [
     "into_range",
     "luminance",
     "opponent_sums",
+    "opponent_sums_of_half",
     "standardise",
     "toward",
     "unstandardise",
@@ -103,15 +104,15 @@ class ColorTransfer(nn.Module):
         mean, rstd = measured
         own_mean, own = _mean_and_root(mean, rstd.pow(-2))
         # T = L_style L_own^-1, both triangular: a 3x3 matrix in closed form, which exports.
-        a, b, c, d, e, f = own.unbind(1)
-        p, q, r, s, t, u = colors[:, 3:].float().unbind(1)
+        a, b, c, d, e, f = own.split(1, dim=1)
+        p, q, r, s, t, u = colors[:, 3:].float().split(1, dim=1)
         t00, t11, t22 = _gain(p, a), _gain(r, c), _gain(u, f)
         a, c = a.clamp(min=_FAINTEST_COLOR), c.clamp(min=_FAINTEST_COLOR)
         t21 = (t - t22 * e) / c
         t10 = (q - t11 * b) / a
         t20 = (s - t21 * b - t22 * d) / a
         zero = torch.zeros_like(a)
-        matrix = torch.stack((t00, zero, zero, t10, t11, zero, t20, t21, t22), dim=1).unflatten(
+        matrix = torch.cat((t00, zero, zero, t10, t11, zero, t20, t21, t22), dim=1).unflatten(
             1, (3, 3)
         )
         opponent = torch.tensor(
@@ -148,10 +149,10 @@ class ColorSpread(nn.Module):
         Returns:
             (B, 3, H, W) float32, to be added to a standardised picture.
         """
-        p, q, r, s, t, u = colors[:, 3:].float().unbind(1)
+        p, q, r, s, t, u = colors[:, 3:].float().split(1, dim=1)
         p, r, u = (root.clamp(min=0) for root in (p, r, u))  # drawn codes may lie
         zero = torch.zeros_like(p)
-        root = torch.stack((p, zero, zero, q, r, zero, s, t, u), dim=1).unflatten(1, (3, 3))
+        root = torch.cat((p, zero, zero, q, r, zero, s, t, u), dim=1).unflatten(1, (3, 3))
         root = root[:, :, 1:] if x.shape[1] == 2 else root[:, :, : x.shape[1]]
         opponent = torch.tensor(_OPPONENT, dtype=torch.float32, device=x.device)
         matrix = in_own_type(torch.matmul, opponent.T, root)  # (B, 3, channels of x), to RGB
@@ -175,7 +176,11 @@ def opponent_sums(x: Tensor) -> Tensor:
 
     At half the resolution, which costs a quarter and leaves out most of a photo's noise.
     """
-    x = halve(x.float())
+    return opponent_sums_of_half(halve(x.float()))
+
+
+def opponent_sums_of_half(x: Tensor) -> Tensor:
+    """As `opponent_sums`, of a picture that is halved already: (B, 3, H, W) float32 -> (B, 6, H, W)."""
     opponent = torch.tensor(_OPPONENT, dtype=torch.float32, device=x.device)
     rows = torch.stack(
         (opponent[0] + opponent[1], opponent[0] + opponent[2], opponent[1] + opponent[2])
@@ -188,7 +193,7 @@ def opponent_sums(x: Tensor) -> Tensor:
 
 def _mean_and_root(mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
     """Moments (B, 6, 1, 1) of `opponent_sums` -> mean (B, 3) and triangular root of the covariance (B, 6)."""
-    v0, v1, v2, v01, v02, v12 = variance[:, :, 0, 0].unbind(1)
+    v0, v1, v2, v01, v02, v12 = variance[:, :, 0, 0].split(1, dim=1)
     c01, c02, c12 = ((v01 - v0 - v1) / 2, (v02 - v0 - v2) / 2, (v12 - v1 - v2) / 2)
     floor = _ROOT_FLOOR**2
     a = torch.sqrt(v0 + floor)
@@ -196,7 +201,7 @@ def _mean_and_root(mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
     c = torch.sqrt((v1 + floor - b * b).clamp(min=floor))
     e = (c12 - d * b) / c
     f = torch.sqrt((v2 + floor - d * d - e * e).clamp(min=floor))
-    return mean[:, :3, 0, 0], torch.stack((a, b, c, d, e, f), dim=1)
+    return mean[:, :3, 0, 0], torch.cat((a, b, c, d, e, f), dim=1)
 
 
 def contrast_of(measured: tuple[Tensor, Tensor]) -> Tensor:

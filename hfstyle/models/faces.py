@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hfstyle.models import graph
 from hfstyle.models.color import standardise
 from hfstyle.models.resample import in_own_type
 
@@ -81,7 +82,12 @@ class FaceMap(nn.Module):
     def logits(self, picture: Tensor) -> Tensor:
         """The same before its sigmoid, not smoothed."""
         x = standardise(picture)
-        quarter = _act(self.stem(F.pixel_unshuffle(x, 4)))  # (B, 24, h/4, w/4)
+        stem = (
+            graph.convolve_unshuffled(x, self.stem.weight, self.stem.bias, 4, padding=4)
+            if graph.wanted()
+            else self.stem(F.pixel_unshuffle(x, 4))
+        )
+        quarter = _act(stem)  # (B, 24, h/4, w/4)
         eighth = self.block1(_act(self.down1(quarter)))
         sixteenth = self.block2(_act(self.down2(eighth)))
         deep = self.block4(self.block3(_act(self.down3(sixteenth))))  # (B, 96, h/32, w/32)

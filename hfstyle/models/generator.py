@@ -20,6 +20,7 @@ from hfstyle.models.color import (
     contrast_of,
     faded,
     opponent_sums,
+    opponent_sums_of_half,
     standardise,
     toward,
     unstandardise,
@@ -210,8 +211,11 @@ class StyleGenerator(
             content, statistics, origin: as of `paint_coarse`.
             change: (B, 3, H, W), that of `paint_coarse`.
         """
-        painted = self.paint_over(content, change, how, statistics, origin)
         paint = how.asked(content, self.training).paint
+        if graph.wanted() and origin is not None:
+            added = self._added(content, change, how, statistics, origin)
+            return graph.clipped(content + paint * added)
+        painted = self.paint_over(content, change, how, statistics, origin)
         return toward(lambda: content, painted, paint).clamp_(0, 1)
 
     def paint_over(
@@ -225,12 +229,25 @@ class StyleGenerator(
         """As `paint_fine`, at full thickness: (B, 3, H, W) about in [0, 1], of the content's type."""
         if origin is None and not self.training:
             origin = self.origin(content)
-        if origin is not None:
-            origin = fine_origin(origin)
+        if origin is None:
+            seen = (content + change).to(content.dtype)
+            return self.paint_moved(content, seen, how, statistics)
+        return add(content, self._added(content, change, how, statistics, origin))
+
+    def _added(
+        self,
+        content: Tensor,
+        change: Tensor,
+        how: Instructions,
+        statistics: InstanceStatistics | None,
+        origin: Tensor,
+    ) -> Tensor:
+        """What `paint_over` adds to the content."""
+        origin = fine_origin(origin)
         moved = at_origin(content, origin)
         seen = (moved + at_origin(change, origin)).to(content.dtype)
         painted = self.paint_moved(moved, seen, how.moved(content, origin), statistics)
-        return painted if origin is None else add(content, moved_back(painted - moved, origin))
+        return moved_back(painted - moved, origin)
 
     def paint_moved(
         self,
@@ -273,10 +290,11 @@ class StyleGenerator(
         amount = asked.paint  # (B, 1, 1, 1) or (B, 1, H, W)
 
         x = standardise(seen)
-        seen_colors = statistics.of("colors", opponent_sums(x))
+        small = halve(x.float())  # (B, 3, H/2, W/2)
+        seen_colors = statistics.of("colors", opponent_sums_of_half(small))
         contrast = blend(contrast_of(seen_colors))
-        x = faded(x, seen_colors, contrast)
-        plain = blend(self.recolor(halve(halve(x)), seen_colors, colors))  # (B, 3, H/4, W/4)
+        x, small = (faded(each, seen_colors, contrast) for each in (x, small))
+        plain = blend(self.recolor(halve(small), seen_colors, colors))  # (B, 3, H/4, W/4)
         fine, low, *deeper = self.encoder.trunk(x, 4 if coarse else 2)
 
         apart = []
@@ -303,15 +321,15 @@ class StyleGenerator(
         if coarse:
             h = without_lattice(h, seen)
         h = reflected(h)  # (B, 48, H/4 + 2, W/4 + 2)
-        layers = (self.tint, self.underdrawing, self.spread)
-        tint, underdrawing, spread = (
+        layers = (self.tint, self.underdrawing)
+        tint, underdrawing = (
             graph.convolve_beside(h, layers)
             if graph.wanted()
             else (layer.of_padded(h) for layer in layers)
         )
         tinted = plain + blend(self.color(tint, colors))  # (B, 3, H/4, W/4)
         shown = torch.sigmoid(underdrawing.float())  # (B, 1, H/4, W/4)
-        h = activate(spread)  # (B, 16, H/4, W/4)
+        h = activate(self.spread.of_padded(h))  # (B, 16, H/4, W/4)
         measured = statistics.of("fine", fine)
         wanted = Wanted(style, look_fine, colors, amount, seen_colors, measured, apart, contrast)
         spared = how.spared

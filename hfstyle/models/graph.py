@@ -8,7 +8,7 @@ B batch (1) · C channels · H, W height and width of a map
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final
@@ -18,8 +18,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 __all__ = [
+    "activate",
+    "clipped",
     "convolve_beside",
-    "convolve_pixels",
+    "convolve_halved",
+    "convolve_inside",
+    "convolve_places",
+    "convolve_places_inside",
     "convolve_together",
     "convolve_unshuffled",
     "lerp",
@@ -32,10 +37,10 @@ __all__ = [
     "scale_and_shift",
     "wanted",
     "weighted_sum",
+    "with_frame",
 ]
 
-_REACH: Final = 5  # px that `moved` adds on each side: more than any offset, so that no end is 0
-_PIXELS: Final = 4  # side of the squares that `convolve_pixels` takes as one place
+_LANES: Final = 16  # of a processor's vectors
 _ALIGNED: Final = 4  # onnxruntime has fast convolutions for channels in multiples of this
 
 
@@ -71,16 +76,21 @@ def normalised(x: Tensor, scale: Tensor, shift: Tensor, eps: float) -> Tensor:
 
 
 def scale_and_shift(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    """x (1, C, H, W) scale + shift, both (1, C, 1, 1), in one pass."""
+    """x (1, C, H, W) scale + shift, both (1, C, 1, 1): a convolution, with which an activation or a sum after it is one pass."""
     channels = x.shape[1]
     scale, shift = (each.reshape(-1).expand(channels) for each in (scale, shift))
-    zero, one = x.new_zeros(channels), x.new_ones(channels)
-    return _operator("BatchNormalization", (x, scale, shift, zero, one), x.shape, epsilon=0.0)
+    return F.conv2d(x, scale.reshape(-1, 1, 1, 1), shift, groups=channels)
 
 
 def lerp(start: Tensor, end: Tensor, amount: Tensor) -> Tensor:
     """As `torch.lerp`, which takes one of two formulas at each place."""
     return start + amount * (end - start)
+
+
+def clipped(x: Tensor) -> Tensor:
+    """x between 0 and 1, in one pass."""
+    ends = (torch.tensor(end, dtype=x.dtype) for end in (0.0, 1.0))
+    return _operator("Clip", (x, *ends), x.shape)
 
 
 def weighted_sum(x: Tensor, weights: Tensor) -> Tensor:
@@ -94,51 +104,52 @@ def map_colors(x: Tensor, matrix: Tensor, shift: Tensor | None = None) -> Tensor
 
 
 def moved(x: Tensor, offsets: Tensor, mode: str) -> Tensor:
-    """y(i) = x(i + offset), each of the offsets (1, 2) from -4 to 4; beyond the ends "reflect" or "replicate"."""
-    padded = F.pad(x, (_REACH,) * 4, mode=mode)
-    starts = offsets.reshape(-1) + _REACH
-    ends = offsets.reshape(-1) - _REACH  # from the ends
-    axes = torch.tensor([2, 3])
-    return _operator("Slice", (padded, starts, ends, axes), x.shape)
+    """y(i) = x(i + offset), each of the offsets (1, 2) from -4 to 4; beyond the ends "reflect" or "edge".
+
+    As padding by the offset at one end, and by as much less than nothing at the other.
+    """
+    offsets = offsets.reshape(-1)
+    none = torch.zeros_like(offsets)
+    return _operator("Pad", (x, torch.cat((none, -offsets, none, offsets))), x.shape, mode=mode)
 
 
-def convolve_unshuffled(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+def convolve_halved(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """A 3x3 convolution, reflection-padded, of 2 x 2 pixels as channels of one: (B, C, H, W) -> (B, c, H/2, W/2).
 
-    As one of 6 x 6 pixels, which need not be brought together first. weight: (c, 4 C, 3, 3), channel 4 k + 2 i + j for pixel
-    (i, j) of channel k.
+    weight: (c, 4 C, 3, 3), as for `F.pixel_unshuffle`.
     """
     for axis in (2, 3):
         length = x.shape[axis]
         x = torch.cat((x.narrow(axis, 2, 2), x, x.narrow(axis, length - 4, 2)), dim=axis)
-    kernel = weight.unflatten(1, (-1, 2, 2)).permute(0, 1, 4, 2, 5, 3)  # (c, C, 3, i, 3, j)
-    return F.conv2d(x, kernel.flatten(4, 5).flatten(2, 3), bias, 2)
+    return convolve_unshuffled(x, weight, bias, 2)
 
 
-def convolve_pixels(padded: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """A 3x3 convolution to one channel, of 4 x 4 places at once: padded (B, C, H + 2, W + 2) -> (B, 1, H, W).
+def convolve_unshuffled(
+    x: Tensor, weight: Tensor, bias: Tensor | None, side: int, padding: int = 0
+) -> Tensor:
+    """A 3x3 convolution of side x side pixels as channels of one, as one of 3 side x 3 side pixels.
 
-    One channel would leave most lanes of a processor's vectors empty. weight: (1, C, 3, 3); H, W multiples of 4.
+    These need not be brought together first. weight: (c, C side^2, 3, 3), channel side^2 k + side i + j for pixel (i, j) of
+    channel k. padding: with zeros, in px.
     """
-    last = _PIXELS - 1
-    shifted = [
-        F.pad(weight, (column, last - column, row, last - row))
-        for row in range(_PIXELS)
-        for column in range(_PIXELS)
-    ]
-    biases = None if bias is None else bias.expand(_PIXELS**2)
-    return F.pixel_shuffle(F.conv2d(padded, torch.cat(shifted), biases, _PIXELS), _PIXELS)
+    kernel = weight.unflatten(1, (-1, side, side)).permute(0, 1, 4, 2, 5, 3)  # (c, C, 3, i, 3, j)
+    return F.conv2d(x, kernel.flatten(4, 5).flatten(2, 3), bias, side, padding)
+
+
+def convolve_places(padded: Tensor, weight: Tensor, bias: Tensor | None, side: int) -> Tensor:
+    """A 3x3 convolution to few channels, of side x side places at once: padded (B, C, H + 2, W + 2) -> (B, c, H, W).
+
+    Few channels would leave most lanes of a processor's vectors empty. weight: (c, C, 3, 3); H, W multiples of `side`.
+    """
+    return F.pixel_shuffle(F.conv2d(padded, *_placed(weight, bias, side), side), side)
 
 
 def convolve_beside(padded: Tensor, layers: Sequence[torch.nn.Conv2d]) -> tuple[Tensor, ...]:
-    """What several 3x3 convolutions make of one map (B, C, H + 2, W + 2), in one: each (B, its channels, H, W)."""
-    counts = [layer.out_channels for layer in layers]
+    """What several 3x3 convolutions to few channels make of one map (B, C, H + 2, W + 2), in one: each (B, its channels, H, W)."""
     weight = torch.cat([layer.weight for layer in layers])
-    biases = [layer.bias for layer in layers if layer.bias is not None]
-    rest = -sum(counts) % _ALIGNED
-    weight = F.pad(weight, (0, 0, 0, 0, 0, 0, 0, rest))
-    found = F.conv2d(padded, weight, F.pad(torch.cat(biases), (0, rest)))
-    return found.split((*counts, rest), dim=1)[: len(counts)]
+    bias = torch.cat([layer.bias for layer in layers if layer.bias is not None])
+    found = convolve_places(padded, weight, bias, 2)
+    return found.split([layer.out_channels for layer in layers], dim=1)
 
 
 def convolve_together(maps: Sequence[Tensor], weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -147,6 +158,67 @@ def convolve_together(maps: Sequence[Tensor], weight: Tensor, bias: Tensor | Non
     together = torch.cat((*maps, maps[0][:, :rest]), dim=1)
     weight = F.pad(weight, (0, 0, 0, 0, 0, rest))
     return F.conv2d(F.pad(together, (1, 1, 1, 1), mode="reflect"), weight, bias)
+
+
+def with_frame(
+    x: Tensor,
+    inside: Callable[[Tensor], Tensor],
+    whole: Callable[[Tensor], Tensor],
+    reach: int,
+) -> Tensor:
+    """`whole(x)`, as `inside(x)` with what lies near its borders taken from `whole`: x (1, C, H, W) -> (1, c, k H, k W).
+
+    Reflection padding is a copy of a map, and one to another layout and back; padding with zeros is none.
+
+    Args:
+        inside: as `whole`, but wrong within `reach` of the borders.
+        whole: looks no farther than `reach`.
+        reach: in places of x.
+    """
+    y = inside(x)
+    for axis in (2, 3):
+        length = x.shape[axis]
+        ends = (x.narrow(axis, 0, 2 * reach), x.narrow(axis, length - 2 * reach, 2 * reach))
+        found = whole(torch.cat(ends, axis))  # wrong where the two meet
+        count = found.shape[axis] // 4
+        kept = (found.narrow(axis, 0, count), found.narrow(axis, 3 * count, count))
+        frame = torch.cat(kept, axis)
+        steps = torch.arange(-count, count)
+        places = torch.cat((steps[count:], steps[:count]))  # from the beginning, and from the end
+        places = places[:, None] if axis == 2 else places[None]
+        y = _operator("ScatterElements", (y, places.expand(frame.shape), frame), y.shape, axis=axis)
+    return y
+
+
+def convolve_inside(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """A 3x3 convolution, padded with zeros: (B, C, H, W) -> (B, c, H, W), and channels of zeros, that c is a multiple of 16."""
+    rest = -len(weight) % _LANES
+    weight = F.pad(weight, (0, 0, 0, 0, 0, 0, 0, rest))
+    return F.conv2d(x, weight, None if bias is None else F.pad(bias, (0, rest)), padding=1)
+
+
+def convolve_places_inside(x: Tensor, weight: Tensor, bias: Tensor | None, side: int) -> Tensor:
+    """As `convolve_places`, of x (B, C, H, W), padded with zeros, that may have more channels than the weights."""
+    weight = F.pad(weight, (0, 0, 0, 0, 0, x.shape[1] - weight.shape[1]))
+    return F.pixel_shuffle(F.conv2d(x, *_placed(weight, bias, side), side, padding=1), side)
+
+
+def activate(x: Tensor, slope: float) -> Tensor:
+    """Leaky ReLU after a convolution that changes nothing: so, onnxruntime need not bring x into another layout."""
+    one = x.new_ones(x.shape[1], 1, 1, 1)
+    return F.leaky_relu(F.conv2d(x, one, groups=x.shape[1]), slope)
+
+
+def _placed(weight: Tensor, bias: Tensor | None, side: int) -> tuple[Tensor, Tensor | None]:
+    """Weight and bias for side x side places as channels: (c, C, 3, 3) -> (c side^2, C, side + 2, side + 2)."""
+    last = side - 1
+    shifted = [
+        F.pad(weight, (column, last - column, row, last - row))
+        for row in range(side)
+        for column in range(side)
+    ]
+    together = torch.stack(shifted, dim=1).flatten(0, 1)
+    return together, None if bias is None else bias.repeat_interleave(side**2)
 
 
 def pooled(x: Tensor, sides: Sequence[int]) -> Tensor:

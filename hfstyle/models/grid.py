@@ -50,12 +50,12 @@ class Origin:
     def add(self, strip: Tensor, top: int = 0) -> None:
         """strip: (B, 3, h, W) in [0, 1], rows from `top`, a multiple of P; h a multiple of P, at least 4 P."""
         period = self._period
-        means = _sums(_sums(luminance(strip)[:, 0], period, 1), period, 2) / period**2
+        sums = _sums(_sums(luminance(strip).flatten(0, 1), period, 1), period, 2)
         inner = slice(period, -period)
-        beside = means[:, 2 * period :, inner] + means[:, : -2 * period, inner]
-        beside = beside + means[:, inner, 2 * period :] + means[:, inner, : -2 * period]
+        beside = sums[:, 2 * period :, inner] + sums[:, : -2 * period, inner]
+        beside = beside + sums[:, inner, 2 * period :] + sums[:, inner, : -2 * period]
         # Of h - P + 1 rows, without P at both ends; the last stands alone.
-        apart = (4 * means[:, inner, inner] - beside)[:, :-1, :-1].square()
+        apart = (4 * sums[:, inner, inner] - beside)[:, :-1, :-1].square()
         rows, columns = apart.shape[1:]
         first = top + period
         down = _window(self._height, apart)[first : first + rows, None]
@@ -66,9 +66,11 @@ class Origin:
     def offsets(self) -> Tensor:
         """(B, 2) int64, down and right, from -P/2 to P/2 - 1: where the grid begins."""
         assert self._energy is not None
-        energy = self._energy
-        for axis in 4 * (1, 2):
-            energy = 0.5 * energy + 0.25 * (energy.roll(1, axis) + energy.roll(-1, axis))
+        if graph.wanted():
+            smooth = _smoothed(torch.eye(self._period), (1,))
+            energy = smooth.T @ self._energy @ smooth
+        else:
+            energy = _smoothed(self._energy, (1, 2))
         energy = energy.flatten(1)
         # The first of those that are alike: of mirrored pictures some are, but for rounding, and of blank ones all.
         most = energy >= (1 - _ALIKE) * energy.amax(1, keepdim=True)
@@ -85,6 +87,13 @@ def fine_origin(origin: Tensor) -> Tensor:
     From -2 to 1 px: so little is left out when a finished painting is moved back.
     """
     return (origin + 2) % 4 - 2
+
+
+def _smoothed(energy: Tensor, axes: Sequence[int]) -> Tensor:
+    """Each place with its neighbours along these axes, which are rings."""
+    for axis in 4 * tuple(axes):
+        energy = 0.5 * energy + 0.25 * (energy.roll(1, axis) + energy.roll(-1, axis))
+    return energy
 
 
 def _window(length: int, like: Tensor) -> Tensor:
@@ -118,7 +127,7 @@ def _taken(x: Tensor, offsets: Tensor, inside: Callable[[Any, int], Any]) -> Ten
         down, right = offsets[0].tolist()
         return _copied(x, down, right, inside)
     if graph.wanted():
-        return graph.moved(x, offsets, "reflect" if inside is _mirrored else "replicate")
+        return graph.moved(x, offsets, "reflect" if inside is _mirrored else "edge")
     pictures = []
     for picture, (down, right) in zip(x.split(1), offsets.unbind(), strict=True):
         for axis, offset in ((2, down), (3, right)):

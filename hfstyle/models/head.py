@@ -5,7 +5,7 @@ B batch · H, W height and width · D style width
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from hfstyle.models import graph
 from hfstyle.models.color import ColorSpread, ColorTransfer, into_range, toward
-from hfstyle.models.layers import Modulation, activate, add, conv3x3
+from hfstyle.models.layers import LEAK, Modulation, activate, add, conv3x3
 from hfstyle.models.resample import double, in_bands
 from hfstyle.models.statistics import FeatureTransfer, InstanceStatistics
 
@@ -119,26 +119,22 @@ class Head(nn.Module):
         fine, apart = self.transfer(fine, wanted.measured, wanted.look, wanted.amount)
         fine, colors = blend(fine), double(plain).to(h.dtype)
         own = self.modulate.folded(self.detail, wanted.style)
-        detail = (
-            graph.convolve_together((double(h), colors, fine), self.detail.weight, self.detail.bias)
-            if graph.wanted()
-            else self.detail.of(
+        if graph.wanted():
+            maps = (double(h), colors, fine)
+            detail = graph.convolve_together(maps, self.detail.weight, self.detail.bias)
+            detail = activate(self.modulate(detail, wanted.style, statistics, ""))
+            lightness = graph.with_frame(detail, self._lightness_inside, self._lightness, 2)
+        else:
+            detail = self.detail.of(
                 partial(_together, h, colors, fine),
                 (len(h), self.detail.in_channels, *fine.shape[2:]),
                 h,
                 own,
-            )
-        )  # (B, width, H/2, W/2)
-        refined = self.refine.of(
-            lambda out: self.modulate.activated(detail, own, wanted.style, statistics, "", out),
-            detail.shape,
-            detail,
-        )  # (B, 12, H/2, W/2)
-        lightness = self.paint.of(
-            lambda out: activate(double(refined, out)),
-            (*refined.shape[:2], *x.shape[2:]),
-            refined,
-        )  # (B, 1, H, W)
+            )  # (B, width, H/2, W/2)
+            lightness = self._lightness(
+                detail,
+                lambda out: self.modulate.activated(detail, own, wanted.style, statistics, "", out),
+            )  # (B, 1, H, W)
         painted = into_range(
             add(blend(self.color(lightness, wanted.colors)), double(double(tinted)))
         )  # (B, 3, H, W)
@@ -150,6 +146,28 @@ class Head(nn.Module):
         return toward(
             lambda: blend(self.recolor(x, wanted.seen_colors, wanted.colors)), painted, need
         )
+
+    def _lightness(
+        self, detail: Tensor, activated: Callable[[Tensor | None], Tensor] | None = None
+    ) -> Tensor:
+        """detail (B, width, H/2, W/2), and how it is activated if it is not yet -> (B, 1, H, W)."""
+        refined = (
+            self.refine(detail)
+            if activated is None
+            else self.refine.of(activated, detail.shape, detail)
+        )  # (B, 12, H/2, W/2)
+        height, width = refined.shape[2:]
+        return self.paint.of(
+            lambda out: activate(double(refined, out)),
+            (*refined.shape[:2], 2 * height, 2 * width),
+            refined,
+        )
+
+    def _lightness_inside(self, detail: Tensor) -> Tensor:
+        """The same for a graph, wrong within 4 px of the borders."""
+        refined = double(graph.convolve_inside(detail, self.refine.weight, self.refine.bias))
+        activated = graph.activate(refined, LEAK)
+        return graph.convolve_places_inside(activated, self.paint.weight, self.paint.bias, 4)
 
 
 def _together(h: Tensor, colors: Tensor, fine: Tensor, out: Tensor | None) -> Tensor:

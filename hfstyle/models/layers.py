@@ -17,6 +17,7 @@ from hfstyle.models.resample import reflected
 from hfstyle.models.statistics import STATISTICS_EPS, InstanceStatistics, scale_and_shift
 
 __all__ = [
+    "LEAK",
     "ModulatedBlock",
     "Modulation",
     "ResidualBlock",
@@ -26,15 +27,18 @@ __all__ = [
     "conv3x3",
 ]
 
+LEAK = 0.2
+"""Slope of the one non-linearity of all networks below 0."""
+
 
 def activate(x: Tensor, out: Tensor | None = None) -> Tensor:
-    """The one non-linearity of all networks: leaky ReLU, slope 0.2 (cheap on a CPU, no dead channels).
+    """The one non-linearity of all networks: leaky ReLU (cheap on a CPU, no dead channels).
 
     Without gradients in place, or in `out`; x is always fresh.
     """
     if out is not None:
-        return torch.ops.aten.leaky_relu.out(x, 0.2, out=out)
-    return F.leaky_relu(x, 0.2, inplace=not torch.is_grad_enabled())
+        return torch.ops.aten.leaky_relu.out(x, LEAK, out=out)
+    return F.leaky_relu(x, LEAK, inplace=not torch.is_grad_enabled())
 
 
 def add(x: Tensor, change: Tensor) -> Tensor:
@@ -82,7 +86,7 @@ class ReflectConv2d(nn.Conv2d):
         if self.out_channels <= 3 and fast.possible(padded) and height % 2 == 0 and width % 4 == 2:
             return fast.convolve_blocks(padded, weight, bias)
         if self.out_channels == 1 and graph.wanted():
-            return graph.convolve_pixels(padded, weight, bias)
+            return graph.convolve_places(padded, weight, bias, 4)
         return F.conv2d(padded, weight, bias, self.stride)
 
 

@@ -53,7 +53,7 @@ class Trunk(nn.Module):
         x (B, 3, H, W) standardised -> (B, fine, H/2, W/2), (B, low, H/4, W/4), (B, mid, H/8, W/8), (B, high, H/16, W/16).
         """
         fine = activate(
-            graph.convolve_unshuffled(x, self.stem.weight, self.stem.bias)
+            graph.convolve_halved(x, self.stem.weight, self.stem.bias)
             if graph.wanted()
             else self._of_quarters(x)
         )
