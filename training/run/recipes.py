@@ -74,6 +74,7 @@ RECIPES: Final[dict[str, dict[str, Any]]] = {
         "grain_share": 0.0,
         "paintings_as_content": 0.1,
         "full_strength_share": 0.75,
+        "adversarial_weight": 1.0,  # two looks came 1.5 and 3.4 % nearer than without
         "adversarial_start": 0,
         "adversarial_ramp": 50,
         "discriminator_learning_rate": 1e-4,  # a few pictures are soon known by heart
