@@ -45,13 +45,14 @@ def _title_and_artist(code: StyleCode, name: str) -> tuple[str, str]:
     artist = about.get("artist", "").partition(" (")[0]  # nationality and dates
     if not title or _FILE_NAME.search(title):
         title = about.get("movement", "")
-    elif title.islower():
+        return _cut(title[:1].upper() + title[1:] or name), ""
+    if title.islower():
         title = title.replace(" s ", "’s ")
         if not year and (dated := _WITH_YEAR.fullmatch(title)):
             title, year = dated[1], dated[2]
         artist = _SMALL.sub(lambda word: word[0].lower(), artist.title())
     by = ", ".join(filter(None, (_cut(artist), year)))
-    return _cut(title[:1].upper() + title[1:] or name), by
+    return _cut(title[:1].upper() + title[1:]), by
 
 
 def _cut(text: str, longest: int = _LONGEST) -> str:
