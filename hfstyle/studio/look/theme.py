@@ -28,9 +28,9 @@ input[type="range"]::-webkit-slider-thumb { background: var(--slider-color); bor
 input[type="range"]::-moz-range-thumb { background: var(--slider-color); border: 2px solid white; }
 
 /* Labels and buttons stand above pictures, captions below them, whole */
-.block:not(.photo):has(> label.float):has(img, video) { display: flex; flex-direction: column; }
-.block:not(.photo):has(img, video) > label.float { position: static; flex: none; align-self: flex-start; }
-.block:has(> label.float):has(img, video) > label.float ~ * { min-height: 0; }
+.block:not(.photo, #camera):has(> label.float):has(img, video) { display: flex; flex-direction: column; }
+.block:not(.photo, #camera):has(img, video) > label.float { position: static; flex: none; align-self: flex-start; }
+.block:not(#camera):has(> label.float):has(img, video) > label.float ~ * { min-height: 0; }
 .photo:has(img:not(.hide)) > label.float { clip-path: inset(50%); }  /* small, and what it is is plain */
 .results :is(.grid-wrap, .image-container):has(> .top-panel button) { padding-top: 2.25rem; }
 .grid-container .thumbnail-item {
