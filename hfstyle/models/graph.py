@@ -24,7 +24,6 @@ __all__ = [
     "convolve_halved",
     "convolve_inside",
     "convolve_places",
-    "convolve_places_inside",
     "convolve_together",
     "convolve_unshuffled",
     "lerp",
@@ -136,12 +135,24 @@ def convolve_unshuffled(
     return F.conv2d(x, kernel.flatten(4, 5).flatten(2, 3), bias, side, padding)
 
 
-def convolve_places(padded: Tensor, weight: Tensor, bias: Tensor | None, side: int) -> Tensor:
-    """A 3x3 convolution to few channels, of side x side places at once: padded (B, C, H + 2, W + 2) -> (B, c, H, W).
+def convolve_places(
+    x: Tensor, weight: Tensor, bias: Tensor | None, side: int, padding: int = 0
+) -> Tensor:
+    """A 3x3 convolution to few channels, of side x side places at once: x (B, C, H + 2, W + 2) -> (B, c, H, W).
 
-    Few channels would leave most lanes of a processor's vectors empty. weight: (c, C, 3, 3); H, W multiples of `side`.
+    Few channels would leave most lanes of a processor's vectors empty. weight: (c, C or less, 3, 3), for the first channels
+    of x; H, W multiples of `side`. padding: with zeros, in px; with 1, x is of the result's size.
     """
-    return F.pixel_shuffle(F.conv2d(padded, *_placed(weight, bias, side), side), side)
+    last = side - 1
+    weight = F.pad(weight, (0, 0, 0, 0, 0, x.shape[1] - weight.shape[1]))
+    shifted = [
+        F.pad(weight, (column, last - column, row, last - row))
+        for row in range(side)
+        for column in range(side)
+    ]
+    together = torch.stack(shifted, dim=1).flatten(0, 1)  # (c side^2, C, side + 2, side + 2)
+    biases = None if bias is None else bias.repeat_interleave(side**2)
+    return F.pixel_shuffle(F.conv2d(x, together, biases, side, padding), side)
 
 
 def convolve_beside(padded: Tensor, layers: Sequence[torch.nn.Conv2d]) -> tuple[Tensor, ...]:
@@ -197,28 +208,10 @@ def convolve_inside(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     return F.conv2d(x, weight, None if bias is None else F.pad(bias, (0, rest)), padding=1)
 
 
-def convolve_places_inside(x: Tensor, weight: Tensor, bias: Tensor | None, side: int) -> Tensor:
-    """As `convolve_places`, of x (B, C, H, W), padded with zeros, that may have more channels than the weights."""
-    weight = F.pad(weight, (0, 0, 0, 0, 0, x.shape[1] - weight.shape[1]))
-    return F.pixel_shuffle(F.conv2d(x, *_placed(weight, bias, side), side, padding=1), side)
-
-
 def activate(x: Tensor, slope: float) -> Tensor:
     """Leaky ReLU after a convolution that changes nothing: so, onnxruntime need not bring x into another layout."""
     one = x.new_ones(x.shape[1], 1, 1, 1)
     return F.leaky_relu(F.conv2d(x, one, groups=x.shape[1]), slope)
-
-
-def _placed(weight: Tensor, bias: Tensor | None, side: int) -> tuple[Tensor, Tensor | None]:
-    """Weight and bias for side x side places as channels: (c, C, 3, 3) -> (c side^2, C, side + 2, side + 2)."""
-    last = side - 1
-    shifted = [
-        F.pad(weight, (column, last - column, row, last - row))
-        for row in range(side)
-        for column in range(side)
-    ]
-    together = torch.stack(shifted, dim=1).flatten(0, 1)
-    return together, None if bias is None else bias.repeat_interleave(side**2)
 
 
 def pooled(x: Tensor, sides: Sequence[int]) -> Tensor:

@@ -167,7 +167,7 @@ class Head(nn.Module):
         """The same for a graph, wrong within 4 px of the borders."""
         refined = double(graph.convolve_inside(detail, self.refine.weight, self.refine.bias))
         activated = graph.activate(refined, LEAK)
-        return graph.convolve_places_inside(activated, self.paint.weight, self.paint.bias, 4)
+        return graph.convolve_places(activated, self.paint.weight, self.paint.bias, 4, padding=1)
 
 
 def _together(h: Tensor, colors: Tensor, fine: Tensor, out: Tensor | None) -> Tensor:

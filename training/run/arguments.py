@@ -215,7 +215,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--mismatched_weight",
         type=float,
         default=0.5,
-        help="weight of paintings shown with a wrong style or a wrong content view, in the discriminator's loss",
+        help="weight of paintings shown with a wrong style, in the discriminator's loss",
     )
     add(
         "--r1_gamma", type=float, default=0.1, help="weight of the discriminator's gradient penalty"

@@ -50,7 +50,7 @@ from hfstyle.studio.backend.results import (
     write_webp,
 )
 from hfstyle.studio.backend.settings import Settings
-from hfstyle.studio.backend.style_names import caption_of, preset_label
+from hfstyle.studio.backend.style_names import caption_of, shown_name
 from hfstyle.studio.backend.timing import Expected
 from hfstyle.studio.backend.uploads import open_picture
 
@@ -98,7 +98,7 @@ class Studio:
         self.pipe = pipe
         self.model_name = model_name
         order = _order(pipe)
-        self.labels = {name: preset_label(name, pipe.preset(name)) for name in order}
+        self.labels = {name: shown_name(pipe.preset(name), name) for name in order}
         """Title, artist and year of the presets, by name."""
         self.captions = {name: caption_of(pipe.preset(name), name) for name in order}
         """The same in two short lines, for below a thumbnail."""

@@ -7,7 +7,7 @@ from typing import Final
 
 from hfstyle import StyleCode
 
-__all__ = ["caption_of", "preset_label", "shown_name"]
+__all__ = ["caption_of", "shown_name"]
 
 _LONGEST: Final = (
     56  # letters of a title or a name; those of what was learned from end at 60, within a word
@@ -19,33 +19,29 @@ _WITH_YEAR: Final = re.compile(r"(.+?) ([12]\d{3})(?: \d{1,2})?")
 _SMALL: Final = re.compile(r"(?<= )(?:Da|De|Del|Della|Den|Der|Di|La|Le|Of|The|Van|Von)(?= )")
 
 
-def preset_label(name: str, code: StyleCode) -> str:
-    """A preset's title, artist and year."""
-    return _in_one_line(*_title_and_artist(code, name.replace("_", " ")))
+def shown_name(code: StyleCode, preset: str = "") -> str:
+    """A style's title, artist and year, or what it is an example of; never the name of a file.
 
-
-def shown_name(code: StyleCode) -> str:
-    """A style's title, artist and year, or what it is an example of; never the name of a file."""
-    return _in_one_line(*_title_and_artist(code, code.name))
-
-
-def caption_of(code: StyleCode, name: str = "") -> str:
-    """The same for below a thumbnail: title, and artist and year in a line of their own."""
-    title, by = _title_and_artist(code, name.replace("_", " ") or code.name)
-    return f"{_cut(title, _LONGEST_CAPTION)}\n{by}".strip()
-
-
-def _in_one_line(title: str, by: str) -> str:
+    preset: its name among the presets, where it is one of them, for a style without a title.
+    """
+    title, by = _title_and_artist(code, preset)
     return f"{title} ({by})" if by else title
 
 
-def _title_and_artist(code: StyleCode, name: str) -> tuple[str, str]:
+def caption_of(code: StyleCode, preset: str = "") -> str:
+    """The same for below a thumbnail: title, and artist and year in a line of their own."""
+    title, by = _title_and_artist(code, preset)
+    return f"{_cut(title, _LONGEST_CAPTION)}\n{by}".strip()
+
+
+def _title_and_artist(code: StyleCode, preset: str) -> tuple[str, str]:
     about = code.metadata
     title, year = about.get("title", ""), about.get("year", "")
     artist = about.get("artist", "").partition(" (")[0]  # nationality and dates
     if not title or _FILE_NAME.search(title):
         title = about.get("movement", "")
-        return _cut(title[:1].upper() + title[1:] or name), ""
+        title = title[:1].upper() + title[1:]
+        return _cut(title or preset.replace("_", " ") or code.name), ""
     if title.islower():
         title = title.replace(" s ", "’s ")
         if not year and (dated := _WITH_YEAR.fullmatch(title)):
