@@ -48,7 +48,7 @@ _making: ContextVar[bool] = ContextVar("making", default=False)
 
 def wanted() -> bool:
     """Whether a graph of ONNX is being made: torch's own exported programs have no such operators."""
-    return _making.get() and torch.compiler.is_exporting()
+    return torch.compiler.is_exporting() and _making.get()  # in this order it can be compiled
 
 
 @contextmanager
