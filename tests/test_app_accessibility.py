@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,38 @@ pytest.importorskip("axe_playwright_python")
 from accessibility import in_the_end, unreached, violations
 
 
+@contextmanager
+def still(browser: Any, app: Any) -> Iterator[Any]:
+    """The app in a new page, with no colours in between others."""
+    with opened(browser, app, 1280) as page:
+        page.add_style_tag(content="* { transition: none !important }")
+        yield page
+
+
 @pytest.fixture
 def page(browser: Any, running_app: Any) -> Iterator[Any]:
-    with opened(browser, running_app, 1280) as page:
-        page.add_style_tag(content="* { transition: none !important }")  # no colours in between
+    with still(browser, running_app) as page:
         yield page
+
+
+@pytest.fixture(scope="module")
+def shared(browser: Any, running_app: Any) -> Iterator[Callable[[], AbstractContextManager[Any]]]:
+    """A page for tests that leave it as it was: opened once, and once more after a failure."""
+    kept: list[tuple[ExitStack, Any]] = []
+
+    @contextmanager
+    def borrowed() -> Iterator[Any]:
+        if kept:
+            closing, page = kept.pop()
+        else:
+            closing = ExitStack()
+            page = closing.enter_context(still(browser, running_app))
+        yield page
+        kept.append((closing, page))
+
+    yield borrowed
+    for closing, _ in kept:
+        closing.close()
 
 
 @pytest.mark.parametrize(
@@ -32,15 +60,16 @@ def page(browser: Any, running_app: Any) -> Iterator[Any]:
         *("Discover", "Mix", "Learn", "Animate", "Video", "Live", "About"),
     ],
 )
-def test_everybody_can_use_it(page: Any, tab: str) -> None:
-    open_tab(page, tab)
-    assert in_the_end(violations, page) == []
-    assert unreached(page) == []
-    page.emulate_media(color_scheme="dark")
-    page.locator("body.dark").wait_for()
-    assert in_the_end(violations, page) == []
-    page.emulate_media(color_scheme="light")
-    page.locator("body:not(.dark)").wait_for()
+def test_everybody_can_use_it(shared: Callable[[], AbstractContextManager[Any]], tab: str) -> None:
+    with shared() as page:
+        open_tab(page, tab)
+        assert in_the_end(violations, page) == []
+        assert unreached(page) == []
+        page.emulate_media(color_scheme="dark")
+        page.locator("body.dark").wait_for()
+        assert in_the_end(violations, page) == []
+        page.emulate_media(color_scheme="light")
+        page.locator("body:not(.dark)").wait_for()
 
 
 @pytest.mark.parametrize(
@@ -54,8 +83,7 @@ def test_everybody_can_use_it(page: Any, tab: str) -> None:
 def test_everybody_can_use_the_parts_that_are_closed_at_first(
     browser: Any, running_app: Any, app_folder: Path, tmp_path: Path, tab: str, parts: list[str]
 ) -> None:
-    with opened(browser, running_app, 1280) as page:  # nothing in it has the focus yet
-        page.add_style_tag(content="* { transition: none !important }")
+    with still(browser, running_app) as page:  # nothing in it has the focus yet
         open_tab(page, tab)
         page.locator("[aria-label^='Example photo']:visible").first.click()
         page.get_by_alt_text("the photo to be painted").locator("visible=true").wait_for()
