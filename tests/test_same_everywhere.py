@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,14 +34,11 @@ def by_batch(folder: Path, photo: Path, style: str) -> Any:
     return read(folder / "out" / "photo.png")
 
 
-def by_app(folder: Path, photo: Path, style: str) -> Any:
+def by_app(ask: Callable[..., Any], photo: Path, style: str) -> Any:
     """As a program asks it; what it shows on its pages is smaller, and says so."""
-    pipe = StyleTransferPipeline.from_pretrained()
     named = {"preset": style} if style == PRESET else {"style": style}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GRADIO_TEMP_DIR", str(folder / "app"))
-        *_, result = app_functions(pipe)["stylize"](str(photo), **named)
-        return read(result)
+    *_, result = ask(str(photo), **named)
+    return read(result)
 
 
 _AT_512 = "it paints at a short side of 512 px, Python at the photo's own"
@@ -48,16 +46,43 @@ DIFFERS: Final = {
     ("app", "medium"): _AT_512,
     ("app", "large"): _AT_512,
 }
-FRONT_ENDS: Final[dict[str, Callable[[Path, Path, str], Any]]] = {
-    "command": by_command,
-    "batch": by_batch,
-    "app": by_app,
-}
+FRONT_ENDS: Final = ("command", "batch", "app")
 
 
 @pytest.fixture(scope="module")
 def pipe() -> StyleTransferPipeline:
     return StyleTransferPipeline.from_pretrained()
+
+
+@pytest.fixture(scope="module")
+def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Any]]:
+    """The app's endpoint, of a pipeline of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("app")))
+        yield app_functions(StyleTransferPipeline.from_pretrained())["stylize"]
+
+
+@pytest.fixture(scope="module")
+def by_python(
+    pipe: StyleTransferPipeline, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str, str], Any]:
+    """What Python paints of the photo of a size, once for all front ends."""
+
+    @cache
+    def painted(size: str, kind: str) -> Any:
+        photo, style = pictures(tmp_path_factory.mktemp("python"), size, kind)
+        return np.asarray(pipe(photo, style).images[0])
+
+    return painted
+
+
+def pictures(folder: Path, size: str, kind: str) -> tuple[Path, str]:
+    """A photo's file, and a style by its name or as a file."""
+    photo, style = folder / "photo.png", folder / "style.png"
+    height, width = SIZES[size]
+    example_photo("astronaut").resize((width, height)).save(photo)
+    example_photo("coffee").save(style)
+    return photo, PRESET if kind == "preset" else str(style)
 
 
 @pytest.mark.parametrize("kind", ["preset", "picture"])
@@ -76,15 +101,19 @@ def pipe() -> StyleTransferPipeline:
     ],
 )
 def test_the_picture_is_that_of_python(
-    pipe: StyleTransferPipeline, tmp_path: Path, front_end: str, size: str, kind: str
+    request: pytest.FixtureRequest,
+    by_python: Callable[[str, str], Any],
+    tmp_path: Path,
+    front_end: str,
+    size: str,
+    kind: str,
 ) -> None:
-    photo, style = tmp_path / "photo.png", tmp_path / "style.png"
-    height, width = SIZES[size]
-    example_photo("astronaut").resize((width, height)).save(photo)
-    example_photo("coffee").save(style)
-    chosen = PRESET if kind == "preset" else str(style)
-    expected = np.asarray(pipe(photo, chosen).images[0])
-    found = FRONT_ENDS[front_end](tmp_path, photo, chosen)
+    photo, style = pictures(tmp_path, size, kind)
+    if front_end == "app":
+        found = by_app(request.getfixturevalue("ask"), photo, style)
+    else:
+        found = {"command": by_command, "batch": by_batch}[front_end](tmp_path, photo, style)
+    expected = by_python(size, kind)
     off = np.abs(found.astype(int) - expected)
     assert off.max() == 0, f"{off.mean():.2f}/255 on average, {off.max()} at most"
 
@@ -103,15 +132,12 @@ def test_the_app_computes_in_the_type_of_python(request: pytest.FixtureRequest) 
 
 @pytest.mark.parametrize("name", ["faces", "outlines"])
 def test_what_is_kept_of_a_photo_is_that_of_python(
-    pipe: StyleTransferPipeline, tmp_path: Path, name: str
+    pipe: StyleTransferPipeline, ask: Callable[..., Any], tmp_path: Path, name: str
 ) -> None:
     """As a program asks it, at a size at which the app paints the photo as it is."""
     photo = tmp_path / "photo.png"
     example_photo("astronaut").resize((200, 200)).save(photo)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "app"))
-        ask = app_functions(pipe)["stylize"]
-        found = [read([*ask(str(photo), preset=PRESET, **{name: n})][-1]) for n in (0.0, 1.0)]
+    found = [read([*ask(str(photo), preset=PRESET, **{name: n})][-1]) for n in (0.0, 1.0)]
     for pixels, number in zip(found, (0.0, 1.0), strict=True):
         painted: Any = pipe(photo, PRESET, **{name: number}).images[0]  # type: ignore[arg-type]
         np.testing.assert_array_equal(pixels, np.asarray(painted))
