@@ -77,20 +77,26 @@ def test_a_lent_gpu_paints_and_encodes_for_visitors(
 
 
 @pytest.fixture
-def slow(app_pipe: StyleTransferPipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Paintings take seconds, in which nothing is heard of them."""
+def slow_down(
+    app_pipe: StyleTransferPipeline, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], None]:
+    """Once it is called, paintings take seconds, in which nothing is heard of them."""
     run = app_pipe.generator.paint_level
 
     def later(*arguments: Any, **options: Any) -> Any:
         time.sleep(1.5)
         return run(*arguments, **options)
 
-    monkeypatch.setattr(app_pipe.generator, "paint_level", later, raising=False)
+    return lambda: monkeypatch.setattr(app_pipe.generator, "paint_level", later, raising=False)
 
 
 def test_no_share_is_told_of_work_of_which_nothing_is_heard(
-    spaces: Spaces, app_pipe: StyleTransferPipeline, tmp_path: Path, slow: None
+    spaces: Spaces,
+    app_pipe: StyleTransferPipeline,
+    tmp_path: Path,
+    slow_down: Callable[[], None],
 ) -> None:
+    slow_down()
     studio = engine.Studio(app_pipe)
     picture(900, 600).save(tmp_path / "photo.png")
     photo, code = str(tmp_path / "photo.png"), app_pipe.preset("waves")
@@ -125,7 +131,7 @@ def test_the_page_shows_seconds_and_no_percentage_while_a_lent_gpu_paints(
     spaces: Spaces,
     app_pipe: StyleTransferPipeline,
     tmp_path: Path,
-    slow: None,
+    slow_down: Callable[[], None],
 ) -> None:
     pytest.importorskip("skimage")
     from playwright.sync_api import expect
@@ -135,6 +141,7 @@ def test_the_page_shows_seconds_and_no_percentage_while_a_lent_gpu_paints(
         launched_chromium() as browser,
         opened(browser, demo, 1280) as page,
     ):
+        slow_down()  # what a page opens with is not looked at
         picture(900, 600).save(tmp_path / "photo.png")
         page.locator(".photo input[type=file]").set_input_files(tmp_path / "photo.png")
         expect(page.locator("#status")).to_contain_text("At full size 900 × 600 px")
