@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ def test_in_a_browser(
 ) -> None:
     """Choose a photo and a style, move strength and colour, download; then regions, new styles, mix and compare."""
     pytest.importorskip("skimage")
-    from playwright.sync_api import expect
+    from playwright.sync_api import TimeoutError, expect
 
     with opened(browser, running_app, width) as page:
         status = page.locator("#status")
@@ -75,8 +76,8 @@ def test_in_a_browser(
             page.mouse.move(middle[0] + 40, middle[1] + 20, steps=5)
             page.mouse.up()
             page.get_by_role("button", name="Paint", exact=True).click()
-            page.wait_for_timeout(2000)
-            if told.count():
+            with suppress(TimeoutError):
+                told.first.wait_for(timeout=2000)
                 break
         expect(told).to_be_visible()
 
