@@ -20,7 +20,7 @@ from hfstyle.models.generator import StyleGenerator
 
 pytest.importorskip("accelerate")
 
-from training import make, steady, tune
+from training import feedback, make, steady, tune
 from training.publish.average import average
 from training.publish.average import main as average_main
 from training.publish.presets import main as presets_main
@@ -41,7 +41,7 @@ def test_every_stage_is_a_command_that_its_script_takes(tmp_path: Path) -> None:
     )
     stages = {stage.name: stage.command for stage in make.stages_of(args)}
     assert list(stages) == list(make.STAGES)
-    for name, parse in {"train": parse_args, "larger": parse_args, "steady": steady.parse_args, "tune": tune.parse_args}.items():  # fmt: skip
+    for name, parse in {"train": parse_args, "larger": parse_args, "steady": steady.parse_args, "tune": tune.parse_args, "feedback": feedback.parse_args, "style": tune.parse_args}.items():  # fmt: skip
         command = stages[name]
         script = next(i for i, part in enumerate(command) if part.endswith(".py"))
         assert Path(command[script]).is_file()
@@ -73,7 +73,7 @@ def test_what_ended_is_not_run_again_and_what_follows_a_change_is(
     assert ran == ["steady", "tune"]
     assert make.main(options(tmp_path, "--until", "tune")) == 0
     assert make.main(options(tmp_path)) == 0
-    assert ran == ["steady", "tune", "average", "space"]
+    assert ran == ["steady", "tune", "average", "feedback", "style", "space"]
     ran.clear()
     fails.add("larger")
     assert make.main(options(tmp_path, "--length", "0.5")) == 1
@@ -97,6 +97,7 @@ def test_all_stages_make_a_model_and_go_on_where_one_was_killed(
         "steady.py": (steady.main, small),
         "tune.py": (tune.main, [*small, "--resolution", "96"]),
         "average.py": (average_main, []),
+        "feedback.py": (feedback.main, ["--train_batch_size", "1", "--max_train_minutes", "0.01"]),
         "presets.py": (presets_main, []),
         "style_space.py": (space_main, []),
     }
@@ -130,7 +131,7 @@ def test_all_stages_make_a_model_and_go_on_where_one_was_killed(
     assert make.main(line) == 0
     assert "--resume_from_checkpoint" in ran[2]
     assert [json.loads(row)["step"] for row in (tmp_path / "made/larger/log.jsonl").read_text().splitlines()] == [1, 2]  # fmt: skip
-    assert len(ran) == 8
+    assert len(ran) == 10
     pipe = StyleTransferPipeline.from_pretrained(tmp_path / "made/space")
     pipe.presets["waves"].check_encoder(pipe.generator.encoder_fingerprint())
     assert pipe.style_space is not None

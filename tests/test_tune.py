@@ -23,7 +23,7 @@ from hfstyle.models.style_encoder import Condition
 
 pytest.importorskip("accelerate")
 
-from training import steady, tune
+from training import feedback, steady, tune
 from training.game.perceptual import load_perceptual, load_perceptuals
 
 
@@ -98,7 +98,40 @@ def test_the_style_comes_nearer_and_the_encoder_stays(
     assert near < 0.97 * far
 
 
-@pytest.mark.parametrize("script", [tune, steady])
+def test_what_a_style_passes_first_learns_alone_and_a_picture_is_to_be_itself_in_its_own_style(
+    toy: Path, tmp_path: Path
+) -> None:
+    before = painter().half().float()
+    before.save_pretrained(tmp_path / "before")
+    arguments = [
+        "--model", str(tmp_path / "before"), "--content_data_dir", str(toy / "content.parquet"),
+        "--style_data_dir", str(toy / "style.parquet"), "--output_dir", str(tmp_path / "after"),
+        "--perceptual_model", str(toy / "vgg.safetensors"), "--max_train_steps", "24",
+        "--learn", "style", "--learning_rate", "1e-2", "--resolution", "96", "--mixed_precision", "no",
+        "--identity_weight", "4", "--lr_warmup_steps", "2",
+    ]  # fmt: skip
+    tune.main(arguments)
+    after = StyleGenerator.from_pretrained(tmp_path / "after").float()
+    state = after.state_dict()
+    for name, weight in before.state_dict().items():
+        learned = name.startswith("style") or ".key." in name or ".value." in name
+        assert torch.equal(weight, state[name]) or learned, name
+    assert not torch.equal(before.style1.weight, after.style1.weight)
+    assert not torch.equal(before.attend_mid.value.weight, after.attend_mid.value.weight)
+    network = load_perceptual(str(toy / "vgg.safetensors"), reflect=False)
+    content, style = (toy_crops(toy, kind, 96, (0.8, 1.0)) for kind in ("content", "style"))
+    args = tune.parse_args(arguments)
+    with torch.no_grad():
+        terms = [
+            [tune.objective(g, network, content, style, step, args) for step in (0, 1)]
+            for g in (before, after)
+        ]
+    assert "identity" not in terms[0][1]
+    far, near = (sum(each[0].values()) for each in terms)
+    assert near < 0.99 * far
+
+
+@pytest.mark.parametrize("script", [tune, steady, feedback])
 def test_a_signal_ends_with_the_model_as_it_is(
     script: ModuleType, toy: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -121,9 +154,11 @@ def test_a_signal_ends_with_the_model_as_it_is(
     arguments = [
         "--model", str(tmp_path / "before"), "--content_data_dir", str(toy / "content.parquet"),
         "--style_data_dir", str(toy / "style.parquet"), "--output_dir", str(tmp_path / "after"),
-        "--perceptual_model", str(toy / "vgg.safetensors"), "--max_train_steps", "100000",
-        "--train_batch_size", "1", "--mixed_precision", "no", "--checkpointing_steps", "2",
+        "--train_batch_size", "1", "--checkpointing_steps", "2",
     ]  # fmt: skip
+    if script is not feedback:
+        arguments += ["--perceptual_model", str(toy / "vgg.safetensors"), "--mixed_precision", "no"]
+        arguments += ["--max_train_steps", "100000"]
     with caplog.at_level(logging.INFO, "hfstyle"):
         script.main(arguments + (["--resolution", "96"] if script is tune else []))
     asking.join()
@@ -134,7 +169,8 @@ def test_a_signal_ends_with_the_model_as_it_is(
         StyleGenerator.from_pretrained(tmp_path / name).float() for name in ("before", "after")
     )
     assert after.encoder_fingerprint() == before.encoder_fingerprint()
-    assert not torch.equal(after.spread.weight, before.spread.weight)
+    layers = [g.style1 if script is feedback else g.spread for g in (before, after)]
+    assert not torch.equal(layers[0].weight, layers[1].weight)
     # A whole folder: the codes are still valid.
     presets = StyleTransferPipeline.from_pretrained(tmp_path / "after").presets
     assert torch.equal(presets["a"].vector, pipe.presets["a"].vector)

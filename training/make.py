@@ -38,6 +38,8 @@ STAGES: Final = {
     "steady": "borders like the middle",
     "tune": "gains and biases, at the size of pictures",
     "average": "the mean of the two before",
+    "feedback": "more is asked of what does not arrive in paintings",
+    "style": "what a style passes first, at the size of pictures",
     "presets": "the bundled styles; only with --gallery",
     "space": "what random styles and styles by words come from",
     "tables": "the card's numbers; only with --bench",
@@ -112,8 +114,13 @@ def stages_of(args: Any) -> list[Stage]:
                *data, *seen_by, "--max_train_minutes", f"{16 * args.length:g}"),
         script("average", "publish/average.py", "--models", str(folder["steady"]), str(folder["tune"]),
                "--output_dir", str(folder["average"])),
+        script("feedback", "feedback.py", "--model", str(folder["average"]), "--output_dir", str(folder["feedback"]),
+               *data, "--max_train_minutes", f"{20 * args.length:g}"),
+        script("style", "tune.py", "--model", str(folder["feedback"]), "--output_dir", str(folder["style"]), *data, *seen_by,
+               "--learn", "style", "--learning_rate", "1e-4", "--consistency_weight", "150", "--identity_weight", "12",
+               "--max_train_minutes", f"{20 * args.length:g}"),
     ]  # fmt: skip
-    model = folder["average"]
+    model = folder["style"]
     if args.gallery:
         options = ["--gallery", args.gallery]
         stages.append(Stage("presets", script("", "publish/presets.py", "--model", str(folder["presets"]), *options).command, model))  # fmt: skip

@@ -55,7 +55,7 @@ from training.game.views import (
     without_border,
 )
 from training.game.weights import WEIGHTS
-from training.run.adapter import add_gains, folded
+from training.run.adapter import add_gains, folded, style_weights
 from training.run.arguments import STYLE_LAYERS, add_lesson
 from training.run.folder import make_output_dir
 from training.run.optimisation import ema_update, precision
@@ -84,8 +84,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         move_tokens_apart(
             generator, _mean_token(generator, loaders["style"], device), args.token_gain
         )
-    gains, biases, weights = add_gains(generator, args.with_encoder)
-    groups = [{"params": gains + biases, "lr": args.learning_rate}]
+    if args.learn == "style":
+        groups = [{"params": style_weights(generator), "lr": args.learning_rate}]
+        weights = []
+    else:
+        gains, biases, weights = add_gains(generator, args.with_encoder)
+        groups = [{"params": gains + biases, "lr": args.learning_rate}]
     if args.weights_learning_rate:
         for weight in weights:
             weight.requires_grad_(True)
@@ -210,6 +214,12 @@ def objective(
     terms = {name: WEIGHTS[name].default * value for name, value in terms.items()}
     alike = losses.content_loss(features, of_content, list(_CONTENT_LAYERS))
     terms["content"] = args.content_weight * alike
+    if args.identity_weight and step % 2 == 0:
+        own = torch.cat((style[:1], content[-1:]))
+        with torch.set_grad_enabled(args.with_encoder):
+            condition_of_own = generator.encode(own)
+        itself = _painted(generator, own, condition_of_own, full.new_ones(2), args.faces)
+        terms["identity"] = args.identity_weight * losses.identity_loss(itself, own)
     if args.consistency_weight and step % 3 == 2:
         moved, down, right = move(content)
         again = _painted(generator, channels_last(moved), condition, full, args.faces)
@@ -274,7 +284,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--max_train_minutes", type=float, default=16.0, help="after which it ends")
     add("--checkpointing_steps", type=int, default=100, help="write the model every so many steps")
     add("--max_train_steps", type=int, help="instead of minutes")
-    add("--learning_rate", type=float, default=3e-3, help="of gains and biases")
+    add(
+        "--learn",
+        choices=("channels", "style"),
+        default="channels",
+        help="gains and biases of channels; or what a style's vector and tokens pass first, for which the rate should be 1e-4",
+    )
+    add("--learning_rate", type=float, default=3e-3, help="of what learns")
     add(
         "--weights_learning_rate",
         type=float,
@@ -295,6 +311,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="how far faces are spared, from 0 to 1: as users ask for it",
     )
     add("--consistency_weight", type=float, default=0.0, help="of a lesson in every third step")
+    add(
+        "--identity_weight",
+        type=float,
+        default=0.0,
+        help="a picture styled by itself is itself, in every second step",
+    )
     return parser.parse_args(argv)
 
 

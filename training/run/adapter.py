@@ -16,7 +16,7 @@ from torch.nn.utils import parametrize
 
 from hfstyle.models.generator import StyleGenerator
 
-__all__ = ["Gain", "LowRank", "Taught", "add_gains", "add_low_rank", "folded"]
+__all__ = ["Gain", "LowRank", "Taught", "add_gains", "add_low_rank", "folded", "style_weights"]
 
 # Of these, whole weights may be learned too: what a style does to channels, and the last layers.
 _LAST: Final = ("head.refine", "head.paint", "tint", "underdrawing", "spread")
@@ -92,6 +92,15 @@ def add_low_rank(generator: StyleGenerator, rank: int) -> list[nn.Parameter]:
             parametrize.register_parametrization(layer, "weight", change)
             added += [change.down, change.up]
     return added
+
+
+def style_weights(generator: StyleGenerator) -> list[nn.Parameter]:
+    """What a style's vector and tokens pass first, in the generator; all else is frozen, and style codes keep their meaning."""
+    generator.requires_grad_(False)
+    layers: list[nn.Module] = [generator.style1, generator.style2]
+    for attention in (generator.attend_high, generator.attend_mid):
+        layers += [attention.key, attention.value]
+    return [p.requires_grad_(True) for layer in layers for p in layer.parameters()]
 
 
 def folded(generator: nn.Module) -> StyleGenerator:
