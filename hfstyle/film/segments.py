@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from hfstyle.film.container import address_of
 from hfstyle.film.errors import VideoError, load_av
 from hfstyle.film.sound import Sound, SoundTracks
 from hfstyle.images.encode import whole_or_nothing
@@ -128,9 +129,19 @@ class Segments:
             stream.write(save(memory.tensors, {"memory": told}))
 
     def join(
-        self, container: str, sound: Sound | None, end: Fraction, comment: str | None = None
+        self,
+        container: str,
+        sound: Sound | None,
+        end: Fraction,
+        comment: str | None = None,
+        *,
+        whole: bool = True,
     ) -> None:
-        """Write the target from the whole segments, packet by packet, with sound up to `end` in seconds."""
+        """Write the target from the whole segments, packet by packet, with its sound.
+
+        end: in seconds, of the pictures.
+        whole: whether these are all pictures; else nothing is heard after them.
+        """
         av = load_av()
         files = self.done()
         if not files:
@@ -141,8 +152,8 @@ class Segments:
             if comment is not None:
                 output.metadata["comment"] = comment
             try:
-                with av.open(str(files[0])) as first:
-                    film = output.add_stream_from_template(first.streams.video[0])
+                with av.open(address_of(files[0])) as first:
+                    film = output.add_stream_from_template(first.streams.video[0], opaque=True)
                     tracks = None if sound is None else SoundTracks(sound, output)
                     for packet in _in_order(
                         files, [self.recall(n).begin for n in range(len(files))]
@@ -152,7 +163,7 @@ class Segments:
                         packet.stream = film
                         output.mux(packet)
                     if tracks is not None:
-                        tracks.finish(end)
+                        tracks.finish(end, whole=whole)
             finally:
                 output.close()
 
@@ -166,7 +177,7 @@ def _in_order(files: Sequence[Path], begins: Sequence[Fraction]) -> Iterator[Any
     av = load_av()
     last = None
     for file, begin in zip(files, begins, strict=True):
-        with av.open(str(file)) as part:
+        with av.open(address_of(file)) as part:
             stream = part.streams.video[0]
             shift = round(begin / stream.time_base)
             for packet in part.demux(stream):
