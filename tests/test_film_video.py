@@ -155,6 +155,24 @@ def test_broken_off_with_resume_it_ends_as_if_painted_at_once(tmp_path: Path) ->
     assert max(apart) < 3  # coded twice, painted alike
 
 
+def test_two_runs_do_not_write_the_same_segments(clip: Path, tmp_path: Path) -> None:
+    """The second is refused at once, the first goes on; after it, the name is free."""
+    out = tmp_path / "out.mp4"
+    refused: list[str] = []
+
+    def meanwhile(done: int, total: int | None) -> None:
+        if done == 2:
+            with pytest.raises(VideoError) as error:
+                pipe().video(clip, "waves").save(out, resume=True)
+            refused.append(str(error.value))
+
+    pipe().video(clip, "waves").save(out, resume=True, progress_callback=meanwhile)
+    assert "out.mp4 is being painted by another run" in refused[0]
+    assert len(frames_of(out)) == 25
+    pipe().video(clip, "waves").save(out, resume=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
+
+
 @pytest.mark.parametrize(
     ("name", "codec"), [("a.webm", None), ("a.webm", "av1"), ("a.mkv", "vp9"), ("a.mov", None)]
 )

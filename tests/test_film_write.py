@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -195,6 +197,32 @@ def test_ctrl_c_leaves_a_film_of_what_is_done(tmp_path: Path) -> None:
         assert greys(tmp_path / name) == list(range(7))
     spans = streams_of(tmp_path / "a.mp4")
     assert spans["audio aac"][1] == pytest.approx(7 / 25, abs=0.041)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="no list of open files")
+@pytest.mark.parametrize("name", ["a.mp4", "a.webm", "a.webp", "a.gif"])
+def test_a_full_disk_is_told_and_no_file_stays_open(tmp_path: Path, name: str) -> None:
+    """Of a file that stays open, the space is not free again, even when its name is gone."""
+    resource = pytest.importorskip("resource")
+    noise = np.random.default_rng(0)
+    frames = [noise.integers(0, 256, (64, 96, 3), np.uint8) for _ in range(30)]
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(
+        signal.SIGXFSZ, signal.SIG_IGN
+    )  # a limit to files, as good as a full disk
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, before[1]))
+    try:
+        with pytest.raises(
+            ImageError, match=rf"{name} cannot be written: .*check rights and space"
+        ) as error:
+            save_film(timed(frames), tmp_path / name)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert error.tb is not None  # as a notebook keeps it
+    assert list(tmp_path.iterdir()) == []
+    links = (entry for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink())
+    assert not [link for link in links if str(tmp_path) in os.readlink(link)]
 
 
 def test_an_error_leaves_nothing(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -239,7 +240,10 @@ class PaintedFilm:
             raise VideoError(
                 f"{target}: a {target.suffix} cannot be gone on with; name it .mp4, .mkv or .webm, or leave out resume"
             )
-        segments = Segments(target, self._settings(form, container))
+        with closing(Segments(target, self._settings(form, container))) as segments:
+            self._save_segments(segments, container, form, told)
+
+    def _save_segments(self, segments: Segments, container: str, form: Form, told: _Told) -> None:
         painter = self._painter()
         number = len(segments.done())
         after, end = None, Fraction(0)

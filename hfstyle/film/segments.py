@@ -6,14 +6,17 @@ at its end; and settings.json, so that segments of two films, or of one in two s
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -27,6 +30,7 @@ from hfstyle.images.encode import whole_or_nothing
 __all__ = ["Memory", "Segments"]
 
 _SETTINGS: Final = "settings.json"
+_LOCK: Final = "lock"
 _NUMBERED: Final = re.compile(r"(\d{6})\.mp4")
 
 
@@ -46,6 +50,39 @@ class Memory:
     frames: int
 
 
+class _Lock:
+    """Held by one process at a time; that of a process which ends, however it does, is free.
+
+    Raises VideoError where another holds it.
+    """
+
+    def __init__(self, path: Path, target: Path) -> None:
+        self._file = open(path, "ab")  # noqa: SIM115
+        try:
+            _hold(self._file)
+        except OSError as error:
+            self._file.close()
+            if error.errno not in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
+                return  # a file system without locks
+            raise VideoError(
+                f"{target} is being painted by another run; wait for its end, or give another name"
+            ) from None
+
+    def release(self) -> None:
+        self._file.close()
+
+
+def _hold(file: IO[bytes]) -> None:
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 class Segments:
     """The segments of one film.
 
@@ -54,12 +91,21 @@ class Segments:
         settings: JSON-able, all that decides what the frames look like.
 
     Raises:
-        VideoError: there are segments of other settings.
+        VideoError: there are segments of other settings, or another run is making them.
     """
 
     def __init__(self, target: Path, settings: dict[str, Any]) -> None:
         self.target = target
         self.folder = target.with_name(f"{target.name}.parts")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock = _Lock(self.folder / _LOCK, target)
+        try:
+            self._begin(settings)
+        except BaseException:
+            self.close()
+            raise
+
+    def _begin(self, settings: dict[str, Any]) -> None:
         known = self.folder / _SETTINGS
         if known.exists():
             try:
@@ -75,7 +121,6 @@ class Segments:
                     "give the same options, or delete the folder"
                 )
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
         with whole_or_nothing(known, overwrite=True) as stream:
             stream.write(json.dumps(settings, indent=2).encode())
 
@@ -167,8 +212,16 @@ class Segments:
             finally:
                 output.close()
 
+    def close(self) -> None:
+        """Another run may go on; a folder without segments goes."""
+        self._lock.release()
+        with suppress(OSError):
+            if not any(file.name != _LOCK for file in self.folder.iterdir()):
+                shutil.rmtree(self.folder)
+
     def remove(self) -> None:
         """The film is whole; its segments are needed no more."""
+        self._lock.release()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

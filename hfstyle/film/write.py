@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -190,7 +191,11 @@ def save_film(
             raise
         if writer is None:
             raise VideoError(f"there are no frames for {target}")
-        writer.close(end, whole=interrupted is None)
+        try:
+            writer.close(end, whole=interrupted is None)
+        except BaseException:
+            _give_up(writer)
+            raise
     if interrupted is not None:
         raise interrupted
     return end
@@ -367,7 +372,8 @@ class CodedWriter:
         """Let go of the file, which stays as it is."""
         if self._sound is not None:
             self._sound.close()
-        self._output.close()
+        with suppress(load_av().error.FFmpegError, ValueError):  # what went wrong first is told
+            self._output.close()
 
     def _put(self, packet: Any) -> None:
         if packet.pts in self._lasting:  # coders forget how long the last frame is shown
