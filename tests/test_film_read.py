@@ -19,7 +19,8 @@ pytest.importorskip("cv2")
 import av
 from film_clips import marked, panned, write_clip
 
-from hfstyle.film import VideoError, film_facts, read_frames
+from hfstyle.film import VideoError, film_facts, read_frames, save_film
+from hfstyle.film.write import Form
 
 
 def greys(path: Path, **options: float) -> list[int]:
@@ -70,6 +71,23 @@ def test_what_is_on_at_the_start_is_shown_from_there_and_nothing_after_the_end(
             assert float(frames[-1].time + frames[-1].duration) == end - start
         first = next(iter(read_frames(path, start=3)))
         assert abs(int(first.rgb[-1, -1, 0]) - 8) < 9
+
+
+@pytest.mark.parametrize("kind", ["ts", "h264", "avi", "mkv"])
+def test_a_part_is_found_without_an_index(tmp_path: Path, kind: str) -> None:
+    """Also where a search for the place ends behind the only key frame, or there is none to be made."""
+    codec = "mpeg4" if kind == "avi" else "libx264"
+    film = write_clip(tmp_path / f"a.{kind}", marked(30), codec=codec)
+    assert greys(film, start=0.4, end=0.8) == list(range(10, 20))
+    reader = read_frames(film, start=0.41, end=0.8)
+    frames = list(reader)
+    assert [float(f.time) for f in frames] == pytest.approx(
+        [0, *(0.03 + i / 25 for i in range(9))], abs=0.001
+    )
+    assert reader.faults == []
+    save_film(frames, tmp_path / "part.mp4", Form.like(reader.facts))
+    times = [f.time for f in read_frames(tmp_path / "part.mp4")]
+    assert [float(t) for t in times] == pytest.approx([float(f.time) for f in frames], abs=0.001)
 
 
 def test_the_rate_of_uneven_films_is_their_average(tmp_path: Path) -> None:

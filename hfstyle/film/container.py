@@ -90,9 +90,11 @@ def zero_of(container: Any) -> Fraction:
     return Fraction(max(0, start or 0), 1_000_000)
 
 
-def seek(container: Any, stream: Any, seconds: float | Fraction) -> None:
+def seek(container: Any, stream: Any, seconds: Fraction) -> bool:
+    """Go to a place; False where the file knows of no places, and has to be opened anew to be read from its beginning."""
     av = load_av()
     try:
-        container.seek(int(Fraction(seconds) / stream.time_base), stream=stream, backward=True)
+        container.seek(int(seconds / stream.time_base), stream=stream, backward=True)
     except av.error.FFmpegError:
-        container.seek(0)  # no index: read on from the beginning
+        return False
+    return True

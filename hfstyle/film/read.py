@@ -27,6 +27,12 @@ from hfstyle.limits import check_int, is_number
 __all__ = ["FilmFacts", "FilmReader", "Frame", "film_facts", "read_frames"]
 
 _DEFAULT_RATE: Final = Fraction(25)
+_AHEAD: Final = (
+    0,
+    10,
+    60,
+    1 << 40,
+)  # s before a place from which it is read; the last is the beginning
 _ALMOST: Final = Fraction(1, 1000)  # s, which rounded times may differ by
 
 
@@ -150,12 +156,12 @@ class FilmReader:
                 self._beyond = True
                 return
             begin = self.start_exact + (self.after or 0)
-            if begin > 0:
-                seek(container, stream, zero + begin)
             rate = stream.average_rate or stream.guessed_rate or _DEFAULT_RATE
             shape: Shape | None = None
             before: Fraction | None = None
-            for frame, time, lasts in self._timed(self._decoded(container, stream), zero, rate):
+            for frame, time, lasts in self._timed(
+                self._from(container, stream, zero, begin), zero, rate
+            ):
                 if shape is None:
                     shape = Shape.of(frame, stream, self.size, self.path)
                     self.facts = self._facts(container, stream, shape, rate, length)
@@ -215,6 +221,28 @@ class FilmReader:
     def _stop(self) -> Fraction | None:
         """`end`, counted from `start`."""
         return None if self.end is None else exact(self.end) - self.start_exact
+
+    def _from(self, container: Any, stream: Any, zero: Fraction, begin: Fraction) -> Iterator[Any]:
+        """Frames from one that is shown at `begin` or before.
+
+        Where a file does not say where its key frames are, what is found may begin later; then it is looked for further ahead.
+        """
+        if begin == 0:
+            yield from self._decoded(container, stream)
+            return
+        for ahead in _AHEAD:
+            if ahead >= begin or not seek(container, stream, zero + begin - ahead):
+                break
+            frames = self._decoded(container, stream)
+            first = next(frames, None)
+            self._damaged = 0  # before the first key frame, nothing can be read
+            at = None if first is None else _time_of(first, stream)
+            if first is not None and at is not None and at <= zero + begin:
+                yield first
+                yield from frames
+                return
+        with opened(self.path) as anew:
+            yield from self._decoded(anew, pictures_of(anew, self.path))
 
     def _decoded(self, container: Any, stream: Any) -> Iterator[Any]:
         """Frames in the order in which they are shown, those of two fields as whole ones; what is damaged is left out."""
@@ -283,6 +311,11 @@ class FilmReader:
     def _facts(
         self, container: Any, stream: Any, shape: Shape, rate: Fraction, length: float | None
     ) -> FilmFacts:
+        base = Fraction(stream.time_base)
+        if (
+            self.start_exact / base
+        ).denominator != 1:  # a part that begins between two of its ticks
+            base = Fraction(1, 90_000)
         stop = self.end if length is None else min(length, self.end or length)
         sound = tuple(s.codec_context.name for s in container.streams.audio if s.codec_context)
         return FilmFacts(
@@ -290,7 +323,7 @@ class FilmReader:
             size=shape.size,
             rate=Fraction(rate),
             seconds=None if stop is None else max(0.0, stop - self.start),
-            time_base=Fraction(stream.time_base),
+            time_base=base,
             pixel_aspect=shape.pixel_aspect,
             rotation=shape.rotation,
             colors=shape.colors,
