@@ -134,6 +134,14 @@ def test_broken_off_with_resume_it_ends_as_if_painted_at_once(tmp_path: Path) ->
 
         return step
 
+    with pytest.raises(KeyboardInterrupt):
+        pipe().video(long, "hills").save(parts, resume=True, progress_callback=stop_at(3))  # type: ignore[arg-type]
+    assert not (
+        tmp_path / "parts.mp4.parts"
+    ).exists()  # where nothing was kept, nothing is refused later
+    mine = tmp_path / "parts.mp4.parts" / "notes.txt"
+    mine.parent.mkdir()
+    mine.write_text("not of the film")
     for limit, left in ((30, 20), (50, 40)):
         with pytest.raises(KeyboardInterrupt):
             pipe().video(long, "waves").save(parts, resume=True, progress_callback=stop_at(limit))  # type: ignore[arg-type]
@@ -145,7 +153,7 @@ def test_broken_off_with_resume_it_ends_as_if_painted_at_once(tmp_path: Path) ->
         parts, resume=True, progress_callback=lambda done, total: told.append(done)
     )
     assert told == [40, *range(41, 57)]
-    assert not (tmp_path / "parts.mp4.parts").exists()
+    assert list((tmp_path / "parts.mp4.parts").iterdir()) == [mine]
     assert [f.time for f in read_frames(parts)] == [f.time for f in read_frames(long)]
     assert streams_of(parts)["audio aac"] == pytest.approx(streams_of(long)["audio aac"], abs=0.041)
     apart = [

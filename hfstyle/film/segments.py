@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import json
 import re
-import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -22,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from hfstyle.files import is_unfinished
 from hfstyle.film.container import address_of
 from hfstyle.film.errors import VideoError, load_av
 from hfstyle.film.sound import Sound, SoundTracks
@@ -107,7 +107,7 @@ class Segments:
 
     def _begin(self, settings: dict[str, Any]) -> None:
         known = self.folder / _SETTINGS
-        if known.exists():
+        if known.exists() and self.done():
             try:
                 found = json.loads(known.read_text(encoding="utf-8"))
             except ValueError:
@@ -213,16 +213,21 @@ class Segments:
                 output.close()
 
     def close(self) -> None:
-        """Another run may go on; a folder without segments goes."""
+        """Another run may go on; a folder without whole segments goes."""
+        if self.folder.is_dir() and not self.done():
+            self.remove()
         self._lock.release()
-        with suppress(OSError):
-            if not any(file.name != _LOCK for file in self.folder.iterdir()):
-                shutil.rmtree(self.folder)
 
     def remove(self) -> None:
         """The film is whole; its segments are needed no more."""
         self._lock.release()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        own = (_SETTINGS, _LOCK)
+        with suppress(OSError):  # of a folder that holds something else, that stays
+            for file in self.folder.iterdir():
+                numbered = re.fullmatch(r"\d{6}\.(mp4|safetensors)", file.name)
+                if numbered or file.name in own or is_unfinished(file):
+                    file.unlink(missing_ok=True)
+            self.folder.rmdir()
 
 
 def _in_order(files: Sequence[Path], begins: Sequence[Fraction]) -> Iterator[Any]:
