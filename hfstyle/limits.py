@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, Final, Literal, ParamSpec, TypeAlias, TypedDict, TypeVar, cast
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "check_style_size",
     "check_tile_size",
     "flags_checked",
+    "is_number",
     "item_name",
     "working_size",
 ]
@@ -280,6 +281,11 @@ def check_callback(callback: Any) -> None:
         raise ValueError(
             f"progress_callback is {callback!r}; give a function, called as function(done, total)"
         )
+
+
+def is_number(value: object) -> bool:
+    """Whether it is a real number, of Python or NumPy; NaN and infinity are."""
+    return isinstance(value, Real)
 
 
 def check_int(name: str, value: Any, least: int, most: int | None) -> int:

@@ -176,6 +176,10 @@ def test_styles_are_found_by_words(app_client: Any, app_folder: Path) -> None:
     matches, files = app_client.predict("painter", 2, api_name="/find")
     assert len(matches) == len(files) == 2
     assert all(match["matched"] == {"painter": "painter"} for match in matches)
+    for match in matches:
+        assert match["name"] in ("waves", "night", "squares")
+        told = {name: match[name] for name in ("title", "artist", "year")}
+        assert told == {"title": match["name"].title(), "artist": "A. Painter", "year": "1900"}
     assert 0 <= matches[1]["score"] <= matches[0]["score"] <= 1
     path = app_client.predict(
         upload(app_folder / "photo.png"), style_file=upload(Path(files[0])), api_name="/stylize"

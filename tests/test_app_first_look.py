@@ -165,3 +165,45 @@ def test_the_page_is_light(browser: Any, running_app: Any) -> None:
     page.wait_for_timeout(1000)
     page.close()
     assert 200_000 < sum(sizes) < MOST_BYTES
+
+
+PHOTO = ".photos .photo"
+"""The photo above the pages."""
+WITHOUT = {
+    "Stylize": (),
+    "Regions": ("Strength", "Colour"),
+    "Many photos": (PHOTO,),
+    "Learn": ("Strength", "Colour", "Faces", "Size of the brush", "Detail", "Outlines"),
+    "Animate": ("Detail",),
+    "Video": (PHOTO,),
+    "Live": (PHOTO, "Detail"),
+    "About": (PHOTO, "Strength", "Colour", "Faces", "Size of the brush", "Detail", "Outlines"),
+    "Compare": (),
+}
+"""What stands above the pages and does nothing on one of them."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", list(SCREENS))
+def test_what_does_nothing_on_a_page_is_not_shown_there_and_nothing_jumps(
+    browser: Any, running_app: Any, width: int
+) -> None:
+    pytest.importorskip("skimage")
+    with opened(browser, running_app, width) as page:
+        page.get_by_role("button", name="Brush and detail").click()
+        parts = {
+            PHOTO: page.locator(PHOTO).first,
+            **{
+                name: page.locator(f".bar [aria-label='number input for {name}']").first
+                for name in WITHOUT["About"][1:]
+            },
+        }
+        tabs = page.get_by_role("tab", name="About").locator("visible=true").first
+        places = set()
+        for name, unused in WITHOUT.items():
+            open_tab(page, name)
+            found = [part for part, place in parts.items() if not place.is_visible()]
+            assert sorted(found) == sorted(unused), name
+            page.evaluate("scrollTo(0, 0)")
+            places.add(round(tabs.bounding_box()["y"]))
+        assert len(places) == 1, f"the pages jump: {places}"

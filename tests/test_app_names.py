@@ -13,7 +13,7 @@ from hfstyle import StyleCode, StyleTransferPipeline
 pytest.importorskip("gradio")
 
 from hfstyle.studio.backend.refusals import LONGEST_NAME, in_hint, one_line, plain
-from hfstyle.studio.backend.style_names import shown_name
+from hfstyle.studio.backend.style_names import facts_of, shown_name
 
 HOSTILE = "# ![cat](http://127.0.0.1:9/cat.png) <img src=http://127.0.0.1:9/dog.png> www.example.com\n\n| a |"
 
@@ -132,3 +132,19 @@ def test_a_style_is_called_by_its_title_not_by_a_file(
 ) -> None:
     code = app_pipe.preset("waves")
     assert shown_name(StyleCode(code.vector, code.tokens, code.encoder, name, about)) == shown
+
+
+def test_programs_are_told_the_same_in_parts(app_pipe: StyleTransferPipeline) -> None:
+    code = app_pipe.preset("waves")
+
+    def told(about: dict[str, str]) -> dict[str, str]:
+        return facts_of(StyleCode(code.vector, code.tokens, code.encoder, "cat11_00838301", about))
+
+    assert told({"title": "waves 1835 2", "artist": "ohara koson"}) == {
+        "title": "Waves",
+        "artist": "Ohara Koson",
+        "year": "1835",
+    }
+    assert told({"title": "cat11_00838301", "movement": "roman mosaic"}) == {
+        "title": "Roman mosaic"
+    }

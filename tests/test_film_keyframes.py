@@ -72,5 +72,17 @@ def test_a_keyframe_without_a_style_keeps_it() -> None:
 def test_times_may_not_be_below_zero(tmp_path: Path) -> None:
     with pytest.raises(VideoError, match="times are from 0"):
         Score([Keyframe(-1.0, "a")], lambda name: CODES[str(name)])
+    with pytest.raises(VideoError, match="at nan s; times are from 0"):
+        Score([Keyframe(float("nan"), "a")], lambda name: CODES[str(name)])
     with pytest.raises(VideoError, match="is not a time"):
         seconds_of("soon")
+
+
+def test_numbers_of_keyframes_are_shares() -> None:
+    for numbers, words in (
+        ({"strength": 5}, "strength is 5"),
+        ({"strength": "half"}, "strength is 'half'"),
+        ({"color": -1}, "color is -1"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            Score([Keyframe(0, "a", **numbers)], lambda name: CODES[str(name)])  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ import sys
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,8 @@ pytest.importorskip("cv2")
 import av
 from film_clips import marked, panned, write_clip
 
-from hfstyle.film import VideoError, film_facts, read_frames
+from hfstyle.film import VideoError, film_facts, read_frames, save_film
+from hfstyle.film.write import Form
 
 
 def greys(path: Path, **options: float) -> list[int]:
@@ -49,6 +51,77 @@ def test_a_part_begins_and_ends_at_its_frames(tmp_path: Path) -> None:
         read_frames(film, start=2, end=1)
     with pytest.raises(VideoError, match="start is -1"):
         read_frames(film, start=-1)
+
+
+def test_what_is_on_at_the_start_is_shown_from_there_and_nothing_after_the_end(
+    tmp_path: Path,
+) -> None:
+    film = write_clip(tmp_path / "a.mp4", marked(24))
+    shown = list(read_frames(film, start=0.33, end=0.42))
+    assert [int(f.rgb[-1, -1, 0]) for f in shown] == pytest.approx([64, 72, 80], abs=3)
+    assert [float(f.time) for f in shown] == pytest.approx([0, 0.03, 0.07])
+    slides = [Image.fromarray(rgb) for rgb in marked(4)]
+    for name in ("slides.gif", "slides.webp"):
+        path = tmp_path / name
+        slides[0].save(path, save_all=True, append_images=slides[1:], duration=2000, lossless=True)
+        for start, end, times in ((0.5, 1.5, [0]), (3, 5, [0, 1]), (6.5, 7.5, [0])):
+            frames = list(read_frames(path, start=start, end=end))
+            assert [float(f.time) for f in frames] == times, (name, start)
+            assert frames[-1].duration is not None
+            assert float(frames[-1].time + frames[-1].duration) == end - start
+        first = next(iter(read_frames(path, start=3)))
+        assert abs(int(first.rgb[-1, -1, 0]) - 8) < 9
+
+
+@pytest.mark.parametrize("kind", ["ts", "h264", "avi", "mkv"])
+def test_a_part_is_found_without_an_index(tmp_path: Path, kind: str) -> None:
+    """Also where a search for the place ends behind the only key frame, or there is none to be made."""
+    codec = "mpeg4" if kind == "avi" else "libx264"
+    film = write_clip(tmp_path / f"a.{kind}", marked(30), codec=codec)
+    assert greys(film, start=0.4, end=0.8) == list(range(10, 20))
+    reader = read_frames(film, start=0.41, end=0.8)
+    frames = list(reader)
+    assert [float(f.time) for f in frames] == pytest.approx(
+        [0, *(0.03 + i / 25 for i in range(9))], abs=0.001
+    )
+    assert reader.faults == []
+    save_film(frames, tmp_path / "part.mp4", Form.like(reader.facts))
+    times = [f.time for f in read_frames(tmp_path / "part.mp4")]
+    assert [float(t) for t in times] == pytest.approx([float(f.time) for f in frames], abs=0.001)
+
+
+def test_the_rate_of_uneven_films_is_their_average(tmp_path: Path) -> None:
+    """So that about as many frames are told of as there are."""
+    ticks = [24 * i + (8 if i % 3 == 1 else 0) + (600 if i > 10 else 0) for i in range(25)]
+    frames = film_facts(write_clip(tmp_path / "a.mp4", marked(25), ticks=ticks)).frames
+    assert frames is not None
+    assert abs(frames - 25) <= 3
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"end": float("inf")}, "end is inf"),
+        ({"start": "0:01"}, "start is '0:01'; give seconds"),
+        ({"end": float("nan")}, "end is nan"),
+        ({"size": 0}, "size is 0"),
+        ({"size": 100_000}, "the most are 64 million pixels, give a smaller one"),
+    ],
+)
+def test_what_cannot_be_read_so_is_said(tmp_path: Path, options: Any, words: str) -> None:
+    film = write_clip(tmp_path / "a.mp4", marked(4))
+    with pytest.raises(ValueError, match=words):
+        read_frames(film, **options)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no colons in names")
+@pytest.mark.parametrize("name", ["12:30 at the sea.mp4", "file:a.mp4", "-a.mp4", "ü %03d|.mp4"])
+def test_names_are_names_and_no_protocols(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    write_clip(tmp_path / "a.mp4", marked(4)).rename(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    assert len(list(read_frames(name))) == 4
 
 
 def test_uneven_times_are_kept(tmp_path: Path) -> None:
@@ -175,6 +248,7 @@ def test_an_animated_webp_is_read_with_its_times(tmp_path: Path) -> None:
     assert [int(f.rgb[-1, -1, 0]) for f in frames[1:]] == [8, 16, 24, 32]
     part = list(read_frames(path, start=0.5, end=0.6, size=32))
     assert [(float(f.time), f.rgb.shape) for f in part] == [
+        (0.0, (32, 48, 3)),  # on already
         (0.04, (32, 48, 3)),
         (0.06, (32, 48, 3)),
     ]

@@ -228,6 +228,29 @@ def test_motion_is_found_where_it_is_known(search: Search) -> None:
     assert motion.certain[:, -2:].mean() < 0.3  # has come in from outside
 
 
+@pytest.mark.parametrize("search", [EXACT, QUICK])
+def test_a_slow_pan_does_not_draw_its_border_out(search: Search) -> None:
+    """Of what comes in by less than a pixel a frame, nothing is carried; the rest, and a still, is carried everywhere."""
+    wall = Image.fromarray(texture(300, 300))
+
+    def view(index: int, step: float) -> Rgb:
+        down = 20 + step * index
+        box = (20, down, 20 + 128, down + 96)
+        return np.asarray(wall.resize((256, 192), Image.Resampling.BICUBIC, box=box))
+
+    for step, low in ((0.2, True), (0.0, False)):
+        tracker = Tracker(small_view(view(0, step), search), search)
+        for index in range(1, 12):
+            motion = tracker.follow(small_view(view(index, step), search))
+            for certain in (motion.certain, motion.far_certain):
+                inner = certain[8:-8, 8:-8].mean()
+                assert inner > 0.8, (step, index)
+                assert (certain[-1].mean() < 0.25) == low, (step, index, certain[-1].mean())
+                assert certain[0, 8:-8].mean() > 0.7
+        if low:
+            assert motion.far_certain[-2:].mean() < 0.25
+
+
 def test_strength_zero_is_the_film_itself_and_thin_paint_leaves_no_trail(pan: list[Rgb]) -> None:
     assert all(
         np.array_equal(a, b) for a, b in zip(painted(pan, ALL, strength=0.0), pan, strict=True)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +106,7 @@ def test_what_cannot_be_asked_for_is_said(clip: Path, tmp_path: Path) -> None:
         ({"output_size": 4}, "output_size is 4"),
         ({"start": 9}, "start is 9 s"),
         ({"keyframes": "now"}, "is not a keyframe"),
+        ({"layers": "none"}, "layers is 'none'"),
     ):
         with pytest.raises(ValueError, match=words):
             stylize_video(pipe(), clip, "waves", **options)  # type: ignore[arg-type]
@@ -113,6 +115,8 @@ def test_what_cannot_be_asked_for_is_said(clip: Path, tmp_path: Path) -> None:
     film = pipe().video(clip, "waves")
     with pytest.raises(VideoError, match="is the film itself"):
         film.save(clip)
+    with pytest.raises(VideoError, match="quality is 'high'"):
+        film.save(tmp_path / "a.mp4", quality="high")  # type: ignore[arg-type]
     with pytest.raises(VideoError, match="cannot be gone on with"):
         film.save(tmp_path / "a.gif", resume=True)
 
@@ -130,6 +134,14 @@ def test_broken_off_with_resume_it_ends_as_if_painted_at_once(tmp_path: Path) ->
 
         return step
 
+    with pytest.raises(KeyboardInterrupt):
+        pipe().video(long, "hills").save(parts, resume=True, progress_callback=stop_at(3))  # type: ignore[arg-type]
+    assert not (
+        tmp_path / "parts.mp4.parts"
+    ).exists()  # where nothing was kept, nothing is refused later
+    mine = tmp_path / "parts.mp4.parts" / "notes.txt"
+    mine.parent.mkdir()
+    mine.write_text("not of the film")
     for limit, left in ((30, 20), (50, 40)):
         with pytest.raises(KeyboardInterrupt):
             pipe().video(long, "waves").save(parts, resume=True, progress_callback=stop_at(limit))  # type: ignore[arg-type]
@@ -141,7 +153,7 @@ def test_broken_off_with_resume_it_ends_as_if_painted_at_once(tmp_path: Path) ->
         parts, resume=True, progress_callback=lambda done, total: told.append(done)
     )
     assert told == [40, *range(41, 57)]
-    assert not (tmp_path / "parts.mp4.parts").exists()
+    assert list((tmp_path / "parts.mp4.parts").iterdir()) == [mine]
     assert [f.time for f in read_frames(parts)] == [f.time for f in read_frames(long)]
     assert streams_of(parts)["audio aac"] == pytest.approx(streams_of(long)["audio aac"], abs=0.041)
     apart = [
@@ -149,6 +161,53 @@ def test_broken_off_with_resume_it_ends_as_if_painted_at_once(tmp_path: Path) ->
         for a, b in zip(frames_of(whole), frames_of(parts), strict=True)
     ]
     assert max(apart) < 3  # coded twice, painted alike
+
+
+def test_two_runs_do_not_write_the_same_segments(clip: Path, tmp_path: Path) -> None:
+    """The second is refused at once, the first goes on; after it, the name is free."""
+    out = tmp_path / "out.mp4"
+    refused: list[str] = []
+
+    def meanwhile(done: int, total: int | None) -> None:
+        if done == 2:
+            with pytest.raises(VideoError) as error:
+                pipe().video(clip, "waves").save(out, resume=True)
+            refused.append(str(error.value))
+
+    pipe().video(clip, "waves").save(out, resume=True, progress_callback=meanwhile)
+    assert "out.mp4 is being painted by another run" in refused[0]
+    assert len(frames_of(out)) == 25
+    pipe().video(clip, "waves").save(out, resume=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"), [("a.webm", None), ("a.webm", "av1"), ("a.mkv", "vp9"), ("a.mov", None)]
+)
+def test_every_kind_of_film_can_be_gone_on_with(
+    tmp_path: Path, name: str, codec: str | None
+) -> None:
+    """Of two segments, odd sizes and pixels that are not square; as the film that is written at once."""
+    flat = {"sample_aspect_ratio": Fraction(4, 3)}
+    film = write_clip(
+        tmp_path / "in.mkv", [f[:62] for f in panned(30, 64, 96)], rate=5, sound="aac", tags=flat
+    )
+    options = {"start": 0.5, "keyframes": "0s:waves 4s:hills@0.5"}
+    pipe().video(film, **options).save(tmp_path / f"once_{name}", codec=codec)  # type: ignore[arg-type]
+    pipe().video(film, **options).save(tmp_path / name, codec=codec, resume=True)  # type: ignore[arg-type]
+    once, parts = tmp_path / f"once_{name}", tmp_path / name
+    assert film_facts(parts).size == film_facts(once).size
+    assert film_facts(parts).pixel_aspect == film_facts(once).pixel_aspect
+    width, height = film_facts(parts).size
+    assert float(width * film_facts(parts).pixel_aspect) / height == pytest.approx(128 / 62, 0.02)
+    times = [[float(f.time) for f in read_frames(path)] for path in (once, parts)]
+    assert times[1] == pytest.approx(times[0], abs=0.002)
+    apart = [
+        np.abs(a.astype(int) - b).mean()
+        for a, b in zip(frames_of(once), frames_of(parts), strict=True)
+    ]
+    assert max(apart) < 3
+    assert streams_of(parts).keys() == streams_of(once).keys()
 
 
 def test_the_command_paints_and_names_the_file(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -12,6 +14,7 @@ from PIL import Image
 
 pytest.importorskip("av")
 
+import av
 from film_clips import marked, panned, streams_of, timed, write_clip
 
 from hfstyle import ImageError
@@ -98,6 +101,70 @@ def test_sound_is_as_long_as_the_film(tmp_path: Path, source: str, name: str, co
     assert sound == pytest.approx((0, 1.0), abs=0.041)
 
 
+@pytest.mark.parametrize("name", ["a.mp4", "a.webm"])
+def test_what_is_heard_after_the_last_picture_is_kept(tmp_path: Path, name: str) -> None:
+    """Except of a film that Ctrl-C ended, or a part that ends before."""
+    pictures = write_clip(tmp_path / "pictures.mkv", marked(25))
+    sound = write_clip(tmp_path / "sound.mkv", marked(75), sound="aac")
+
+    def heard(end: float | None = None, stop: bool = False) -> float:
+        def frames() -> Iterator[Frame]:
+            yield from read_frames(pictures)
+            if stop:
+                raise KeyboardInterrupt
+
+        try:
+            save_film(frames(), tmp_path / name, Form(sound=Sound(sound, 0, end)))
+        except KeyboardInterrupt:
+            assert stop
+        spans = streams_of(tmp_path / name)
+        return next(span[1] for kind, span in spans.items() if kind.startswith("audio"))
+
+    assert heard() == pytest.approx(3, abs=0.05)
+    assert heard(end=2) == pytest.approx(2, abs=0.05)
+    assert heard(stop=True) == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_sound_is_copied_where_the_file_can_hold_it(tmp_path: Path, name: str) -> None:
+    film = write_clip(tmp_path / "in.mkv", marked(25), sound="libmp3lame")
+    save_film(timed(marked(25)), tmp_path / name, Form(sound=Sound(film)))
+    assert "audio mp3float" in streams_of(tmp_path / name)
+
+
+def test_the_track_that_is_played_first_and_its_language_stay(tmp_path: Path) -> None:
+    film = tmp_path / "in.mkv"
+    with av.open(str(film), "w") as output:
+        tracks = [output.add_stream("aac", rate=48_000) for _ in range(2)]
+        for track, language in zip(tracks, ("fra", "deu"), strict=True):
+            track.metadata["language"] = language
+        tracks[0].disposition = av.stream.Disposition(0)
+        tracks[1].disposition = av.stream.Disposition.default
+        for track in tracks:
+            tone = av.AudioFrame.from_ndarray(np.zeros((1, 48_000), np.float32), "fltp", "mono")
+            tone.sample_rate = 48_000
+            output.mux([*track.encode(tone), *track.encode(None)])
+    for name in ("a.mkv", "a.mp4", "a.webm"):
+        save_film(timed(marked(25)), tmp_path / name, Form(sound=Sound(film)))
+        with av.open(str(tmp_path / name)) as written:
+            told = [
+                (t.metadata["language"], bool(t.disposition & av.stream.Disposition.default))
+                for t in written.streams.audio
+            ]
+        assert told == [("fra", False), ("deu", True)], name
+
+
+@pytest.mark.parametrize("rate", [60, 100, 120])
+@pytest.mark.parametrize("name", ["a.gif", "a.webp"])
+def test_fast_films_keep_their_speed_where_frames_cannot_be_as_short(
+    tmp_path: Path, name: str, rate: int
+) -> None:
+    save_film(timed(panned(rate, 32, 48, step=1), rate), tmp_path / name, Form(rate=Fraction(rate)))
+    frames = list(read_frames(tmp_path / name))
+    assert float(frames[-1].time + (frames[-1].duration or 0)) == pytest.approx(1, abs=0.021)
+    assert len(frames) > 35
+
+
 def test_odd_sizes_are_whole_where_the_file_can_hold_them(tmp_path: Path) -> None:
     odd = [np.ascontiguousarray(rgb[:63, :95]) for rgb in marked(3)]
     for name, size in (("a.webm", (95, 63)), ("a.gif", (95, 63)), ("a.mp4", (94, 62))):
@@ -130,6 +197,32 @@ def test_ctrl_c_leaves_a_film_of_what_is_done(tmp_path: Path) -> None:
         assert greys(tmp_path / name) == list(range(7))
     spans = streams_of(tmp_path / "a.mp4")
     assert spans["audio aac"][1] == pytest.approx(7 / 25, abs=0.041)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="no list of open files")
+@pytest.mark.parametrize("name", ["a.mp4", "a.webm", "a.webp", "a.gif"])
+def test_a_full_disk_is_told_and_no_file_stays_open(tmp_path: Path, name: str) -> None:
+    """Of a file that stays open, the space is not free again, even when its name is gone."""
+    resource = pytest.importorskip("resource")
+    noise = np.random.default_rng(0)
+    frames = [noise.integers(0, 256, (64, 96, 3), np.uint8) for _ in range(30)]
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(
+        signal.SIGXFSZ, signal.SIG_IGN
+    )  # a limit to files, as good as a full disk
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, before[1]))
+    try:
+        with pytest.raises(
+            ImageError, match=rf"{name} cannot be written: .*check rights and space"
+        ) as error:
+            save_film(timed(frames), tmp_path / name)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert error.tb is not None  # as a notebook keeps it
+    assert list(tmp_path.iterdir()) == []
+    links = (entry for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink())
+    assert not [link for link in links if str(tmp_path) in os.readlink(link)]
 
 
 def test_an_error_leaves_nothing(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from hfstyle.files import web_address
 from hfstyle.film.errors import VideoError, load_av
 
-__all__ = ["exact", "opened", "pictures_of", "seek", "zero_of"]
+__all__ = ["address_of", "exact", "opened", "pictures_of", "seek", "zero_of"]
 
 # Containers that are read. Not lists of other files (HLS, concat), and nothing that takes any text for a film.
 _FORMATS: Final = (
@@ -34,7 +34,7 @@ def opened(path: Path) -> Iterator[Any]:
     if path.exists() and path.stat().st_size == 0:
         raise VideoError(f"{path} is empty")
     try:
-        container = av.open(str(path), options=dict(_OPTIONS))
+        container = av.open(address_of(path), options=dict(_OPTIONS))
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such file") from None
     except PermissionError:
@@ -43,6 +43,11 @@ def opened(path: Path) -> Iterator[Any]:
         raise VideoError(f"{path} is not a film that can be read{_seems(path)}") from error
     with container:
         yield container
+
+
+def address_of(path: Path) -> str:
+    """The file for FFmpeg, which takes what stands before a colon for a protocol, as in "12:30 at the sea.mp4"."""
+    return f"file:{path}"
 
 
 def _seems(path: Path) -> str:
@@ -85,9 +90,11 @@ def zero_of(container: Any) -> Fraction:
     return Fraction(max(0, start or 0), 1_000_000)
 
 
-def seek(container: Any, stream: Any, seconds: float | Fraction) -> None:
+def seek(container: Any, stream: Any, seconds: Fraction) -> bool:
+    """Go to a place; False where the file knows of no places, and has to be opened anew to be read from its beginning."""
     av = load_av()
     try:
-        container.seek(int(Fraction(seconds) / stream.time_base), stream=stream, backward=True)
+        container.seek(int(seconds / stream.time_base), stream=stream, backward=True)
     except av.error.FFmpegError:
-        container.seek(0)  # no index: read on from the beginning
+        return False
+    return True

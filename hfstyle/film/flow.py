@@ -28,6 +28,7 @@ __all__ = [
 Pixels = NDArray[Any]
 
 _AGREE: Final = 0.01  # of the squared lengths of both ways, and
+_OUTSIDE: Final = 0.1  # px of the small view beyond its border, half of which is noise
 _AGREE_LEAST: Final = 0.5  # px², by which there and back may differ (Sundaram et al. 2010, eq. 5)
 _LIGHT: Final = (
     20.0  # of 255: from 0.6 of this on, another lightness is trusted less, from 1.6 not at all
@@ -132,7 +133,7 @@ class Tracker:
                 far += (_NUDGE * np.clip(2 - gap, 0, 1))[..., None] * (at_once - far)
                 far_certain *= np.clip(1.5 - gap / 8, 0, 1)
             far_certain *= _same_light(self.mark, view, far)
-            far_certain *= _unstretched(far)
+            far_certain *= _unstretched(far) * _inside(far)
         self.age += 1
         seen = float(far_certain.mean())
         marks = self.age >= _AGE or seen < _LEAST_SEEN * float(certain.mean())
@@ -184,12 +185,21 @@ def certain_where(back: Pixels, forth: Pixels, least: float) -> Pixels:
     there = remapped(forth, back)
     error = _squared(back + there)
     length = _squared(back) + _squared(there)
-    height, width = error.shape
+    certain = np.clip(2 - error / (_AGREE * length + least), 0, 1) * _inside(back)
+    return np.asarray(certain, np.float32)
+
+
+def _inside(back: Pixels) -> Pixels:
+    """(h, w) in [0, 1]: where a place comes from within the picture.
+
+    A pan brings less than a pixel of new picture with each frame. If the old border were carried there, it would be drawn
+    out over the new, a little further each time.
+    """
+    height, width = back.shape[:2]
     x = back[..., 0] + np.arange(width, dtype=np.float32)
     y = back[..., 1] + np.arange(height, dtype=np.float32)[:, None]
-    inside = (x >= -0.5) & (y >= -0.5) & (x <= width - 0.5) & (y <= height - 0.5)
-    certain = np.clip(2 - error / (_AGREE * length + least), 0, 1) * inside
-    return np.asarray(certain, np.float32)
+    outside = np.maximum(np.maximum(-x, x - (width - 1)), np.maximum(-y, y - (height - 1)))
+    return np.asarray(np.clip(1.5 - outside / _OUTSIDE, 0, 1), np.float32)
 
 
 def remapped(pixels: Pixels, back: Pixels, *, sharp: bool = False) -> Pixels:

@@ -54,7 +54,7 @@ class GifWriter:
         self._pattern = np.tile(_BAYER, (-(-height // 4), -(-width // 4)))[:height, :width, None]
 
     def add(self, rgb: NDArray[np.uint8], time: Fraction, duration: Fraction | None = None) -> None:
-        """rgb (H, W, 3) is shown from `time` in seconds until the next."""
+        """rgb (H, W, 3) is shown from `time` in seconds until the next; of more than 50 a second, some are left out."""
         if self._palette is None:
             self._early.append((rgb, time))
             if len(self._early) == _FIRST:
@@ -62,7 +62,7 @@ class GifWriter:
             return
         self._put(rgb, time)
 
-    def close(self, end: Fraction) -> None:
+    def close(self, end: Fraction, *, whole: bool = True) -> None:
         """The last frame is shown until `end`, in seconds."""
         if self._palette is None:
             self._begin()
@@ -89,6 +89,8 @@ class GifWriter:
 
     def _put(self, rgb: NDArray[np.uint8], time: Fraction) -> None:
         assert self._palette is not None
+        if self._held is not None and _ticks(self._held[2], time) < _SHORTEST:
+            return  # too soon to be shown in its time
         wanted = np.clip(rgb + self._pattern, 0, 255).astype(np.uint8)
         indices, seen = _quantised(wanted, self._palette)
         error = _distance(seen, rgb)
@@ -118,8 +120,7 @@ class GifWriter:
             return
         part, place, since = self._held
         self._held = None
-        # Of the difference of rounded times, so that errors do not add up.
-        ticks = max(_SHORTEST, round(until * _TICKS) - round(since * _TICKS))
+        ticks = max(_SHORTEST, _ticks(since, until))
         options: dict[str, Any] = {
             "duration": min(ticks, 65_535) * 1000 // _TICKS,
             "disposal": 1,
@@ -129,6 +130,11 @@ class GifWriter:
         part.encoderinfo = options
         for block in GifImagePlugin.getdata(part, place, **options):
             self._stream.write(block)
+
+
+def _ticks(since: Fraction, until: Fraction) -> int:
+    """The difference of the rounded times in seconds, so that errors do not add up."""
+    return round(until * _TICKS) - round(since * _TICKS)
 
 
 def _palette(rgb: NDArray[np.uint8]) -> Image.Image:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, cast
 
 from hfstyle.film.errors import VideoError
-from hfstyle.limits import NUMBERS, Numbers, all_numbers, by_name
+from hfstyle.limits import NUMBERS, Numbers, all_numbers, as_share, by_name
 from hfstyle.styles.code import StyleCode
 
 __all__ = ["Keyframe", "Score", "parse_keyframes", "seconds_of"]
@@ -109,9 +109,10 @@ class Score:
         strength: float = 1.0,
         numbers: Numbers | None = None,
     ) -> None:
+        for keyframe in keyframes:
+            if not 0 <= keyframe.time < math.inf:  # NaN as well
+                raise VideoError(f"a keyframe is at {keyframe.time} s; times are from 0")
         ordered = sorted(keyframes, key=lambda k: k.time) or [Keyframe(0.0)]
-        if ordered[0].time < 0:
-            raise VideoError(f"a keyframe is at {ordered[0].time} s; times are from 0")
         self.times: Final = [k.time for k in ordered]
         for first, second in zip(self.times, self.times[1:], strict=False):
             if first == second:
@@ -131,7 +132,9 @@ class Score:
             self.rows.append(
                 (
                     codes[key],
-                    strength if keyframe.strength is None else keyframe.strength,
+                    strength
+                    if keyframe.strength is None
+                    else as_share("strength", keyframe.strength),
                     all_numbers({**(numbers or {}), **keyframe.numbers}),
                 )
             )

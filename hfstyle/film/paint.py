@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -18,7 +19,7 @@ from hfstyle.film.read import FilmFacts, FilmReader, Frame
 from hfstyle.film.segments import Memory, Segments
 from hfstyle.film.sound import Sound
 from hfstyle.film.steady import Layers, SteadyPainter
-from hfstyle.film.write import SUFFIXES, Form, check_form, save_film
+from hfstyle.film.write import SUFFIXES, Form, check_form, codec_of, save_film, shown_in
 from hfstyle.limits import (
     DEFAULT_STYLE_SIZE,
     Numbers,
@@ -92,6 +93,8 @@ def stylize_video(
     )
     if output_size is not None:
         check_int("output_size", output_size, _LEAST_SIDE, None)
+    if layers is not None and not isinstance(layers, Layers):
+        raise VideoError(f"layers is {layers!r}; give hfstyle.film.Layers(...)")
     asked = _Asked(
         Path(source),
         start,
@@ -237,7 +240,10 @@ class PaintedFilm:
             raise VideoError(
                 f"{target}: a {target.suffix} cannot be gone on with; name it .mp4, .mkv or .webm, or leave out resume"
             )
-        segments = Segments(target, self._settings(form, container))
+        with closing(Segments(target, self._settings(form, container))) as segments:
+            self._save_segments(segments, container, form, told)
+
+    def _save_segments(self, segments: Segments, container: str, form: Form, told: _Told) -> None:
         painter = self._painter()
         number = len(segments.done())
         after, end = None, Fraction(0)
@@ -246,7 +252,9 @@ class PaintedFilm:
             painter.recall(memory.tensors)
             after, end = memory.last, memory.end
             told.step(memory.last, memory.frames)
-        silent = replace(form, sound=None)
+        comment = form.mark and form.mark.comment
+        # Segments are MP4 whatever the film will be; their packets and pixels are those that its file takes.
+        silent = replace(form, sound=None, codec=codec_of(container, form.codec))
         frames = _Peekable(self._read(after))
         try:
             while (first := frames.peek()) is not None:
@@ -255,10 +263,11 @@ class PaintedFilm:
                     first.time,
                     form.rate,
                 )
+                shown, how = shown_in(container, part, silent)
                 save_film(
-                    part,
+                    shown,
                     segments.path(number),
-                    silent,
+                    how,
                     keep_interrupted=False,
                     progress_callback=told.step,
                 )
@@ -267,9 +276,9 @@ class PaintedFilm:
                 number, end = number + 1, part.end
         except KeyboardInterrupt:
             if number:
-                segments.join(container, form.sound, end, form.mark and form.mark.comment)
+                segments.join(container, form.sound, end, comment, whole=False)
             raise
-        segments.join(container, form.sound, end, form.mark and form.mark.comment)
+        segments.join(container, form.sound, end, comment)
         segments.remove()
 
     def _settings(self, form: Form, container: str) -> dict[str, object]:

@@ -22,10 +22,18 @@ from hfstyle.film.container import exact, opened, pictures_of, seek, zero_of
 from hfstyle.film.errors import VideoError, load_av
 from hfstyle.film.upright import LEAST_SIDE, MOST_PIXELS, Deinterlacer, Shape
 from hfstyle.film.webp import is_animation, webp_facts, webp_frames
+from hfstyle.limits import check_int, is_number
 
 __all__ = ["FilmFacts", "FilmReader", "Frame", "film_facts", "read_frames"]
 
 _DEFAULT_RATE: Final = Fraction(25)
+_AHEAD: Final = (
+    0,
+    10,
+    60,
+    1 << 40,
+)  # s before a place from which it is read; the last is the beginning
+_ALMOST: Final = Fraction(1, 1000)  # s, which rounded times may differ by
 
 
 @dataclass(frozen=True)
@@ -78,7 +86,8 @@ class FilmReader:
 
     Args:
         path: of the file.
-        start, end: seconds; only frames shown from `start` on and before `end` are read, and times begin at `start`.
+        start, end: seconds; what is shown from `start` on and before `end` is read, also what is on at `start` already, and
+            times begin at `start`.
         size: short side in px to which frames are scaled; None leaves them.
         after: only frames shown later than this, in seconds from `start`, are read; times begin at `start` still. There may
             be none.
@@ -98,11 +107,15 @@ class FilmReader:
     """What was wrong with the part that has been read, a sentence each."""
 
     def __post_init__(self) -> None:
-        if not self.start >= 0 or not math.isfinite(self.start):
-            raise VideoError(f"start is {self.start}; give seconds from 0")
+        for name, time in (("start", self.start), ("end", 0 if self.end is None else self.end)):
+            if not is_number(time) or not 0 <= time < math.inf:  # NaN as well
+                raise VideoError(f"{name} is {time!r}; give seconds from 0")
+        if self.size is not None:
+            check_int("size", self.size, LEAST_SIDE, None)
         if self.end is not None and not self.end > self.start:
             raise VideoError(f"end is {self.end} s and start {self.start} s; the end comes later")
-        self._damaged, self._heard = 0, 0.0
+        self._damaged, self._heard, self._whole = 0, 0.0, False
+        self._seen = False
         self._frames = self._read()
         self.facts: FilmFacts
         self._first: Frame | None = next(self._frames, None)  # makes the facts, too
@@ -122,6 +135,8 @@ class FilmReader:
     def _nothing(self) -> str:
         if self._beyond:
             return f"{self.path} is {self._length:.2f} s long; start is {self.start} s, give an earlier one"
+        if self._seen:
+            return f"{self.path} has no pictures after {self.start} s; give an earlier start"
         damaged = ", and its data are damaged" if self._damaged else ""
         return f"{self.path} has no frames that can be read{damaged}"
 
@@ -132,6 +147,7 @@ class FilmReader:
             return
         with opened(self.path) as container:
             stream = pictures_of(container, self.path)
+            self._stream = stream
             stream.thread_type = "AUTO"
             zero = zero_of(container)
             length = None if container.duration is None else container.duration / 1_000_000
@@ -140,36 +156,19 @@ class FilmReader:
                 self._beyond = True
                 return
             begin = self.start_exact + (self.after or 0)
-            if begin > 0:
-                seek(container, stream, zero + begin)
-            rate = stream.guessed_rate or stream.average_rate or _DEFAULT_RATE
+            rate = stream.average_rate or stream.guessed_rate or _DEFAULT_RATE
             shape: Shape | None = None
             before: Fraction | None = None
-            whole = False
-            for frame in self._decoded(container, stream):
-                at = _time_of(frame, stream)
-                if at is None:
-                    at = zero if before is None else before + self.start_exact + 1 / rate
-                time = at - zero - self.start_exact
-                if self.end is not None and time >= exact(self.end) - self.start_exact:
-                    whole = True
-                    break
-                lasts = _duration_of(frame, stream)
-                if time < 0 and time + (lasts or 1 / rate) <= Fraction(1, 1000):
-                    continue  # from the key frame before `start`
-                if time < 0 and self.start == 0:
-                    time = Fraction(0) if before is None else time
-                if time < 0:
-                    continue
-                if before is not None and time <= before:
-                    continue  # a time told twice: two frames cannot be shown at once
+            for frame, time, lasts in self._timed(
+                self._from(container, stream, zero, begin), zero, rate
+            ):
                 if shape is None:
                     shape = Shape.of(frame, stream, self.size, self.path)
                     self.facts = self._facts(container, stream, shape, rate, length)
                 before = time
                 if self.after is None or time > self.after:
                     yield Frame(shape.rgb(frame), time, lasts)
-            if not whole:
+            if not self._whole:
                 self._tell_end(before, rate, length)
 
     def _read_webp(self) -> Generator[Frame, None, None]:
@@ -200,9 +199,13 @@ class FilmReader:
         )
         for rgb, at, lasts in webp_frames(self.path):
             time = at - self.start_exact
-            if self.end is not None and time >= exact(self.end) - self.start_exact:
+            if self._stop is not None and time >= self._stop:
                 return
-            if time < 0 or (self.after is not None and time <= self.after):
+            if time < 0:  # what is on at `start` already is shown from there
+                time, lasts = Fraction(0), time + lasts
+            if self._stop is not None:
+                lasts = min(lasts, self._stop - time)
+            if lasts <= _ALMOST or (self.after is not None and time <= self.after):
                 continue
             if (rgb.shape[1], rgb.shape[0]) != size:
                 filter = Image.Resampling.BOX if scale < 1 else Image.Resampling.BICUBIC
@@ -213,6 +216,33 @@ class FilmReader:
     def start_exact(self) -> Fraction:
         """`start` as the film's times are counted."""
         return exact(self.start)
+
+    @property
+    def _stop(self) -> Fraction | None:
+        """`end`, counted from `start`."""
+        return None if self.end is None else exact(self.end) - self.start_exact
+
+    def _from(self, container: Any, stream: Any, zero: Fraction, begin: Fraction) -> Iterator[Any]:
+        """Frames from one that is shown at `begin` or before.
+
+        Where a file does not say where its key frames are, what is found may begin later; then it is looked for further ahead.
+        """
+        if begin == 0:
+            yield from self._decoded(container, stream)
+            return
+        for ahead in _AHEAD:
+            if ahead >= begin or not seek(container, stream, zero + begin - ahead):
+                break
+            frames = self._decoded(container, stream)
+            first = next(frames, None)
+            self._damaged = 0  # before the first key frame, nothing can be read
+            at = None if first is None else _time_of(first, stream)
+            if first is not None and at is not None and at <= zero + begin:
+                yield first
+                yield from frames
+                return
+        with opened(self.path) as anew:
+            yield from self._decoded(anew, pictures_of(anew, self.path))
 
     def _decoded(self, container: Any, stream: Any) -> Iterator[Any]:
         """Frames in the order in which they are shown, those of two fields as whole ones; what is damaged is left out."""
@@ -245,9 +275,47 @@ class FilmReader:
         if fields is not None:
             yield from fields.rest()
 
+    def _timed(
+        self, frames: Iterator[Any], zero: Fraction, rate: Fraction
+    ) -> Iterator[tuple[Any, Fraction, Fraction | None]]:
+        """Frames from `start` to `end`, when each is shown and for how long; the first may be on already at `start`."""
+        early: tuple[Any, Fraction] | None = None  # the one before `start`, and when it ends
+        at = before = None
+        for frame in frames:
+            self._seen = True
+            told = _time_of(frame, self._stream)
+            at = told if told is not None else zero if at is None else at + 1 / rate
+            time, lasts = at - zero - self.start_exact, _duration_of(frame, self._stream)
+            if self._stop is not None and time >= self._stop:
+                self._whole = True
+                break
+            if time < 0 and self.start > 0:
+                early = frame, time + (lasts or 1 / rate)
+                continue
+            time = max(time, Fraction(0))
+            if before is not None and time <= before:
+                continue  # a time told twice: two frames cannot be shown at once
+            if early is not None and time > _ALMOST:
+                yield early[0], Fraction(0), time
+            early, before = None, time
+            if self._stop is not None:
+                lasts = min(lasts or 1 / rate, self._stop - time)
+            yield frame, time, lasts
+        if early is not None:
+            until = early[1] if self._stop is None else min(early[1], self._stop)
+            if self._whole and self._stop is not None:
+                until = self._stop
+            if until > _ALMOST:
+                yield early[0], Fraction(0), until
+
     def _facts(
         self, container: Any, stream: Any, shape: Shape, rate: Fraction, length: float | None
     ) -> FilmFacts:
+        base = Fraction(stream.time_base)
+        if (
+            self.start_exact / base
+        ).denominator != 1:  # a part that begins between two of its ticks
+            base = Fraction(1, 90_000)
         stop = self.end if length is None else min(length, self.end or length)
         sound = tuple(s.codec_context.name for s in container.streams.audio if s.codec_context)
         return FilmFacts(
@@ -255,7 +323,7 @@ class FilmReader:
             size=shape.size,
             rate=Fraction(rate),
             seconds=None if stop is None else max(0.0, stop - self.start),
-            time_base=Fraction(stream.time_base),
+            time_base=base,
             pixel_aspect=shape.pixel_aspect,
             rotation=shape.rotation,
             colors=shape.colors,

@@ -6,19 +6,23 @@ at its end; and settings.json, so that segments of two films, or of one in two s
 
 from __future__ import annotations
 
+import errno
 import json
 import re
-import shutil
+import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from hfstyle.files import is_unfinished
+from hfstyle.film.container import address_of
 from hfstyle.film.errors import VideoError, load_av
 from hfstyle.film.sound import Sound, SoundTracks
 from hfstyle.images.encode import whole_or_nothing
@@ -26,6 +30,7 @@ from hfstyle.images.encode import whole_or_nothing
 __all__ = ["Memory", "Segments"]
 
 _SETTINGS: Final = "settings.json"
+_LOCK: Final = "lock"
 _NUMBERED: Final = re.compile(r"(\d{6})\.mp4")
 
 
@@ -45,6 +50,39 @@ class Memory:
     frames: int
 
 
+class _Lock:
+    """Held by one process at a time; that of a process which ends, however it does, is free.
+
+    Raises VideoError where another holds it.
+    """
+
+    def __init__(self, path: Path, target: Path) -> None:
+        self._file = open(path, "ab")  # noqa: SIM115
+        try:
+            _hold(self._file)
+        except OSError as error:
+            self._file.close()
+            if error.errno not in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
+                return  # a file system without locks
+            raise VideoError(
+                f"{target} is being painted by another run; wait for its end, or give another name"
+            ) from None
+
+    def release(self) -> None:
+        self._file.close()
+
+
+def _hold(file: IO[bytes]) -> None:
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 class Segments:
     """The segments of one film.
 
@@ -53,14 +91,23 @@ class Segments:
         settings: JSON-able, all that decides what the frames look like.
 
     Raises:
-        VideoError: there are segments of other settings.
+        VideoError: there are segments of other settings, or another run is making them.
     """
 
     def __init__(self, target: Path, settings: dict[str, Any]) -> None:
         self.target = target
         self.folder = target.with_name(f"{target.name}.parts")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock = _Lock(self.folder / _LOCK, target)
+        try:
+            self._begin(settings)
+        except BaseException:
+            self.close()
+            raise
+
+    def _begin(self, settings: dict[str, Any]) -> None:
         known = self.folder / _SETTINGS
-        if known.exists():
+        if known.exists() and self.done():
             try:
                 found = json.loads(known.read_text(encoding="utf-8"))
             except ValueError:
@@ -74,7 +121,6 @@ class Segments:
                     "give the same options, or delete the folder"
                 )
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
         with whole_or_nothing(known, overwrite=True) as stream:
             stream.write(json.dumps(settings, indent=2).encode())
 
@@ -128,9 +174,19 @@ class Segments:
             stream.write(save(memory.tensors, {"memory": told}))
 
     def join(
-        self, container: str, sound: Sound | None, end: Fraction, comment: str | None = None
+        self,
+        container: str,
+        sound: Sound | None,
+        end: Fraction,
+        comment: str | None = None,
+        *,
+        whole: bool = True,
     ) -> None:
-        """Write the target from the whole segments, packet by packet, with sound up to `end` in seconds."""
+        """Write the target from the whole segments, packet by packet, with its sound.
+
+        end: in seconds, of the pictures.
+        whole: whether these are all pictures; else nothing is heard after them.
+        """
         av = load_av()
         files = self.done()
         if not files:
@@ -141,8 +197,8 @@ class Segments:
             if comment is not None:
                 output.metadata["comment"] = comment
             try:
-                with av.open(str(files[0])) as first:
-                    film = output.add_stream_from_template(first.streams.video[0])
+                with av.open(address_of(files[0])) as first:
+                    film = output.add_stream_from_template(first.streams.video[0], opaque=True)
                     tracks = None if sound is None else SoundTracks(sound, output)
                     for packet in _in_order(
                         files, [self.recall(n).begin for n in range(len(files))]
@@ -152,13 +208,26 @@ class Segments:
                         packet.stream = film
                         output.mux(packet)
                     if tracks is not None:
-                        tracks.finish(end)
+                        tracks.finish(end, whole=whole)
             finally:
                 output.close()
 
+    def close(self) -> None:
+        """Another run may go on; a folder without whole segments goes."""
+        if self.folder.is_dir() and not self.done():
+            self.remove()
+        self._lock.release()
+
     def remove(self) -> None:
         """The film is whole; its segments are needed no more."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._lock.release()
+        own = (_SETTINGS, _LOCK)
+        with suppress(OSError):  # of a folder that holds something else, that stays
+            for file in self.folder.iterdir():
+                numbered = re.fullmatch(r"\d{6}\.(mp4|safetensors)", file.name)
+                if numbered or file.name in own or is_unfinished(file):
+                    file.unlink(missing_ok=True)
+            self.folder.rmdir()
 
 
 def _in_order(files: Sequence[Path], begins: Sequence[Fraction]) -> Iterator[Any]:
@@ -166,7 +235,7 @@ def _in_order(files: Sequence[Path], begins: Sequence[Fraction]) -> Iterator[Any
     av = load_av()
     last = None
     for file, begin in zip(files, begins, strict=True):
-        with av.open(str(file)) as part:
+        with av.open(address_of(file)) as part:
             stream = part.streams.video[0]
             shift = round(begin / stream.time_base)
             for packet in part.demux(stream):

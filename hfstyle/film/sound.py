@@ -5,7 +5,7 @@ kind of file cannot hold its kind of sound.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -33,11 +33,13 @@ class Sound:
 
     path: the film.
     start, end: seconds of it; the end may be None.
+    trailing: whether what is heard after the last picture is kept, if all pictures are.
     """
 
     path: Path
     start: float = 0.0
     end: float | None = None
+    trailing: bool = True
 
 
 class SoundTracks:
@@ -56,6 +58,7 @@ class SoundTracks:
         self._shift = zero + Fraction(sound.start).limit_denominator(90_000)
         begin, end = Fraction(sound.start), sound.end
         self._end = None if end is None else Fraction(end) - begin
+        self._trailing = sound.trailing
         self._tracks: dict[int, _Copied | _Coded] = {}
         for stream in container.streams.audio:
             if stream.codec_context is None or not stream.codec_context.sample_rate:
@@ -68,22 +71,26 @@ class SoundTracks:
                 container.seek(int(self._shift * 1_000_000), backward=True)
             self._packets = self._timed(container)
 
-    def write_until(self, time: Fraction) -> None:
-        """Everything that is heard before this time, in seconds from `start`."""
+    def write_until(self, time: Fraction | None) -> None:
+        """Everything that is heard before this time, in seconds from `start`; None is all."""
         while True:
             if self._waiting is None:
                 self._waiting = next(self._packets, None)
                 if self._waiting is None:
                     return
             at, packet = self._waiting
-            if at >= time or (self._end is not None and at >= self._end):
+            if (time is not None and at >= time) or (self._end is not None and at >= self._end):
                 return
             self._waiting = None
             self._output.mux(self._tracks[packet.stream.index].made_of(packet))
 
-    def finish(self, time: Fraction) -> None:
-        """The rest before this time, and what coders still hold."""
-        self.write_until(time)
+    def finish(self, time: Fraction, *, whole: bool) -> None:
+        """The rest, and what coders still hold.
+
+        time: in seconds, when the last picture has been shown.
+        whole: whether these are all pictures; else nothing is heard after them.
+        """
+        self.write_until(None if whole and self._trailing else time)
         for track in self._tracks.values():
             self._output.mux(track.rest())
         self.close()
@@ -112,9 +119,18 @@ class SoundTracks:
 def _track(stream: Any, output: Any, shift: Fraction) -> _Copied | _Coded:
     container = output.format.name
     holds = _HOLDS[container]
-    if holds is None or stream.codec_context.name in holds:
-        return _Copied(stream, output, shift)
+    # What is copied is told by the kind of sound, not by its decoder, which for MP3 is called mp3float.
+    if holds is None or stream.codec_context.codec.canonical_name in holds:
+        with suppress(ValueError):  # a kind that FFmpeg cannot put into this container
+            return _Copied(stream, output, shift)
     return _Coded(stream, output, shift, _CODED_ANEW[container])
+
+
+def _tell_apart(stream: Any, written: Any) -> None:
+    """A track keeps its language, and the one that players take first stays that."""
+    if stream.metadata.get("language"):
+        written.metadata["language"] = stream.metadata["language"]
+    written.disposition = stream.disposition
 
 
 class _Copied:
@@ -123,8 +139,7 @@ class _Copied:
     def __init__(self, stream: Any, output: Any, shift: Fraction) -> None:
         self._stream = output.add_stream_from_template(stream)
         self._shift = int(shift / stream.time_base)
-        if stream.metadata.get("language"):
-            self._stream.metadata["language"] = stream.metadata["language"]
+        _tell_apart(stream, self._stream)
 
     def made_of(self, packet: Any) -> list[Any]:
         packet.pts -= self._shift
@@ -144,6 +159,7 @@ class _Coded:
         self._source, self._shift = stream, shift
         rate = _OPUS_RATE if codec == "libopus" else stream.codec_context.sample_rate
         self._stream = output.add_stream(codec, rate=rate)
+        _tell_apart(stream, self._stream)
         channels = stream.codec_context.layout.nb_channels
         self._stream.codec_context.layout = "mono" if channels == 1 else "stereo"
         self._stream.codec_context.open()

@@ -51,6 +51,11 @@ class Shape:
         if short is not None and short != min(width, height):
             scale = Fraction(short, min(width, height))
             width, height = max(1, round(width * scale)), max(1, round(height * scale))
+            if width * height > MOST_PIXELS:
+                raise VideoError(
+                    f"{path}: frames would have {width} x {height} px at a short side of {short} px; the most are "
+                    f"{MOST_PIXELS / 1e6:.0f} million pixels, give a smaller one"
+                )
         rotation = round(frame.rotation / 90) * 90 % 360
         aspect = Fraction(stream.sample_aspect_ratio or 1) or Fraction(1)
         turned = rotation % 180 == 90

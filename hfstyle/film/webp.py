@@ -18,12 +18,13 @@ from PIL import Image, UnidentifiedImageError
 from hfstyle.film.errors import VideoError
 from hfstyle.images.provenance import Mark, packet
 
-__all__ = ["WebpFacts", "is_animation", "mark_webp", "webp_facts", "webp_frames"]
+__all__ = ["SHORTEST", "WebpFacts", "is_animation", "mark_webp", "webp_facts", "webp_frames"]
 
 _HEAD: Final = 21  # bytes: RIFF, a length, WEBP, VP8X, a length, flags
 _ANIMATED: Final = 0x02
 _HAS_XMP: Final = 0x04
-_SHORTEST: Final = 10  # ms: browsers show what says less as 100
+SHORTEST: Final = 11
+"""Milliseconds of a frame; browsers show what says less for 100."""
 _OFTEN: Final = 100
 
 
@@ -109,4 +110,4 @@ def mark_webp(path: str | os.PathLike[str], size: tuple[int, int], mark: Mark) -
 def _lasting(image: Image.Image) -> int:
     """Milliseconds for which the present frame is shown."""
     told = int(image.info.get("duration", _OFTEN))
-    return told if told > _SHORTEST else _OFTEN
+    return told if told >= SHORTEST else _OFTEN

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -21,12 +22,22 @@ from hfstyle.film.errors import VideoError, load_av
 from hfstyle.film.gif import GifWriter
 from hfstyle.film.read import FilmFacts, Frame
 from hfstyle.film.sound import Sound, SoundTracks
-from hfstyle.film.webp import mark_webp
+from hfstyle.film.webp import SHORTEST, mark_webp
 from hfstyle.images.encode import whole_or_nothing
 from hfstyle.images.provenance import Mark
-from hfstyle.limits import check_callback, flags_checked
+from hfstyle.limits import check_callback, flags_checked, is_number
 
-__all__ = ["CODECS", "SUFFIXES", "CodedWriter", "Form", "FrameWriter", "check_form", "save_film"]
+__all__ = [
+    "CODECS",
+    "SUFFIXES",
+    "CodedWriter",
+    "Form",
+    "FrameWriter",
+    "check_form",
+    "codec_of",
+    "save_film",
+    "shown_in",
+]
 
 SUFFIXES: Final = {
     ".mp4": "mp4",
@@ -111,7 +122,7 @@ class FrameWriter(Protocol):
         self, rgb: NDArray[np.uint8], time: Fraction, duration: Fraction | None = None
     ) -> None: ...
 
-    def close(self, end: Fraction) -> None: ...
+    def close(self, end: Fraction, *, whole: bool = True) -> None: ...
 
 
 @flags_checked
@@ -150,17 +161,14 @@ def save_film(
     check_callback(progress_callback)
     check_form(target, form)
     container = SUFFIXES[target.suffix.lower()]
-    square = form.pixel_aspect != 1 and not _holds_aspect(container, form.codec)
-    aspect = form.pixel_aspect
-    if square:
-        form = replace(form, pixel_aspect=Fraction(1))
+    frames, form = shown_in(container, frames, form)
     interrupted: KeyboardInterrupt | None = None
     writer: FrameWriter | None = None
     end = Fraction(0)
     with whole_or_nothing(target, overwrite=overwrite) as stream:
         try:
             for frame in frames:
-                rgb = _squared(frame.rgb, aspect) if square else frame.rgb
+                rgb = frame.rgb
                 if writer is None:
                     size = rgb.shape[1], rgb.shape[0]
                     writer = (
@@ -183,10 +191,28 @@ def save_film(
             raise
         if writer is None:
             raise VideoError(f"there are no frames for {target}")
-        writer.close(end)
+        try:
+            writer.close(end, whole=interrupted is None)
+        except BaseException:
+            _give_up(writer)
+            raise
     if interrupted is not None:
         raise interrupted
     return end
+
+
+def shown_in(container: str, frames: Iterable[Frame], form: Form) -> tuple[Iterable[Frame], Form]:
+    """Frames for a kind of file, as wide as they are shown where it cannot say that pixels are not square."""
+    aspect = form.pixel_aspect
+    if aspect == 1 or _holds_aspect(container, form.codec):
+        return frames, form
+    wide = (replace(frame, rgb=_squared(frame.rgb, aspect)) for frame in frames)
+    return wide, replace(form, pixel_aspect=Fraction(1))
+
+
+def codec_of(container: str, codec: str | None) -> str:
+    """The codec that was asked for, or the usual one of that kind of file; not of GIF and WebP, which have none."""
+    return codec or _HOLDS[container][0]
 
 
 def _holds_aspect(container: str, codec: str | None) -> bool:
@@ -218,8 +244,8 @@ def check_form(target: Path, form: Form | None = None) -> None:
         raise VideoError(f"{target}: there is no folder {target.parent}; create it")
     if target.is_dir():
         raise VideoError(f"{target} is a folder; give the name of a file")
-    if not 1 <= form.quality <= 100:
-        raise VideoError(f"quality is {form.quality}; give 1 to 100")
+    if not is_number(form.quality) or not 1 <= form.quality <= 100:
+        raise VideoError(f"quality is {form.quality!r}; give 1 to 100")
     if container == "gif":
         if form.codec is not None:
             raise VideoError(
@@ -301,6 +327,12 @@ class CodedWriter:
     def add(self, rgb: NDArray[np.uint8], time: Fraction, duration: Fraction | None = None) -> None:
         """rgb (H, W, 3) is shown from `time` in seconds, until the next or for `duration`."""
         av = load_av()
+        if (
+            self._kind == "bgra"
+            and self._last >= 0
+            and round(time / self._base) - self._last < SHORTEST
+        ):
+            return  # too soon to be shown in its time
         width, height = self._size
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb[:height, :width]), "rgb24")
         if self._kind != "bgra":
@@ -322,12 +354,16 @@ class CodedWriter:
         for packet in self._stream.encode(frame):
             self._put(packet)
 
-    def close(self, end: Fraction) -> None:
-        """What the coder still holds, the sound up to `end` in seconds, and the end of the file."""
+    def close(self, end: Fraction, *, whole: bool = True) -> None:
+        """What the coder still holds, the rest of the sound, and the end of the file.
+
+        end: in seconds, of the last frame.
+        whole: whether these are all frames; else nothing is heard after them.
+        """
         for packet in self._stream.encode(None):
             self._put(packet)
         if self._sound is not None:
-            self._sound.finish(end)
+            self._sound.finish(end, whole=whole)
         self._output.close()
         if self._mark is not None:
             mark_webp(self._path, self._size, self._mark)
@@ -336,7 +372,8 @@ class CodedWriter:
         """Let go of the file, which stays as it is."""
         if self._sound is not None:
             self._sound.close()
-        self._output.close()
+        with suppress(load_av().error.FFmpegError, ValueError):  # what went wrong first is told
+            self._output.close()
 
     def _put(self, packet: Any) -> None:
         if packet.pts in self._lasting:  # coders forget how long the last frame is shown

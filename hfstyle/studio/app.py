@@ -94,17 +94,17 @@ def create_app(
                     discover_page(DiscoverHandlers(studio), compute, private, demo, shared, chosen)
                 with gr.Tab("Mix", id="mix") as mix, _page("mix"):
                     mix_page(MixHandlers(studio), compute, private, demo, shared, chosen)
-                with gr.Tab("Learn", id="learn"):
+                with gr.Tab("Learn", id="learn"), _page("learn"):
                     learn_page(LearnHandlers(studio), compute, private, demo, shared, chosen)
             with gr.Tab("Motion", id="motion") as motion, gr.Tabs(elem_classes="inner"):
-                with gr.Tab("Animate", id="animate"):
+                with gr.Tab("Animate", id="animate"), _page("animate"):
                     animate_page(AnimateHandlers(studio), compute, private, demo, shared, chosen)
                 with gr.Tab("Video", id="video") as video, _page("video"):
                     video_page(VideoHandlers(Films(studio)), private, demo, shared, chosen)
                 with gr.Tab("Live", id="live"), _page("live"):
                     live = LiveHandlers(studio)
                     live_page(live, demo, shared, chosen)
-            with gr.Tab("About", id="about"):
+            with gr.Tab("About", id="about"), _page("about"):
                 parameters = sum(p.numel() for p in pipe.generator.parameters())
                 gr.Markdown(
                     ABOUT.format(

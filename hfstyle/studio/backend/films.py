@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
@@ -265,7 +265,10 @@ class Films:
         target = new_file(
             f"{name}__{slug(code.name)}_strength{round(100 * settings.strength):03d}.mp4"
         )
-        length = save_film(frames(), target, film.form())
+        form = film.form()
+        if form.sound is not None:  # who stops hears no more than is seen
+            form = replace(form, sound=replace(form.sound, trailing=False))
+        length = save_film(frames(), target, form)
         seconds = time.monotonic() - started
         if not ended:
             self.expected.took("film", done * part.size[0] * part.size[1], seconds)

@@ -7,7 +7,7 @@ from typing import Final
 
 from hfstyle import StyleCode
 
-__all__ = ["caption_of", "shown_name"]
+__all__ = ["caption_of", "facts_of", "shown_name"]
 
 _LONGEST: Final = (
     56  # letters of a title or a name; those of what was learned from end at 60, within a word
@@ -34,21 +34,32 @@ def caption_of(code: StyleCode, preset: str = "") -> str:
     return f"{_cut(title, _LONGEST_CAPTION)}\n{by}".strip()
 
 
+def facts_of(code: StyleCode, preset: str = "") -> dict[str, str]:
+    """The same for programs: title, and artist and year where they are known."""
+    facts = zip(("title", "artist", "year"), _facts(code, preset), strict=True)
+    return {name: told for name, told in facts if told}
+
+
 def _title_and_artist(code: StyleCode, preset: str) -> tuple[str, str]:
+    title, artist, year = _facts(code, preset)
+    return title, ", ".join(filter(None, (artist, year)))
+
+
+def _facts(code: StyleCode, preset: str) -> tuple[str, str, str]:
+    """Title, artist and year as they are shown; empty where they are not known."""
     about = code.metadata
     title, year = about.get("title", ""), about.get("year", "")
     artist = about.get("artist", "").partition(" (")[0]  # nationality and dates
     if not title or _FILE_NAME.search(title):
         title = about.get("movement", "")
         title = title[:1].upper() + title[1:]
-        return _cut(title or preset.replace("_", " ") or code.name), ""
+        return _cut(title or preset.replace("_", " ") or code.name), "", ""
     if title.islower():
         title = title.replace(" s ", "’s ")
         if not year and (dated := _WITH_YEAR.fullmatch(title)):
             title, year = dated[1], dated[2]
         artist = _SMALL.sub(lambda word: word[0].lower(), artist.title())
-    by = ", ".join(filter(None, (_cut(artist), year)))
-    return _cut(title[:1].upper() + title[1:]), by
+    return _cut(title[:1].upper() + title[1:]), _cut(artist), year
 
 
 def _cut(text: str, longest: int = _LONGEST) -> str:

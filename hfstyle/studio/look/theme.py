@@ -6,6 +6,22 @@ from typing import Final
 
 import gradio as gr
 
+_UNUSED: Final = {
+    "many": ".photos",
+    "learn": ".amounts, .brush",
+    "animate": ".detail > *",
+    "video": ".photos",
+    "live": ".photos, .detail > *",
+    "about": ".photos, .amounts, .brush",
+}
+"""By page, what stands above all pages and does nothing on this one. It keeps its place, so that the pages do not jump."""
+
+
+def _only_useful(page: str, unused: str) -> str:
+    is_open = f':has(#page-{page}):not(:has(.tabitem[style*="none"] #page-{page}))'
+    return f".gradio-container{is_open} :is({unused}) {{ visibility: hidden; }}\n"
+
+
 CSS: Final = """
 .gradio-container { width: 100%; min-width: 0; max-width: 1280px !important; margin: 0 auto !important; }
 .gradio-container > .main { padding: clamp(.5rem, 2.5vw, 2rem) !important; }
@@ -186,7 +202,7 @@ input[role="combobox"] { text-overflow: ellipsis; padding-right: 2.5rem !importa
   .strip .grid-container, .results .grid-container { gap: .25rem; }
   .drawing { height: 380px !important; }
 }
-"""
+""" + "".join(_only_useful(*both) for both in _UNUSED.items())
 
 
 def studio_theme() -> gr.themes.Base:

@@ -17,7 +17,7 @@ from hfstyle.studio.backend.jobs import PROGRESS, job
 from hfstyle.studio.backend.origin import seed_line, with_origin, words_line
 from hfstyle.studio.backend.refusals import friendly_steps, needed, plain, refusal, whole
 from hfstyle.studio.backend.settings import DEFAULTS, Settings, with_settings
-from hfstyle.studio.backend.style_names import caption_of, shown_name
+from hfstyle.studio.backend.style_names import caption_of, facts_of, shown_name
 from hfstyle.studio.backend.wishes import Wishes
 from hfstyle.studio.pages.chosen import ChosenStyle, use_style
 from hfstyle.studio.pages.parts import (
@@ -185,7 +185,8 @@ class DiscoverHandlers:
             count: how many, from 1 to 6.
 
         Returns:
-            Name, score from 0 to 1 and the words that matched, best first; and their style files, which /stylize takes.
+            Name, title as the page shows it, artist and year where they are known, score from 0 to 1 and the words that
+            matched, best first; and their style files, which /stylize takes.
         """
         count = whole(count, "number of styles")
         if not 1 <= count <= SHOWN:
@@ -195,7 +196,12 @@ class DiscoverHandlers:
         def work() -> tuple[list[dict[str, Any]], list[str]]:
             matches = self.studio.pipe.find_styles(words, count)
             told = [
-                {"name": match.name, "score": round(match.score, 4), "matched": dict(match.matched)}
+                {
+                    "name": match.name,
+                    **facts_of(match.code),
+                    "score": round(match.score, 4),
+                    "matched": dict(match.matched),
+                }
                 for match in matches
             ]
             return told, [self.studio.save_style(match.code) for match in matches]

@@ -128,7 +128,7 @@ def style_size_slider() -> gr.Slider:
 
 def resolution_slider() -> gr.Slider:
     """The size at which the photo is painted."""
-    return option_slider("resolution", "Detail", step=64)
+    return option_slider("resolution", "Detail", step=64, elem_classes="detail")
 
 
 def results_gallery(label: str, columns: int = 3, **changes: Any) -> gr.Gallery:

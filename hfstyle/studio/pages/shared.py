@@ -83,7 +83,8 @@ class Shared:
 def shared_controls() -> Shared:
     """Build them."""
     with gr.Row(elem_classes="bar"):
-        with gr.Column(scale=2, min_width=320), gr.Row(elem_classes="beside"):
+        photos = gr.Column(scale=2, min_width=320, elem_classes="photos")
+        with photos, gr.Row(elem_classes="beside"):
             content = PhotoUpload(
                 label="Your photo",
                 height=128,
