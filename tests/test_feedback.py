@@ -23,8 +23,9 @@ def painter() -> StyleGenerator:
 
 def untaught(generator: StyleGenerator) -> feedback.Answer:
     length = generator.encoder.vector_width
-    width, token_width = generator.encoder.parts[0], generator.encoder.tokens_shape[1]
-    return feedback.Answer(torch.randn(length), torch.rand(length) + 0.5, width, token_width)
+    mean_token = torch.randn(generator.encoder.tokens_shape[1])
+    width = generator.encoder.parts[0]
+    return feedback.Answer(torch.randn(length), torch.rand(length) + 0.5, mean_token, width)
 
 
 @torch.no_grad()

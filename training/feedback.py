@@ -5,7 +5,7 @@
 
 A painting, encoded, should have the code that it was painted with. Its learned part falls short, as what is fitted to many
 examples does. The code that the generator is told is moved on by `--gain` times what is missing on average, as a controller
-with proportional feedback would (Astrom & Murray 2008, ch. 1): an affine function of the code learns this, from paintings
+with proportional feedback would (Astrom & Murray 2008, ch. 1): a linear function of the code learns this, from paintings
 alone, without a gradient through the generator. So a step costs little. In the end the function is folded
 into the first layer that sees the vector, and into the keys and values of the tokens. The encoder stays as it is, and style
 codes keep their meaning.
@@ -52,32 +52,33 @@ _EMA_DECAY = 0.998
 
 
 class Answer(nn.Module):
-    """What the generator is told instead of a code: its learned part and its tokens, moved on by affine functions of both.
+    """What the generator is told instead of a code: its learned part and its tokens, moved on by linear functions of both.
 
-    At first the code itself.
+    At first the code itself. The mean code stays where it is: what is missing of all styles alike is said by how sharp their
+    pictures are, which paintings should not follow.
 
     Args:
         mean, deviation: (D,) of vectors, in whose units the function learns.
+        mean_token: (E,).
         width: W.
-        token_width: E.
     """
 
-    def __init__(self, mean: Tensor, deviation: Tensor, width: int, token_width: int) -> None:
+    def __init__(self, mean: Tensor, deviation: Tensor, mean_token: Tensor, width: int) -> None:
         super().__init__()
         self.register_buffer("mean", mean)
         self.register_buffer("deviation", deviation)
-        self.of_vector = nn.Linear(len(mean), width)
-        self.of_token = nn.Linear(token_width, token_width)
+        self.register_buffer("mean_token", mean_token)
+        self.of_vector = nn.Linear(len(mean), width, bias=False)
+        self.of_token = nn.Linear(len(mean_token), len(mean_token), bias=False)
         for layer in (self.of_vector, self.of_token):
             nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
 
     def forward(self, code: Condition) -> Condition:
         """The condition (B, D), (B, T, E) that is told."""
         added = self.of_vector((code.vector - self.mean) / self.deviation)  # (B, W)
         width = added.shape[1]
         vector = torch.cat((code.vector[:, :width] + added, code.vector[:, width:]), dim=1)
-        return Condition(vector, code.tokens + self.of_token(code.tokens))
+        return Condition(vector, code.tokens + self.of_token(code.tokens - self.mean_token))
 
     @torch.no_grad()
     def folded_into(self, generator: StyleGenerator) -> StyleGenerator:
@@ -86,13 +87,11 @@ class Answer(nn.Module):
         style = answered.style1
         assert style.bias is not None
         told = style.weight[:, : self.of_vector.out_features]  # (D', W)
-        style.bias.add_(
-            told @ (self.of_vector.bias - self.of_vector.weight @ (self.mean / self.deviation))
-        )
+        style.bias.sub_(told @ (self.of_vector.weight @ (self.mean / self.deviation)))
         style.weight[:, : len(self.mean)] += told @ (self.of_vector.weight / self.deviation)
         for attention in (answered.attend_high, answered.attend_mid):
             for layer in (attention.key, attention.value):
-                layer.bias.add_(layer.weight @ self.of_token.bias)
+                layer.bias.sub_(layer.weight @ (self.of_token.weight @ self.mean_token))
                 layer.weight.add_(layer.weight @ self.of_token.weight)
         return answered
 
@@ -158,12 +157,13 @@ def main(argv: Sequence[str] | None = None) -> None:
 @torch.no_grad()
 def first_answer(generator: StyleGenerator, loader: BatchLoader, device: torch.device) -> Answer:
     """An answer that changes nothing, in units of the codes of the next pictures."""
-    codes: list[Tensor] = []
-    while sum(map(len, codes)) < _CODES:
-        codes.append(generator.encode(to_float(loader.next_batch()[:, 0], device)).vector)
-    vectors = torch.cat(codes)
-    width, token_width = generator.encoder.parts[0], generator.encoder.tokens_shape[1]
-    return Answer(vectors.mean(0), vectors.std(0) + 1e-4, width, token_width).to(device)
+    codes: list[Condition] = []
+    while sum(len(code.vector) for code in codes) < _CODES:
+        codes.append(generator.encode(to_float(loader.next_batch()[:, 0], device)))
+    vectors, tokens = (torch.cat(each) for each in zip(*codes, strict=True))
+    mean, deviation = vectors.mean(0), vectors.std(0) + 1e-4
+    answer = Answer(mean, deviation, tokens.mean((0, 1)), generator.encoder.parts[0])
+    return answer.to(device)
 
 
 def lesson(
