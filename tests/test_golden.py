@@ -276,10 +276,11 @@ class Way:
 
 
 # Measured on one CPU, with the instructions of SSE 4.1, AVX2 and AVX-512, with and without BF16, on one core and two:
-# at most 0.001 and 0.003 in float32, 0.21 and 0.75 in tiles, 0.66 and 1.3 in bfloat16.
+# at most 0.001 and 0.003 in float32, 0.21 and 0.75 in tiles, 0.66 and 1.3 in bfloat16; with the weights of today, on one CPU, 0.5 and
+# 2.1 in bfloat16.
 _FLOAT32: Final = Tolerance(0.05, 0.25)
 _TILES: Final = Tolerance(0.3, 0.8)
-_BFLOAT16: Final = Tolerance(0.8, 2.0)
+_BFLOAT16: Final = Tolerance(0.8, 3.0)
 
 PATHS: Final = {
     "plain": Way(Painters.plain, full_color, _FLOAT32),

@@ -28,8 +28,8 @@ LOOKED_AT: Final = 256
 # fine level paint, and how much of its finest lightness is drawn, whatever the network says. Of the fine level less, so that
 # a face is painted with the same brush as its surroundings. By portraits in twelve styles, looked at. As strength falls to
 # 3/4 and the photo's detail returns, the coarse level's share rises to 1: the large strokes leave a face before other places.
-SPARED_COARSE: Final = 0.8
-SPARED_FINE: Final = 0.6
+SPARED_COARSE: Final = 0.86
+SPARED_FINE: Final = 0.62
 SPARED_DRAWN: Final = 1.35
 _MULTIPLE = 32
 # Below the first, nothing is spared, and from the second on all: doubt lies over whole pictures without a face.
