@@ -177,6 +177,13 @@ _LOOK: Final = """() => {
   };
   setTimeout(look, 300);  // its progress
   setTimeout(look, 1000);
+  // What comes later may make the page long enough to be scrolled there only then. Whoever does something meanwhile is left alone.
+  const grown = new ResizeObserver(look);
+  let left = false;
+  const done = () => { left = true; grown.disconnect(); };
+  setTimeout(() => left || grown.observe(document.body), 1000);
+  for (const kind of ["wheel", "touchstart", "pointerdown", "keydown"]) addEventListener(kind, done, {once: true, capture: true});
+  setTimeout(done, 60000);
 }"""
 
 
