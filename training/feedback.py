@@ -210,7 +210,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add("--train_batch_size", type=int, default=6, help="pairs of a step")
     add("--max_train_minutes", type=float, default=20.0, help="after which it ends")
-    add("--checkpointing_steps", type=int, default=200, help="write the model every so many steps")
+    parser.set_defaults(checkpointing_steps=200)
     add("--learning_rate", type=float, default=3e-4, help="of the answer")
     add("--gain", type=float, default=4.0, help="how far codes are moved on by what is missing")
     return parser.parse_args(argv)

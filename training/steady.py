@@ -210,7 +210,6 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         default=1,
         help="of the pixels that a photo is moved by",
     )
-    add("--checkpointing_steps", type=int, default=100, help="write the model every so many steps")
     return parser.parse_args(argv)
 
 

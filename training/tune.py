@@ -282,7 +282,6 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--resolution", type=int, default=384, help="side of crops, px")
     add("--train_batch_size", type=int, default=4, help="pairs of a step")
     add("--max_train_minutes", type=float, default=16.0, help="after which it ends")
-    add("--checkpointing_steps", type=int, default=100, help="write the model every so many steps")
     add("--max_train_steps", type=int, help="instead of minutes")
     add(
         "--learn",

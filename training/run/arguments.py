@@ -33,6 +33,7 @@ def add_lesson(parser: argparse.ArgumentParser) -> None:
     add("--device", default="cpu", help="cpu, cuda, cuda:1 ...")
     add("--seed", type=int, default=0, help="of the random numbers")
     add("--logging_steps", type=int, default=20, help="between lines of numbers")
+    add("--checkpointing_steps", type=int, default=100, help="write the model every so many steps")
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
